@@ -1,0 +1,271 @@
+"""Statements without sampling error in the quantity itself: identities and bounds; and proportions of seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from repro.criteria.base import ColumnCriterion, in_band, rate_over_seeds, words
+from repro.criteria.drawing import against_bound, beside, identity, proportion, rounding_errors
+from repro.errors import ClaimError, ObservationsError
+from repro.statistics import Band, Rate, Status
+from repro.verdict import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# In tolerances: errors that neither rounding explains, nor cutting off the digits of a printed number.
+CONTRADICTION = 1000.0
+PRINTED_CONTRADICTION = 2.0
+
+
+@dataclass(frozen=True)
+class Identity(ColumnCriterion):
+    """Two sides of an equation are equal up to rounding.
+
+    The error of a seed is the Euclidean norm of left minus right over its rows, in units of the tolerance
+    ``rtol * norm(right) + atol``. All seeds within one tolerance reproduce the identity; a seed beyond 1000 tolerances
+    refutes it, since rounding does not do that; in between nothing is decided. Where ``precision`` names a column of
+    dtypes, the highest precision is judged, and an error counts as a contradiction only if it is no smaller than at the
+    lowest one: rounding errors shrink with the precision, wrong formulas do not.
+
+    A printed number (``digits``) is compared row by row with a tolerance of half a unit in its last place; two
+    tolerances, which is more than cutting the digits off, refute it. The interval is the range over seeds.
+
+    Attributes:
+        left, right: columns of the two sides, one row per component.
+        operations: length of the longest chain of roundings, for ``rtol = operations * epsilon`` (Higham, Accuracy and
+            Stability of Numerical Algorithms, 2002, section 3.1).
+        dtype: floating-point type that the sides were computed in.
+        atol: absolute tolerance, for sides that may be zero.
+        digits: decimals of the printed numbers in ``right``, instead of a tolerance from rounding.
+        precision: column of dtypes, where the sides were computed in several.
+    """
+
+    left: str
+    right: str
+    operations: int = 1
+    dtype: str = "float64"
+    atol: float = 0.0
+    digits: int | None = None
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.operations < 1:
+            raise ClaimError("Identity takes the number of operations, at least 1")
+
+    def columns(self) -> tuple[str, ...]:
+        """Read both sides, and the precision where there are several."""
+        return (self.left, self.right) + ((self.precision,) if self.precision else ())
+
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+        """Compare the error of every seed with the tolerance."""
+        errors = self.errors(observations)
+        contradictions = (errors > self.contradiction) & self._undiminished(observations, errors.index)
+        status: Status = "refuted" if contradictions.any() else "inconclusive"
+        return Verdict(
+            status="reproduced" if (errors <= 1).all() else status,
+            effect=float(errors.max()),
+            low=float(errors.min()),
+            high=float(errors.max()),
+            n=len(errors),
+            measure=f"largest error of {words(self.left)} = {words(self.right)}, in tolerances",
+            confidence=confidence,
+        )
+
+    @property
+    def contradiction(self) -> float:
+        """Error in tolerances that refutes the identity."""
+        return CONTRADICTION if self.digits is None else PRINTED_CONTRADICTION
+
+    def errors(self, observations: pd.DataFrame) -> pd.Series[float]:
+        """Error of each seed in tolerances; at the highest precision where there are several.
+
+        Raises:
+            ObservationsError: the right side is zero, so that rounding has no scale, and there is no ``atol``.
+        """
+        if self.precision is None:
+            return self._in_tolerances(observations, self.dtype)
+        finest = self._precisions(observations)[0]
+        return self._in_tolerances(observations[observations[self.precision] == finest], finest)
+
+    def describe(self) -> str:
+        """Say which sides are equal and to what tolerance."""
+        if self.digits is not None:
+            return f"{words(self.left)} = {words(self.right)} to {self.digits} decimals"
+        dtype = self.dtype if self.precision is None else "of the highest precision"
+        return f"{words(self.left)} = {words(self.right)} up to the rounding of {self.operations} operations, {dtype}"
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw left against right, and beside them the errors that are judged."""
+        identity(axes, observations[self.left], observations[self.right])
+        rounding_errors(beside(axes), self.errors(observations), self.contradiction)
+
+    def _in_tolerances(self, observations: pd.DataFrame, dtype: str) -> pd.Series[float]:
+        right = observations[self.right].astype(float)
+        size = right.where(np.isfinite(right), 0.0)
+        if self.digits is not None:
+            half_unit = 0.5 * 10.0**-self.digits + _epsilon(dtype) * size.abs()
+            return (self._differences(observations) / half_unit).groupby(observations["seed"]).max()
+        error = _norm(self._differences(observations), observations["seed"])
+        tolerance = self.operations * _epsilon(dtype) * _norm(size, observations["seed"]) + self.atol
+        without_scale = error.index[(tolerance == 0) & (error > 0)]
+        if len(without_scale):
+            raise ObservationsError(
+                f"Identity: {self.right} is zero for seed {without_scale[0]}, so rounding has no scale; give atol"
+            )
+        return (error / tolerance).mask(error == 0, 0.0)
+
+    def _undiminished(self, observations: pd.DataFrame, seeds: pd.Index[Any]) -> pd.Series[bool]:
+        if self.precision is None:
+            return pd.Series(True, index=seeds)
+        errors = {
+            str(dtype): _norm(self._differences(rows), rows["seed"]).reindex(seeds)
+            for dtype, rows in observations.groupby(self.precision, observed=True)
+        }
+        precisions = self._precisions(observations)
+        return errors[precisions[0]] > errors[precisions[-1]] / 10
+
+    def _precisions(self, observations: pd.DataFrame) -> list[str]:
+        """List the dtypes from the highest precision to the lowest."""
+        return sorted({str(dtype) for dtype in observations[self.precision]}, key=_epsilon)
+
+    def _differences(self, observations: pd.DataFrame) -> pd.Series[float]:
+        left, right = observations[self.left].astype(float), observations[self.right].astype(float)
+        return (left - right).abs().mask(left == right, 0.0)
+
+
+@dataclass(frozen=True)
+class AtMost(ColumnCriterion):
+    """A quantity never exceeds a bound. One real violation refutes it.
+
+    The effect is the share of seeds with a violation, with its exact binomial interval: the upper limit says how often
+    the bound could fail without having been seen to.
+
+    Attributes:
+        value: column of the quantity.
+        bound: column or number.
+        rtol: relative excess that counts as rounding.
+        atol: absolute excess that counts as rounding.
+    """
+
+    value: str
+    bound: str | float
+    rtol: float = 1e-9
+    atol: float = 0.0
+
+    def columns(self) -> tuple[str, ...]:
+        """Read the value, and the bound where it is a column."""
+        return (self.value, self.bound) if isinstance(self.bound, str) else (self.value,)
+
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+        """Look for a row beyond the bound."""
+        violated = self.violations(observations).groupby(observations["seed"]).any()
+        rate = rate_over_seeds(violated)
+        interval = rate.interval(confidence)
+        return Verdict(
+            status="refuted" if violated.any() else "reproduced",
+            effect=rate.point,
+            low=interval.low,
+            high=interval.high,
+            n=rate.n,
+            measure="share of seeds that violate the bound",
+            confidence=confidence,
+        )
+
+    def violations(self, observations: pd.DataFrame) -> pd.Series[bool]:
+        """Rows whose value exceeds the bound by more than rounding."""
+        bound = self._bound(observations)
+        return observations[self.value] > bound + self._rounding(bound)
+
+    def describe(self) -> str:
+        """Say what stays below what."""
+        return f"{words(self.value)} is at most {words(self.bound)} on every row"
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw the values against their bound."""
+        violations = self.violations(observations)
+        against_bound(axes, observations[self.value], self._bound(observations), violations, forbidden="above")
+
+    def _bound(self, observations: pd.DataFrame) -> pd.Series[float]:
+        if isinstance(self.bound, str):
+            return observations[self.bound].astype(float)
+        return pd.Series(float(self.bound), index=observations.index, name="bound")
+
+    def _rounding(self, bound: pd.Series[float]) -> pd.Series[float]:
+        return (self.rtol * bound.abs()).where(np.isfinite(bound), 0.0) + self.atol
+
+
+@dataclass(frozen=True)
+class AtLeast(AtMost):
+    """A quantity never falls below a bound. One real violation refutes it."""
+
+    def violations(self, observations: pd.DataFrame) -> pd.Series[bool]:
+        """Rows whose value falls below the bound by more than rounding."""
+        bound = self._bound(observations)
+        return observations[self.value] < bound - self._rounding(bound)
+
+    def describe(self) -> str:
+        """Say what stays above what."""
+        return f"{words(self.value)} is at least {words(self.bound)} on every row"
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw the values against their bound."""
+        violations = self.violations(observations)
+        against_bound(axes, observations[self.value], self._bound(observations), violations, forbidden="below")
+
+
+@dataclass(frozen=True)
+class Proportion(ColumnCriterion):
+    """A share of seeds succeeds. A seed succeeds if all its rows do.
+
+    A statement about every seed, without exception, is no share: ``AtMost`` and ``AtLeast`` judge it.
+
+    Attributes:
+        success: column of truth values.
+        at_least: smallest share for which the statement holds, between 0 and 1.
+        because: reason for the share.
+    """
+
+    success: str
+    at_least: float
+    because: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.at_least < 1 or not self.because:
+            raise ClaimError("Proportion takes at_least between 0 and 1 and a reason for it (because=...)")
+
+    def columns(self) -> tuple[str, ...]:
+        """Read the successes."""
+        return (self.success,)
+
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+        """Place the exact binomial interval relative to the share."""
+        rate = rate_over_seeds(self.successes(observations))
+        return in_band(rate, Band(low=self.at_least), confidence, f"share of seeds with {words(self.success)}")
+
+    def successes(self, observations: pd.DataFrame) -> pd.Series[bool]:
+        """Whether each seed succeeds."""
+        return observations[self.success].astype(bool).groupby(observations["seed"]).all()
+
+    def describe(self) -> str:
+        """Say which share is asked."""
+        return f"{words(self.success)} holds for at least {self.at_least:.0%} of seeds, because {self.because}"
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw the share with its interval."""
+        succeeded = self.successes(observations)
+        proportion(axes, Rate(int(succeeded.sum()), len(succeeded)), self.at_least, success=self.success)
+
+
+def _norm(values: pd.Series[float], seeds: pd.Series[Any]) -> pd.Series[float]:
+    """Euclidean norm of each seed's values."""
+    squares: pd.Series[float] = (values**2).groupby(seeds).sum()
+    return squares**0.5
+
+
+def _epsilon(dtype: str) -> float:
+    return float(np.finfo(dtype).eps)

@@ -1,0 +1,127 @@
+"""Figures of verdicts: the panels of a criterion in one style, and how a figure is written down."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from etils import epy
+
+with epy.lazy_imports():
+    import matplotlib.figure
+    import seaborn
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+    from repro.criteria.base import Panel
+    from repro.verdict import Verdict
+
+INK, MUTED = "#262626", "#6b7280"
+STATUS_COLOURS = {"reproduced": "#02775a", "refuted": "#b34a00", "inconclusive": MUTED}
+MAX_PANELS = 12
+
+
+def style() -> AbstractContextManager[Any]:
+    """Return a context: figures made in it look like those of the criteria."""
+    settings = {
+        **seaborn.axes_style("ticks"),
+        **seaborn.plotting_context("notebook", font_scale=0.82),
+        "axes.edgecolor": MUTED,
+        "axes.grid": True,
+        "axes.labelcolor": INK,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "font.sans-serif": ["Arial", "Liberation Sans", "DejaVu Sans"],
+        "grid.alpha": 0.6,
+        "grid.color": "#d4d7dd",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "text.color": INK,
+        "xtick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.color": MUTED,
+        "ytick.labelcolor": INK,
+    }
+    context: AbstractContextManager[Any] = matplotlib.rc_context(settings)
+    return context
+
+
+def figure(panels: Sequence[Panel], verdict: Verdict) -> Figure:
+    """Draw every panel of a verdict in a grid.
+
+    Args:
+        panels: of the verdict's criterion. Of more than twelve, the deciding one and those with the most extreme
+            effects are drawn, and a note says so.
+        verdict: gives each panel its status.
+
+    Returns:
+        A figure that belongs to no window and no global state.
+    """
+    chosen = _most_telling(panels, verdict)
+    statuses = {part.name: part.status for part in verdict.parts}
+    columns = min(2, len(chosen))
+    rows = math.ceil(len(chosen) / columns)
+    width, height = (6.6, 3.9) if columns == 1 else (10.4, 3.3 * rows + 0.5)
+    with style():
+        drawing: Figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+        grid = drawing.subplots(rows, columns, squeeze=False).ravel()
+        for axes, panel in zip(grid, chosen, strict=False):
+            status = statuses.get(panel.name, verdict.status)
+            title = f"{label(panel.name)} – {status}" if panel.name else status
+            panel.criterion.draw(axes, panel.observations)
+            axes.set_title(textwrap.fill(title, 60), color=STATUS_COLOURS[status])
+        for axes in grid[len(chosen) :]:
+            axes.set_axis_off()
+        if len(chosen) < len(panels):
+            note = f"{len(chosen)} of {len(panels)} parts: the deciding one and those with the most extreme effects"
+            drawing.suptitle(note, x=0.01, horizontalalignment="left", fontsize="medium", color=MUTED)
+        _legend(drawing, columns=3 if columns == 1 else 5)
+    return drawing
+
+
+def svg(drawing: Figure) -> str:
+    """Write a figure as SVG with a transparent background and text as text, the same for the same figure."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}):
+        drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def label(name: object) -> str:
+    """Make a readable label of a column's or a condition's name, in which dollars start no formula."""
+    text = str(name).replace("_", " ").replace("$", r"\$")
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _most_telling(panels: Sequence[Panel], verdict: Verdict) -> list[Panel]:
+    if len(panels) <= MAX_PANELS:
+        return list(panels)
+    effects = {part.name: part.effect for part in verdict.parts}
+    typical = float(np.median(list(effects.values()))) if effects else 0.0
+
+    def rank(panel: Panel) -> tuple[bool, float]:
+        with np.errstate(invalid="ignore"):
+            distance = float(np.abs(np.subtract(effects.get(panel.name, typical), typical)))
+        return panel.name != verdict.deciding, -float(np.nan_to_num(distance, posinf=np.inf))
+
+    kept = {panel.name for panel in sorted(panels, key=rank)[:MAX_PANELS]}
+    return [panel for panel in panels if panel.name in kept]
+
+
+def _legend(drawing: Figure, columns: int) -> None:
+    """Explain marks once for all panels, below them."""
+    marks: dict[str, Artist] = {}
+    for axes in drawing.axes:
+        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
+            marks.setdefault(text, handle)
+    if marks:
+        drawing.legend(list(marks.values()), list(marks), loc="outside lower center", ncols=columns)

@@ -1,0 +1,229 @@
+"""Statements about how a quantity changes along another: it is preserved, has a peak, or only rises or falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, in_band, join, median_over_seeds, words
+from repro.criteria.drawing import corridor, expected_place, trend
+from repro.criteria.requirements import require_positions, require_positive, require_single_rows
+from repro.errors import ClaimError
+from repro.statistics import Band
+from repro.verdict import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Preserved(SeedwiseCriterion):
+    """A positive quantity keeps its size from step to step.
+
+    The effect of a seed is the arithmetic mean of its one-step ratios (what an expectation preserves; their logarithms
+    drift even where the mean is exactly one); the verdict is on its median over seeds.
+
+    Attributes:
+        value: column of the quantity, positive.
+        along: column to order by; one row per seed and position.
+        within: factor by which the mean ratio may differ from one; over 1.
+        because: reason for ``within``.
+    """
+
+    value: str
+    along: str
+    within: float
+    because: str
+
+    def __post_init__(self) -> None:
+        if self.within <= 1 or not self.because:
+            raise ClaimError("Preserved takes a factor within over 1 and a reason for it (because=...)")
+
+    def columns(self) -> tuple[str, ...]:
+        """Read the quantity and the steps."""
+        return (self.value, self.along)
+
+    def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
+        """Mean one-step ratio of each seed."""
+        require_positive(observations, self.value)
+        require_single_rows(observations, self.along)
+        require_positions(observations, self.along, 2)
+        ordered = observations.sort_values(["seed", self.along])
+        ratios = ordered[self.value] / ordered.groupby("seed")[self.value].shift()
+        return ratios.groupby(ordered["seed"]).mean()
+
+    @property
+    def band(self) -> Band:
+        """Ratios within the factor of one."""
+        return Band(1 / self.within, self.within)
+
+    @property
+    def measure(self) -> str:
+        """Mean one-step ratio."""
+        return f"mean one-step ratio of {words(self.value)}"
+
+    def describe(self) -> str:
+        """Say what is preserved along what."""
+        return (
+            f"the mean one-step ratio of {words(self.value)} along {words(self.along)} is 1 within a factor of "
+            f"{self.within:g} (median over seeds), because {self.because}"
+        )
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw the quantity along its steps."""
+        trend(axes, observations, x=self.along, y=self.value, log_y=True)
+        medians = observations.groupby(self.along)[self.value].median()
+        factor = self.within ** np.arange(len(medians))
+        start = medians.iloc[0]
+        corridor(axes, medians.index, start / factor, start * factor, meaning=f"a factor of {self.within:g} per step")
+
+
+@dataclass(frozen=True)
+class Peak(ColumnCriterion):
+    """A quantity has its extremum at a place, and it stands out from both ends of the range.
+
+    Attributes:
+        x, y: columns, one row per seed and position, at least three positions; ``y`` positive.
+        at: where the extremum is: a positive number or a column.
+        within: factor by which its place may miss; over 1.
+        prominence: factor by which the extremum must exceed (fall below, for a minimum) the values at both ends.
+        because: reason for both factors.
+        kind: ``maximum`` or ``minimum``.
+    """
+
+    x: str
+    y: str
+    at: float | str
+    within: float
+    prominence: float
+    because: str
+    kind: Literal["maximum", "minimum"] = "maximum"
+
+    def __post_init__(self) -> None:
+        if self.within <= 1 or self.prominence <= 1 or not self.because:
+            raise ClaimError("Peak takes factors within and prominence over 1 and a reason for them (because=...)")
+        if not isinstance(self.at, str) and self.at <= 0:
+            raise ClaimError("Peak takes a positive place (at=...), which may be missed by a factor")
+
+    def columns(self) -> tuple[str, ...]:
+        """Read both axes, and the place where it is a column."""
+        return (self.x, self.y, self.at) if isinstance(self.at, str) else (self.x, self.y)
+
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+        """Judge the place of the extremum and its prominence; both must hold."""
+        extrema = self.extrema(observations)
+        parts = {
+            "place": (Band(1 / self.within, self.within), f"place of the {self.kind} / expected place"),
+            "prominence": (Band(low=self.prominence), f"prominence of the {self.kind} over the ends"),
+        }
+        judges = [
+            (name, partial(in_band, median_over_seeds(extrema[name], measure), band, measure=measure))
+            for name, (band, measure) in parts.items()
+        ]
+        return join(judges, confidence)
+
+    def extrema(self, observations: pd.DataFrame) -> pd.DataFrame:
+        """Place of each seed's extremum relative to the expected one, and its prominence over the more similar end."""
+        require_positive(observations, self.y)
+        if isinstance(self.at, str):
+            require_positive(observations, self.at)
+        require_single_rows(observations, self.x)
+        require_positions(observations, self.x, 3)
+        rows = {}
+        for seed, points in observations.sort_values(self.x).groupby("seed"):
+            height = points[self.y].to_numpy(float) ** (1.0 if self.kind == "maximum" else -1.0)
+            top = int(height.argmax())
+            end = max(height[0], height[-1])
+            expected = float(points[self.at].iloc[top]) if isinstance(self.at, str) else self.at
+            rows[seed] = {
+                "place": float(points[self.x].iloc[top]) / expected,
+                "prominence": 1.0 if height[top] == end else height[top] / end,
+            }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def describe(self) -> str:
+        """Say where the extremum is."""
+        return (
+            f"{words(self.y)} has its {self.kind} at {words(self.x)} = {words(self.at)} within a factor of "
+            f"{self.within:g}, and stands out from both ends by a factor of {self.prominence:g} (medians over seeds), "
+            f"because {self.because}"
+        )
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw the quantity with the place where the extremum is expected."""
+        trend(axes, observations, x=self.x, y=self.y, log_x=True, log_y=True)
+        at = float(observations[self.at].median() if isinstance(self.at, str) else self.at)
+        by_seed = observations.groupby("seed")[self.y]
+        extrema = observations.loc[by_seed.idxmax() if self.kind == "maximum" else by_seed.idxmin()]
+        expected_place(axes, at, self.within, extrema[self.x], extrema[self.y])
+
+
+@dataclass(frozen=True)
+class Monotone(SeedwiseCriterion):
+    """A quantity only rises, or only falls, up to a tolerance.
+
+    The effect of a seed is its largest reversal: how far a later value stands on the wrong side of an earlier one.
+
+    Attributes:
+        x, y: columns, one row per seed and position, at least two positions.
+        tolerance: largest reversal that would not matter; positive.
+        because: reason for the tolerance.
+        direction: ``increasing`` or ``decreasing``.
+    """
+
+    x: str
+    y: str
+    tolerance: float
+    because: str
+    direction: Literal["increasing", "decreasing"] = "increasing"
+
+    def __post_init__(self) -> None:
+        if self.tolerance <= 0 or not self.because:
+            raise ClaimError("Monotone takes a positive tolerance and a reason for it (because=...)")
+
+    def columns(self) -> tuple[str, ...]:
+        """Read both axes."""
+        return (self.x, self.y)
+
+    def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
+        """Largest reversal of each seed."""
+        require_single_rows(observations, self.x)
+        require_positions(observations, self.x, 2)
+        sign = 1.0 if self.direction == "increasing" else -1.0
+        ordered = observations.sort_values(["seed", self.x])
+        height = sign * ordered[self.y].astype(float)
+        highest = height.groupby(ordered["seed"]).cummax()
+        reversals = (highest - height).mask(highest == height, 0.0)  # infinite values have no difference
+        return reversals.groupby(ordered["seed"]).max()
+
+    @property
+    def band(self) -> Band:
+        """Reversals up to the tolerance."""
+        return Band(high=self.tolerance)
+
+    @property
+    def measure(self) -> str:
+        """Largest reversal."""
+        return f"largest reversal of {words(self.y)}"
+
+    def describe(self) -> str:
+        """Say what changes in which direction."""
+        return (
+            f"{words(self.y)} is {self.direction} in {words(self.x)}, with no reversal over {self.tolerance:g} "
+            f"(median over seeds), because {self.because}"
+        )
+
+    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
+        """Draw the quantity along the axis."""
+        trend(axes, observations, x=self.x, y=self.y)
+        medians = observations.groupby(self.x)[self.y].median()
+        if self.direction == "increasing":
+            highest = medians.cummax()
+            corridor(axes, medians.index, highest - self.tolerance, highest, meaning="reversal within the tolerance")
+        else:
+            lowest = medians.cummin()
+            corridor(axes, medians.index, lowest, lowest + self.tolerance, meaning="reversal within the tolerance")
