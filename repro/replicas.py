@@ -1,0 +1,213 @@
+"""What replicas are made of: models from functions, grids and seeds, and whether they fit a loss and data."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from etils import epy
+
+from repro.errors import TrainingError
+
+with epy.lazy_imports():
+    import keras
+
+Array = npt.NDArray[Any]
+ModelFunction = Callable[..., Any]
+
+
+class Examples(Protocol):
+    """Training and test examples; the first axis of all arrays counts examples."""
+
+    @property
+    def x_train(self) -> Array:
+        """Inputs to train on."""
+
+    @property
+    def y_train(self) -> Array:
+        """Targets to train on."""
+
+    @property
+    def x_test(self) -> Array:
+        """Inputs to test on."""
+
+    @property
+    def y_test(self) -> Array:
+        """Targets to test on."""
+
+
+def seeded(build: Callable[[], Any], seed: int) -> Any:
+    """Build a model whose initial weights and noise follow from a seed."""
+    model = build()
+    for variable, value in zip(model.variables, initial_values(model, seed), strict=True):
+        variable.assign(value)
+    return model
+
+
+def initial_values(model: Any, seed: int) -> list[Any]:
+    """Draw the initial values of a model's variables.
+
+    Every random variable has a seed of its own, made of the replica's seed and the variable's place among the random
+    ones, so that networks that differ in layers without random weights start alike. Keras' global seed would not do:
+    other threads of a process draw from it too.
+
+    Args:
+        model: as it was built; its variables are not changed.
+        seed: of the replica; not negative.
+
+    Returns:
+        Tensors in the order of ``model.variables``: drawn where an initialiser or a source of noise is random, as built
+        where it is not.
+    """
+    random = _random_initializers(model)
+    weight_seeds, noise_seeds = (_seeds(seed, stream) for stream in range(2))
+    values = []
+    for variable in model.variables:
+        if variable.name == "seed_generator_state":
+            values.append(keras.ops.convert_to_tensor([next(noise_seeds), 0], dtype=variable.dtype))
+        elif id(variable) in random:
+            initializer = random[id(variable)]
+            drawing = type(initializer).from_config({**initializer.get_config(), "seed": next(weight_seeds)})
+            values.append(drawing(variable.shape, dtype=variable.dtype))
+        else:
+            values.append(keras.ops.convert_to_tensor(variable.numpy()))
+    return values
+
+
+def check_reproducible(build: Callable[[], Any], model: Any) -> None:
+    """Find out whether all that is random about a model's initial values is known.
+
+    Args:
+        build: what built the model.
+        model: to be checked.
+
+    Raises:
+        TrainingError: another build starts from other values for reasons that no initialiser tells.
+    """
+    for variable, first, second in zip(
+        model.variables, initial_values(model, 0), initial_values(build(), 0), strict=True
+    ):
+        if not np.array_equal(keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(second)):
+            raise TrainingError(
+                f"variable {variable.path!r} starts from other values in every build; its layer needs an attribute "
+                f"{variable.name}_initializer that takes a seed"
+            )
+
+
+def _seeds(seed: int, stream: int) -> Iterator[int]:
+    """Yield independent seeds that fit a signed 32-bit integer."""
+    for place in itertools.count():
+        yield int(np.random.SeedSequence((int(seed), stream, place)).generate_state(1)[0] >> 1)
+
+
+def _random_initializers(model: Any) -> dict[int, Any]:
+    """Find the initialisers that take a seed, by the identity of their variables.
+
+    Keras' layers keep the initialiser of their variable ``kernel`` as ``kernel_initializer``, and that of
+    ``recurrent_kernel`` as ``recurrent_initializer``.
+    """
+    found = {}
+    for layer in model._flatten_layers():  # layers inside layers have no public list
+        for variable in layer.weights:
+            for name in (variable.name, variable.name.removesuffix("_kernel")):
+                initializer = getattr(layer, f"{name}_initializer", None)
+                if isinstance(initializer, keras.initializers.Initializer) and "seed" in initializer.get_config():
+                    found[id(variable)] = initializer
+    return found
+
+
+def tensors(variables: Sequence[Any]) -> list[Any]:
+    """Copy the values of Keras variables, as the stateless calls of models and optimisers take them."""
+    return [keras.ops.convert_to_tensor(variable.numpy()) for variable in variables]
+
+
+def combinations(grids: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every combination of the values of the grids; a value that is no list stands for itself."""
+    listed = [values.tolist() if isinstance(values, np.ndarray) else values for values in grids.values()]
+    axes = [values if isinstance(values, list) else [values] for values in listed]
+    for values in itertools.product(*axes):
+        yield dict(zip(grids, values, strict=True))
+
+
+def found(get: Callable[[Any], Any], wanted: Any) -> Any:
+    """Call what finds or makes a Keras object.
+
+    Raises:
+        TrainingError: there is no such object, or it does not take its parameters.
+    """
+    try:
+        return get(wanted)
+    except ValueError as error:
+        raise TrainingError(_line(error)) from error
+
+
+def build_model(function: ModelFunction, parameters: Mapping[str, Any]) -> Any:
+    """Build a model.
+
+    Raises:
+        TrainingError: the function does not take a parameter, or needs another one.
+    """
+    try:
+        inspect.signature(function).bind(**parameters)
+    except TypeError as error:
+        raise TrainingError(f"model {_name(function)!r} cannot be built: {error}") from error
+    return function(**parameters)
+
+
+def check_replicas(seeds: Sequence[int], grids: Mapping[str, Any], columns: set[str]) -> None:
+    """Find out whether there are replicas, and whether all grids can be columns beside those that are measured.
+
+    Raises:
+        TrainingError: no seeds, or a grid with the name of a measured column or without values.
+    """
+    if len(seeds) == 0:
+        raise TrainingError("there are no seeds")
+    for name, values in grids.items():
+        if name in columns:
+            raise TrainingError(f"a grid cannot be named {name!r}, which is a column of what is measured; rename it")
+        if isinstance(values, list | np.ndarray) and len(values) == 0:
+            raise TrainingError(f"grid {name!r} has no values")
+
+
+def check_fit(model: Any, loss: Any, data: Examples) -> None:
+    """Find out whether a model, a loss and training examples fit each other.
+
+    Raises:
+        TrainingError: they do not, or the loss sums over examples.
+    """
+    if getattr(loss, "reduction", None) == "sum":
+        raise TrainingError(f"loss {_name(loss)!r} sums over examples; give it reduction='sum_over_batch_size'")
+    x, y = data.x_train[:2], data.y_train[:2]
+    try:
+        outputs = model(x)
+    except Exception as error:
+        raise TrainingError(
+            f"model {model.name!r} does not take inputs of shape {x.shape[1:]}: {_line(error)}"
+        ) from error
+    try:
+        loss(y, outputs)
+    except Exception as error:
+        raise TrainingError(
+            f"loss {_name(loss)!r} does not fit targets of shape {y.shape[1:]} and outputs of shape "
+            f"{tuple(outputs.shape[1:])} of model {model.name!r}: {_line(error)}"
+        ) from error
+
+
+def _name(function: Any) -> str:
+    if isinstance(function, partial):
+        return _name(function.func)
+    return str(getattr(function, "__name__", None) or getattr(function, "name", type(function).__name__))
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error's message that says something, without Keras' frame and bold face."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    return textwrap.shorten(telling[0], width=200) if telling else type(error).__name__
