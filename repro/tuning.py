@@ -1,0 +1,166 @@
+"""Fair hyperparameters: Keras Tuner oracles propose, the engine trains, every arm gets the same budget."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro.errors import ReproError
+from repro.training import Training
+
+with epy.lazy_imports():
+    import keras_tuner
+
+Arm = Callable[..., Training]
+Space = Mapping[str, list[Any] | tuple[float, float]]
+
+TUNING_SEEDS = (1_000_000, 1_000_001)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The outcome of a search.
+
+    Attributes:
+        best: the hyperparameters with the lowest score.
+        trials: one row per trial: the hyperparameters and ``score``.
+    """
+
+    best: dict[str, Any]
+    trials: pd.DataFrame
+
+    def table(self, **labels: Any) -> list[dict[str, Any]]:
+        """Return the trials as records with labels of the arm, for ``observations.attrs["tuning"]``."""
+        return self.trials.assign(**labels).to_dict("records")  # type: ignore[return-value]
+
+
+def tune(
+    arm: Arm,
+    space: Space,
+    budget: int,
+    *,
+    objective: str | Callable[[Training], float] = "train_loss",
+    oracle: Literal["grid", "random", "bayesian"] = "grid",
+    seeds: Sequence[int] = TUNING_SEEDS,
+) -> Tuning:
+    """Search the hyperparameters of one arm of a comparison.
+
+    Args:
+        arm: trains with given hyperparameters and seeds, such as ``partial(train, model, data, loss=..., ...)``.
+        space: hyperparameter to its values (a list), or to the lower and upper limit of a logarithmic range (a tuple).
+        budget: number of trials, the same for every arm of a comparison; at a grid no smaller than the grid.
+        objective: column of the records whose last value, the median over seeds, is minimised; or a function of the
+            training. Infinite for runs that diverge.
+        oracle: of Keras Tuner. The grid takes logarithmic ranges in as many steps as the budget allows.
+        seeds: of the trials; disjoint from those of an evaluation, which count from zero.
+
+    Raises:
+        ReproError: the budget is not positive or smaller than the grid, the records have no such column, or every trial
+            diverged.
+    """
+    if budget < 1:
+        raise ReproError(f"a search needs a budget of at least one trial, not {budget}")
+    proposing = _oracle(oracle, space if oracle != "grid" else _grid(space, budget), budget)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        proposing._set_project_dir(folder, "search")  # the public way runs through a tuner of Keras Tuner
+        while (trial := proposing.create_trial("engine")).status != "STOPPED":
+            values = dict(trial.hyperparameters.values)
+            score = _score(arm(seeds=list(seeds), **values), objective)
+            rows.append({**values, "score": score})
+            trial.status = "COMPLETED" if math.isfinite(score) else "FAILED"
+            if trial.status == "COMPLETED":
+                proposing.update_trial(trial.trial_id, {"score": score})
+            proposing.end_trial(trial)
+    finite = [row for row in rows if math.isfinite(row["score"])]
+    if not finite:
+        raise ReproError(f"every trial of the search over {', '.join(space)} diverged; include smaller learning rates")
+    best = min(finite, key=lambda row: row["score"])
+    return Tuning({name: value for name, value in best.items() if name != "score"}, pd.DataFrame(rows))
+
+
+def _score(training: Training, objective: str | Callable[[Training], float]) -> float:
+    if callable(objective):
+        return objective(training)
+    columns = training.final.columns
+    if objective not in columns:
+        raise ReproError(f"the records have no {objective!r} to minimise; they have {', '.join(columns)}")
+    return float(training.final[objective].median())
+
+
+def _grid(space: Space, budget: int) -> Space:
+    """Replace the ranges of a space by as many values each as the budget allows."""
+    listed = math.prod(len(values) for values in space.values() if isinstance(values, list))
+    if listed > budget:
+        raise ReproError(f"a grid of {listed} combinations needs a budget of as many trials, not {budget}")
+    ranges = sum(isinstance(values, tuple) for values in space.values())
+    steps = 1
+    while ranges and listed * (steps + 1) ** ranges <= budget:
+        steps += 1
+    return {
+        name: np.geomspace(*values, num=steps).tolist() if isinstance(values, tuple) else values
+        for name, values in space.items()
+    }
+
+
+def _oracle(name: str, space: Space, budget: int) -> Any:
+    hyperparameters = keras_tuner.HyperParameters()
+    for parameter, values in space.items():
+        if isinstance(values, tuple):
+            hyperparameters.Float(parameter, *values, sampling="log")
+        else:
+            hyperparameters.Choice(parameter, values, ordered=not isinstance(values[0], str))
+    oracles = {
+        "grid": keras_tuner.oracles.GridSearchOracle,
+        "random": keras_tuner.oracles.RandomSearchOracle,
+        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    }
+    proposing = oracles[name](
+        objective=keras_tuner.Objective("score", "min"),
+        max_trials=budget,
+        hyperparameters=hyperparameters,
+        tune_new_entries=False,
+        seed=1,  # zero would stand for a random one
+        max_consecutive_failed_trials=budget + 1,
+    )
+    proposing.verbose = 0
+    return proposing
+
+
+def compare(
+    arms: Mapping[Any, Arm],
+    space: Space,
+    budget: int,
+    seeds: Sequence[int],
+    *,
+    by: str = "arm",
+    objective: str | Callable[[Training], float] = "train_loss",
+) -> pd.DataFrame:
+    """Train the arms of a comparison, each at its own tuned hyperparameters, on the same seeds.
+
+    Args:
+        arms: label to arm.
+        space: hyperparameter to its values or range, the same for every arm.
+        budget: number of trials for each arm.
+        seeds: to train with; one seed draws the same batches in every arm.
+        by: name of the column that holds the labels.
+        objective: what the searches minimise, see ``tune``.
+
+    Returns:
+        The records of all arms; the trials of their searches are in ``attrs["tuning"]``.
+    """
+    records, trials = [], []
+    for label, arm in arms.items():
+        tuning = tune(arm, space, budget, objective=objective)
+        records.append(arm(seeds=list(seeds), **tuning.best).records.assign(**{by: label}))
+        trials += tuning.table(**{by: label})
+    observations = pd.concat(records, ignore_index=True)
+    observations.attrs["tuning"] = trials
+    return observations
