@@ -1,0 +1,101 @@
+"""How results are written in a database: evaluations as rows, everything nested as JSON text."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from repro.claim import Parameters
+from repro.errors import StoreError
+from repro.result import Evaluation
+from repro.verdict import Part, Verdict
+
+
+def to_text(value: Any) -> str:
+    """Encode as Python's JSON, which has NaN and infinities and keeps every float exactly.
+
+    Raises:
+        TypeError: neither plain data nor a NumPy scalar.
+    """
+    return json.dumps(value, default=_plain)
+
+
+def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
+    """Return the values of an evaluation's columns in the table ``evaluations``, from ``kind`` to ``traceback``.
+
+    Raises:
+        StoreError: a parameter is no plain value.
+    """
+    return (
+        evaluation.kind,
+        evaluation.statement,
+        _parameters_text(evaluation.parameters),
+        to_text(evaluation.seeds),
+        evaluation.status,
+        None if evaluation.verdict is None else _verdict_text(evaluation.verdict),
+        evaluation.observations,
+        float(evaluation.seconds),
+        int(evaluation.memory),
+        _storable(evaluation.message),
+        _storable(evaluation.traceback),
+    )
+
+
+def from_row(row: sqlite3.Row) -> Evaluation:
+    """Make an evaluation from a row; its verdict has no observations, and sequences among its parameters are tuples."""
+    return Evaluation(
+        kind=row["kind"],
+        statement=row["statement"],
+        parameters={name: _with_tuples(value) for name, value in json.loads(row["parameters"]).items()},
+        seeds=tuple(json.loads(row["seeds"])),
+        status=row["status"],
+        verdict=None if row["verdict"] is None else _verdict(row["verdict"]),
+        observations=row["observations"],
+        seconds=row["seconds"],
+        memory=row["memory"],
+        message=row["message"],
+        traceback=row["traceback"],
+    )
+
+
+def _parameters_text(parameters: Parameters) -> str:
+    for name, value in parameters.items():
+        try:
+            to_text(value)
+        except TypeError as error:
+            raise StoreError(f"parameter {name}={value!r} cannot be stored; use numbers, text or tuples") from error
+    return to_text(parameters)
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    kept = [item.name for item in fields(verdict) if item.name not in ("levels", "observations", "draw")]
+    plain = {name: getattr(verdict, name) for name in kept} | {"parts": [asdict(part) for part in verdict.parts]}
+    return to_text(plain)
+
+
+def _verdict(text: str) -> Verdict:
+    plain = json.loads(text)
+    return Verdict(**plain | {"parts": tuple(Part(**part) for part in plain["parts"])})
+
+
+def _storable(text: str) -> str:
+    # Messages of the operating system may quote file names that are no valid Unicode, which SQLite refuses.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is no plain value")
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_with_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return value

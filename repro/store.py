@@ -1,0 +1,337 @@
+"""Results of runs in one folder: a SQLite database, and the observations as Parquet files named by their content.
+
+Several processes may use a folder at once: every operation opens a connection of its own, waits for the others, and is
+one transaction. A result is recorded only when its observations are on disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import json
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from etils import epy
+
+from repro.claim import Kind, Profile
+from repro.encoding import from_row, to_row, to_text
+from repro.errors import ObservationsError, StoreError
+from repro.result import ClaimResult, Evaluation, Run
+from repro.schema import migrate
+
+with epy.lazy_imports():
+    import pyarrow
+
+DATABASE = "results.sqlite"
+BUSY_TIMEOUT = 30.0  # seconds
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results in a folder. Made by ``Store.open`` or ``Store.existing``, which check the folder.
+
+    Attributes:
+        folder: absolute path.
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Open a results folder; create what is missing and bring an older database up to date.
+
+        Raises:
+            StoreError: the folder cannot be written, or its database is not ours or from a newer version.
+        """
+        store = cls(folder.absolute())
+        with _disk_errors(folder):
+            if folder.exists() and not folder.is_dir():
+                raise StoreError(f"{folder} is not a folder; choose another one with --results")
+            folder.mkdir(parents=True, exist_ok=True)
+            store._prepare_database()
+            store._observations.mkdir(exist_ok=True)
+        for path in (folder, store._observations):
+            if not os.access(path, os.W_OK):
+                raise StoreError(f"{path} is not writable; choose another folder with --results")
+        return store
+
+    @classmethod
+    def existing(cls, folder: Path) -> Store:
+        """Open a results folder that has results.
+
+        Raises:
+            StoreError: as for ``open``, or there is no database; nothing is created then.
+        """
+        with _disk_errors(folder):
+            found = (folder / DATABASE).is_file()
+        if not found:
+            raise StoreError(f"{folder} has no results; `repro run` makes some, --results names another folder")
+        return cls.open(folder)
+
+    def begin(self, run: Run) -> None:
+        """Record that a run has begun.
+
+        Raises:
+            StoreError: there is a run of this id, or the database cannot be written.
+        """
+        with self._transaction() as connection:
+            if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+                raise StoreError(f"{self.folder} already has a run {run.id}; start the run again for a new id")
+            connection.execute(
+                "INSERT INTO runs (id, started, profile, backend, environment) VALUES (?, ?, ?, ?, ?)",
+                (run.id, run.started, run.profile, run.backend, to_text(run.environment)),
+            )
+
+    def write_observations(self, observations: pd.DataFrame) -> str:
+        """Put a table on disk; equal tables, written by the same versions of pandas and pyarrow, are stored once.
+
+        Args:
+            observations: any table that Parquet can hold; ``attrs`` are kept as JSON, so that tuples in them become
+                lists.
+
+        Returns:
+            The table's key: SHA-256 of its file, in hexadecimal.
+
+        Raises:
+            ObservationsError: Parquet cannot hold a column, or JSON an attribute.
+            StoreError: the file cannot be written.
+        """
+        content = _to_parquet(observations)
+        key = hashlib.sha256(content).hexdigest()
+        with _disk_errors(self.folder):
+            write_atomically(self._file(key), content)
+        return key
+
+    def read_observations(self, key: str) -> pd.DataFrame:
+        """Read a table back.
+
+        Args:
+            key: as ``write_observations`` returned it.
+
+        Raises:
+            StoreError: the file is missing, or its content is not what was written.
+        """
+        file = self._file(key)
+        remedy = "run its claim again"
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot read observations {file}: {error.strerror}; {remedy}") from error
+        if hashlib.sha256(content).hexdigest() != key:
+            raise StoreError(f"observations {file} are corrupt; {remedy}")
+        return pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+
+    def record(self, run: str, result: ClaimResult) -> None:
+        """Record a claim's result, with its counterparts, whole or not at all.
+
+        Parameters are stored as JSON: sequences come back as tuples, mappings with text as keys.
+
+        Args:
+            run: id of a run that has begun.
+            result: its observations already written.
+
+        Raises:
+            StoreError: the run is unknown or has a result of this claim, observations are not on disk, a parameter is
+                no plain value, or the database cannot be written.
+        """
+        evaluations = (result.evaluation, *result.counterparts)
+        for evaluation in evaluations:
+            if evaluation.observations is not None and not self._file(evaluation.observations).is_file():
+                raise StoreError(f"{result.id}: its {evaluation.kind} has no observations on disk; write them first")
+        self.run(run)
+        with self._transaction() as connection:
+            if connection.execute("SELECT 1 FROM results WHERE run = ? AND claim = ?", (run, result.id)).fetchone():
+                raise StoreError(f"run {run} already has a result of {result.id}; start a new run")
+            number = connection.execute(
+                "INSERT INTO results (run, claim, published) VALUES (?, ?, ?)", (run, result.id, result.published)
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO evaluations (result, kind, statement, parameters, seeds, status, verdict, observations, "
+                "seconds, memory, message, traceback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(number, *to_row(evaluation)) for evaluation in evaluations],
+            )
+
+    def runs(self) -> list[Run]:
+        """List the runs, oldest first."""
+        with self._connection() as connection:
+            rows = connection.execute("SELECT * FROM runs ORDER BY number").fetchall()
+        return [
+            Run(row["id"], row["started"], row["profile"], row["backend"], json.loads(row["environment"]))
+            for row in rows
+        ]
+
+    def run(self, id: str = "latest") -> Run:  # noqa: A002  the name of the attribute
+        """Return one run.
+
+        Args:
+            id: of the run, or ``latest``.
+
+        Raises:
+            StoreError: there is no such run.
+        """
+        runs = self.runs()
+        if not runs:
+            raise StoreError(f"{self.folder} has no runs; `repro run` makes one")
+        by_id = {run.id: run for run in runs} | {"latest": runs[-1]}
+        if id not in by_id:
+            nearest = difflib.get_close_matches(id, by_id, n=1) or list(by_id)[-4:]
+            raise StoreError(f"{self.folder} has no run {id!r}; did you mean {' or '.join(nearest)}?")
+        return by_id[id]
+
+    def results(self, run: str) -> list[ClaimResult]:
+        """List a run's results in the order recorded. Verdicts come without observations and figure.
+
+        Args:
+            run: id of the run.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with self._connection() as connection:
+            results = connection.execute("SELECT * FROM results WHERE run = ? ORDER BY number", (run,)).fetchall()
+            rows = connection.execute(
+                "SELECT evaluations.* FROM evaluations JOIN results ON results.number = result WHERE run = ? "
+                "ORDER BY evaluations.number",
+                (run,),
+            ).fetchall()
+        evaluations: dict[int, list[Evaluation]] = {}
+        for row in rows:
+            evaluations.setdefault(row["result"], []).append(from_row(row))
+        return [
+            ClaimResult(
+                id=row["claim"],
+                evaluation=evaluations[row["number"]][0],
+                counterparts=tuple(evaluations[row["number"]][1:]),
+                published=row["published"],
+            )
+            for row in results
+        ]
+
+    def seconds(self, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
+        """Return what experiments took when last measured; those that shared another's experiment are left out.
+
+        Args:
+            profile: of the runs to look at.
+            backend: of these runs.
+
+        Returns:
+            Wall time in seconds by claim id and kind.
+        """
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT claim, kind, seconds FROM evaluations JOIN results ON results.number = result "
+                "JOIN runs ON runs.id = run WHERE profile = ? AND backend = ? AND seconds > 0 "
+                "ORDER BY evaluations.number",
+                (profile, backend),
+            ).fetchall()
+        return {(row["claim"], row["kind"]): row["seconds"] for row in rows}
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / DATABASE
+
+    @property
+    def _observations(self) -> Path:
+        return self.folder / "observations"
+
+    def _file(self, key: str) -> Path:
+        # Keys are read from a database that may come from anywhere: none may lead out of the folder.
+        if not re.fullmatch("[0-9a-f]{64}", key):
+            raise StoreError(f"{self._database} names observations {key!r}, which is no key; run their claim again")
+        return self._observations / f"{key}.parquet"
+
+    def _prepare_database(self) -> None:
+        with self._connection(mode="rwc") as connection:
+            # Two processes that start together must not migrate twice: the version is read under the write lock.
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                migrate(connection, self._database)
+            # SQLite does not wait to change the mode. It fails only while another process opens the same new database,
+            # and then either that process or the next opening sets it; transactions are as safe in the other mode.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA journal_mode = WAL")
+
+    @contextmanager
+    def _connection(self, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+        with _database_errors(self._database):
+            uri = f"{self._database.as_uri()}?mode={mode}"
+            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA foreign_keys = ON")
+                yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even if the machine stops.
+
+    Args:
+        file: replaced if it exists; its folder must exist.
+        content: all of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # elsewhere folders cannot be opened, and renaming is durable by itself
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _database_errors(database: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"cannot use {database}: {error}; check permissions and disk space, or choose another folder with --results"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"{database} is not a readable results database ({error}); choose another folder with --results"
+        ) from error
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot use {folder}: {error.strerror}; choose another folder with --results") from error
+
+
+def _to_parquet(observations: pd.DataFrame) -> bytes:
+    table = observations.copy(deep=False)
+    content = io.BytesIO()
+    try:
+        table.attrs = json.loads(to_text(observations.attrs))
+        table.to_parquet(content, engine="pyarrow")
+    except (TypeError, ValueError, OverflowError, pyarrow.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ObservationsError(f"observations cannot be stored as Parquet: {reason}") from error
+    return content.getvalue()
