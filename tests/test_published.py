@@ -1,0 +1,128 @@
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from repro.errors import ReproError, StoreError
+from repro.published import FOLDER, PublishedClaim, PublishedCounterpart, publish, published
+from repro.result import ClaimResult, Evaluation, Run
+from repro.verdict import Verdict
+
+RUN = Run("20260101-120000", "2026-01-01T12:00:00+00:00", "standard", "jax", {"python": "3.13.1", "cpu": "Ω"})
+REPRODUCED = Verdict("reproduced", effect=0.5, low=0.25, high=1.0, n=9, measure="ratio")
+REFUTED = Verdict("refuted", effect=math.inf, low=math.nan, high=math.inf, n=3, measure="ratio")
+
+
+def evaluation(kind, verdict, seconds):
+    return Evaluation(kind, "It holds.", {}, (0,), verdict.status if verdict else "error", verdict, seconds=seconds)
+
+
+RESULTS = [
+    ClaimResult(
+        "perceptron.novikoff",
+        evaluation("claim", REPRODUCED, 1.25),
+        (evaluation("control", REFUTED, 0.5), evaluation("correction", REPRODUCED, 0.0)),
+    ),
+    ClaimResult("dropout.mixture", evaluation("claim", REFUTED, 1 / 3), (evaluation("control", REFUTED, 0.1),)),
+]
+PUBLISHED = {
+    "perceptron.novikoff": PublishedClaim(
+        "reproduced",
+        effect=0.5,
+        low=0.25,
+        high=1.0,
+        n=9,
+        seconds=1.25,
+        counterparts={
+            "control": PublishedCounterpart("refuted", 0.5),
+            "correction": PublishedCounterpart("reproduced", 0.0),
+        },
+    ),
+    "dropout.mixture": PublishedClaim(
+        "refuted",
+        effect=None,
+        low=None,
+        high=None,
+        n=3,
+        seconds=0.333,
+        counterparts={"control": PublishedCounterpart("refuted", 0.1)},
+    ),
+}
+
+
+def test_reads_what_a_run_published(tmp_path):
+    file = publish(RUN, RESULTS, tmp_path / "published")
+    assert file == tmp_path / "published" / "standard.json"
+    assert published("standard", file.parent) == PUBLISHED
+
+
+def test_file_has_the_documented_form(tmp_path):
+    text = publish(RUN, RESULTS, tmp_path).read_text(encoding="utf-8")
+
+    def reject(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    document = json.loads(text, parse_constant=reject)
+    assert document["environment"] == RUN.environment
+    assert document["claims"]["perceptron.novikoff"] == {
+        "status": "reproduced",
+        "effect": 0.5,
+        "low": 0.25,
+        "high": 1.0,
+        "n": 9,
+        "seconds": 1.25,
+        "counterparts": {
+            "control": {"status": "refuted", "seconds": 0.5},
+            "correction": {"status": "reproduced", "seconds": 0.0},
+        },
+    }
+    assert text.endswith("}\n")
+
+
+def test_profiles_are_apart(tmp_path):
+    publish(RUN, RESULTS, tmp_path)
+    assert published("smoke", tmp_path) == {}
+    publish(replace(RUN, profile="smoke"), RESULTS[:1], tmp_path)
+    assert list(published("smoke", tmp_path)) == ["perceptron.novikoff"]
+    assert published("standard", tmp_path) == PUBLISHED
+
+
+def test_a_run_replaces_what_was_published(tmp_path):
+    publish(RUN, RESULTS, tmp_path)
+    publish(RUN, RESULTS[1:], tmp_path)
+    assert list(published("standard", tmp_path)) == ["dropout.mixture"]
+    assert [path.name for path in tmp_path.iterdir()] == ["standard.json"]
+
+
+def test_skipped_claims_are_left_out(tmp_path):
+    skipped = ClaimResult("a.b", Evaluation("claim", "It holds.", {}, (), "skipped"), ())
+    publish(RUN, [*RESULTS, skipped], tmp_path)
+    assert published("standard", tmp_path) == PUBLISHED
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        ClaimResult("a.b", evaluation("claim", None, 1.0), ()),
+        ClaimResult("a.b", evaluation("claim", REPRODUCED, 1.0), (evaluation("control", None, 1.0),)),
+    ],
+    ids=["claim", "control"],
+)
+def test_errors_cannot_be_published(tmp_path, failed):
+    publish(RUN, RESULTS, tmp_path)
+    with pytest.raises(ReproError, match=r"a\.b ended in error and cannot be published"):
+        publish(RUN, [*RESULTS, failed], tmp_path)
+    assert published("standard", tmp_path) == PUBLISHED
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cannot publish to .*standard\.json"):
+        publish(RUN, RESULTS, tmp_path / "file")
+
+
+@pytest.mark.parametrize("profile", ["smoke", "standard", "full"])
+def test_what_ships_with_the_package_can_be_read(profile):
+    assert FOLDER.name == "published"
+    assert all(claim.status in ("reproduced", "refuted", "inconclusive") for claim in published(profile).values())

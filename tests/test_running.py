@@ -1,0 +1,288 @@
+"""Planning, executing, judging and recording, on stand-in claims."""
+
+import inspect
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import stand_in
+
+import repro
+from repro import registry, running
+from repro.errors import ReproError
+from repro.published import PublishedClaim, PublishedCounterpart
+from repro.store import Store
+from repro.verdict import Verdict
+
+READERS = [stand_in.first_reader, stand_in.second_reader]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store.open(tmp_path / "results")
+
+
+def execute(store, claims, workers=0, listen=running.ignore, **options):
+    return running.execute(running.plan(claims, "smoke", **options), store, workers, listen)
+
+
+def by_id(completed):
+    return {result.id: result for result in completed.results}
+
+
+@pytest.fixture(scope="module")
+def in_workers(tmp_path_factory):
+    """Stand-in claims of every fate, run together by two worker processes."""
+    store = Store.open(tmp_path_factory.mktemp("workers"))
+    claims = [
+        stand_in.bounded,
+        stand_in.dying,
+        stand_in.failing,
+        stand_in.without_data,
+        stand_in.timed,
+        stand_in.pausing,
+    ]
+    return store, execute(store, claims, workers=2)
+
+
+@pytest.mark.parametrize(("profile", "count"), [("smoke", 12), ("standard", 24), ("full", 48)])
+def test_profiles_set_the_number_of_seeds(profile, count):
+    assert running.seeds_of(stand_in.bounded, profile, None) == tuple(range(count))
+
+
+def test_seeds_are_capped_by_what_is_useful_but_exact_if_asked_for():
+    assert running.seeds_of(stand_in.first_reader, "full", None) == (0, 1, 2, 3)
+    assert running.seeds_of(stand_in.first_reader, "full", 7) == tuple(range(7))
+
+
+def test_claims_without_randomness_have_no_seeds():
+    assert running.seeds_of(stand_in.addition, "full", 7) == ()
+
+
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_fewer_than_one_seed_is_refused(seeds):
+    with pytest.raises(ReproError, match=f"at least 1, not {seeds}"):
+        running.plan([stand_in.addition], "smoke", seeds=seeds)
+
+
+def test_claims_with_the_same_experiment_share_jobs():
+    plan = running.plan(READERS, "smoke")
+    assert [(task.claim.id, task.variant.kind) for task in plan.tasks] == [
+        ("stand_in.first_reader", "claim"),
+        ("stand_in.first_reader", "control"),
+        ("stand_in.second_reader", "claim"),
+        ("stand_in.second_reader", "control"),
+    ]
+    assert [job.parameters["broken"] for job in plan.jobs] == [False, True]
+    assert [task.job for task in plan.tasks] == plan.jobs * 2
+
+
+def test_other_parameters_or_seeds_are_other_jobs():
+    other = running.plan(READERS, "smoke", overrides={"stand_in.first_reader": {"size": 2}})
+    assert len(other.jobs) == 4
+    own_parameter = running.plan(READERS, "smoke", overrides={"stand_in.first_reader": {"factor": 2}})
+    assert len(own_parameter.jobs) == 2
+
+
+def test_shared_experiments_are_executed_and_stored_once(store, tmp_path):
+    log = tmp_path / "executions"
+    overrides = {claim.id: {"log": str(log)} for claim in READERS}
+    first, second = execute(store, READERS, overrides=overrides).results
+    assert sorted(log.read_text().split("\n")) == ["", "3 False", "3 True"]
+    assert first.evaluation.observations == second.evaluation.observations
+    assert first.seconds > 0
+    assert second.seconds == 0
+    assert second.memory > 1e6
+
+
+def test_results_are_stored_with_verdicts_and_environment(store):
+    completed = execute(store, [stand_in.bounded, stand_in.addition])
+    run = store.run()
+    assert (run.id, run.profile) == (completed.run.id, "smoke")
+    assert run.environment["cores"] >= 1
+    stored = {result.id: result for result in store.results(run.id)}
+    bounded, addition = stored["stand_in.bounded"], stored["stand_in.addition"]
+    assert (bounded.status, bounded.sound, bounded.evaluation.verdict.n) == ("reproduced", True, 12)
+    assert (addition.status, addition.sound, addition.evaluation.seeds) == ("refuted", True, ())
+    assert addition.counterparts[0].statement == "Three plus three is six."
+    pd.testing.assert_frame_equal(
+        store.read_observations(bounded.evaluation.observations), stand_in.bounded(list(range(12)), points=5)
+    )
+
+
+def test_whatever_a_claim_does_the_others_go_on(store):
+    claims = [
+        stand_in.failing,
+        stand_in.unjudged,
+        stand_in.without_data,
+        stand_in.on_gpu,
+        stand_in.unsound,
+        stand_in.bounded,
+    ]
+    results = by_id(execute(store, claims, seeds=2))
+    failing, unjudged = results["stand_in.failing"], results["stand_in.unjudged"]
+    assert (failing.status, failing.evaluation.message) == ("error", "ZeroDivisionError: division by zero")
+    assert "depth / 0" in failing.evaluation.traceback
+    assert unjudged.status == "error"
+    assert unjudged.evaluation.message.startswith("ObservationsError: AtMost reads column 'missing'")
+    assert unjudged.evaluation.observations is not None
+    without_data, unsound = results["stand_in.without_data"], results["stand_in.unsound"]
+    assert without_data.status == "skipped"
+    assert without_data.evaluation.message.endswith("download it")
+    assert (unsound.sound, unsound.failed) == (False, True)
+    assert results["stand_in.bounded"].status == "reproduced"
+    assert {name for name, result in results.items() if result.failed} == {failing.id, unjudged.id, unsound.id}
+
+
+def test_unmet_requirements_skip(store):
+    if repro.backend.device() != "CPU":
+        pytest.skip("this machine has a GPU")
+    (result,) = execute(store, [stand_in.on_gpu]).results
+    assert result.status == "skipped"
+    assert result.evaluation.message.startswith("needs gpu, this is ")
+
+
+def test_experiments_that_return_no_table_are_errors(store):
+    @repro.claim("x", source=repro.notes("1"), criterion=repro.AtMost("a", bound=1), control={"value": 2})
+    def tableless(*, value=1):
+        return value
+
+    (result,) = execute(store, [tableless]).results
+    assert result.evaluation.message == "ClaimError: " + f"{tableless.__qualname__} returned int, not a DataFrame"
+
+
+def test_workers_make_the_same_observations_as_this_process(in_workers, store):
+    (here,) = execute(store, [stand_in.bounded]).results
+    there = by_id(in_workers[1])["stand_in.bounded"]
+    assert there.evaluation.observations == here.evaluation.observations
+
+
+def test_a_dead_worker_is_an_error_of_its_job_alone(in_workers):
+    store, completed = in_workers
+    results = by_id(completed)
+    assert results["stand_in.dying"].status == "error"
+    assert "worker process died" in results["stand_in.dying"].evaluation.message
+    assert results["stand_in.failing"].evaluation.message == "ZeroDivisionError: division by zero"
+    assert results["stand_in.without_data"].status == "skipped"
+    assert results["stand_in.pausing"].sound
+    assert "native noise" in (store.folder / "workers.log").read_text()
+
+
+def test_timings_are_taken_alone(in_workers):
+    store, completed = in_workers
+    results = by_id(completed)
+
+    def interval(evaluation):
+        observations = store.read_observations(evaluation.observations)
+        return observations["began"].min(), observations["ended"].max()
+
+    timed, pausing = results["stand_in.timed"], results["stand_in.pausing"]
+    timings = [interval(evaluation) for evaluation in (timed.evaluation, *timed.counterparts)]
+    others = [interval(evaluation) for evaluation in (pausing.evaluation, *pausing.counterparts)]
+    assert max(ended for _, ended in others) < min(began for began, _ in timings)
+    (first, second) = sorted(timings)
+    assert first[1] < second[0]
+
+
+def test_an_interrupted_run_keeps_what_is_done(store):
+    def interrupt(event):
+        if isinstance(event, running.Recorded):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(store, [stand_in.addition, stand_in.bounded], listen=interrupt)
+    assert len(store.results(store.run().id)) == 1
+
+
+def test_events_tell_what_runs(store):
+    events = []
+    execute(store, [stand_in.addition], listen=events.append)
+    assert [type(event).__name__ for event in events] == ["Started", "Finished", "Started", "Finished", "Recorded"]
+
+
+def test_longest_jobs_come_first_and_unknown_ones_before(store, monkeypatch):
+    counterparts = {"correction": PublishedCounterpart("reproduced", 9.0)}
+    reference = PublishedClaim("refuted", None, None, None, 1, 4.0, counterparts)
+    monkeypatch.setattr(running, "published", {"smoke": {"stand_in.addition": reference}}.get)
+    plan = running.with_times(running.plan([stand_in.addition, stand_in.unsound], "smoke"), store)
+    assert [plan.expected.get(job) for job in plan.jobs] == [None, None, 9.0, 4.0]
+    assert running.expected_seconds(plan, plan.jobs, 2) == 9.0
+    assert running.expected_seconds(plan, plan.jobs, 1) == 13.0
+
+
+def test_measured_times_replace_published_ones(store):
+    (result,) = execute(store, [stand_in.timed], seeds=1).results
+    plan = running.with_times(running.plan([stand_in.timed], "smoke"), store)
+    assert sum(plan.expected.values()) == pytest.approx(result.seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "expected"),
+    [([4, 3, 2, 1], 2, 5), ([4, 3, 2, 1], 0, 10), ([4, 3, 2, 1], 9, 4), ([], 2, 0), ([3, 3, 2, 2, 2], 2, 7)],
+)
+def test_makespan_of_list_scheduling(seconds, count, expected):
+    assert running.makespan(seconds, count) == expected
+
+
+def test_published_verdicts_bind_only_runs_like_the_published(store, monkeypatch):
+    reference = PublishedClaim("reproduced", None, None, None, 1, 0.0, {})
+    monkeypatch.setattr(running, "published", {"smoke": {"stand_in.addition": reference}}.get)
+    (contradicting,) = execute(store, [stand_in.addition]).results
+    assert (contradicting.published, contradicting.failed) == ("reproduced", True)
+    (overridden,) = execute(store, [stand_in.addition], overrides={"stand_in.addition": {"right": 8.0}}).results
+    assert (overridden.published, overridden.failed) == (None, False)
+    (other_seeds,) = execute(store, [stand_in.addition], seeds=3).results
+    assert other_seeds.published is None
+
+
+def test_a_data_set_reaches_the_claims_that_choose():
+    overrides = running.data_overrides([stand_in.bounded, stand_in.addition], "mnist")
+    assert overrides == {"stand_in.bounded": {"data": "mnist"}}
+    with pytest.raises(ReproError, match="none of the chosen claims takes a data set"):
+        running.data_overrides([stand_in.addition], "mnist")
+
+
+def test_check_gives_a_verdict_that_shows_itself():
+    verdict = repro.check(stand_in.bounded, profile="smoke", seeds=8, points=3)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.status, verdict.n, len(verdict.observations)) == ("reproduced", 8, 24)
+    assert str(verdict).startswith("reproduced")
+    assert "<b>reproduced</b>" in verdict._repr_html_()
+    assert verdict.figure().axes
+
+
+def test_check_reads_shared_experiments_and_draws_the_figure_of_the_claim():
+    def picture(observations, verdict):
+        return (list(observations["size"]), verdict.status)
+
+    claim = repro.claim(
+        "x",
+        source=repro.notes("1"),
+        criterion=repro.AtMost("size", bound=7),
+        reads=stand_in.measurement,
+        control={"broken": True},
+        figure=picture,
+    )(stand_in.first_reader.function)
+    verdict = repro.check(claim, seeds=1, factor=2)
+    assert verdict.figure() == ([6], "reproduced")
+
+
+def test_check_refuses_unknown_claims_and_parameters():
+    with pytest.raises(ReproError, match="no claim"):
+        repro.check("stand_in.unheard_of")
+    with pytest.raises(ReproError, match="no parameter 'point'"):
+        repro.check(stand_in.bounded, point=3)
+
+
+def test_the_python_interface_runs_registered_claims(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "registered", lambda: {stand_in.addition.id: stand_in.addition})
+    completed = repro.run("stand_in", profile="smoke", results=tmp_path / "results", workers=0)
+    assert [result.status for result in completed.results] == ["refuted"]
+    assert Store.existing(tmp_path / "results").run().id == completed.run.id
+
+
+def test_public_names_are_what_the_stub_lists():
+    for name in repro.__all__:
+        assert getattr(repro, name) is not None
+    assert inspect.isfunction(repro.claim)
+    assert Path(repro.__file__).with_name("py.typed").exists()
