@@ -1,0 +1,118 @@
+"""Text for pages: formulas, prose, numbers, source code. Whatever is marked as safe for HTML is made here."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+import latex2mathml.converter
+from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from repro.verdict import format_number
+
+# Of the attributes that latex2mathml sets, those of layout; links, styles and classes of a formula are dropped.
+ATTRIBUTES = frozenset(
+    {
+        "accent",
+        "accentunder",
+        "columnalign",
+        "columnlines",
+        "columnspacing",
+        "depth",
+        "display",
+        "displaystyle",
+        "fence",
+    }
+    | {"form", "height", "largeop", "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits"}
+    | {"rowlines", "rowspacing", "rspace", "separator", "scriptlevel", "stretchy", "symmetric", "voffset", "width"}
+    | {"xmlns"}
+)
+
+FORMULA_OR_CODE = re.compile(
+    r"(?<!\\)\$\$?(?P<formula>(?:[^$\\]|\\.)+)\$\$?(?P<punctuation>[.,;:)]*)|``(?P<code>[^`]+)``|`(?P<name>[^`]+)`",
+    re.DOTALL,
+)
+
+
+def formula(latex: str) -> Markup:
+    """Render a formula as MathML; LaTeX that cannot be rendered is shown as it stands."""
+    try:
+        math = latex2mathml.converter.Converter().convert_to_element(latex)
+    except Exception:  # noqa: BLE001  the parser raises whatever it trips over, KeyError and RecursionError included
+        return Markup("<code>{}</code>").format(latex)
+    _restrict(math)
+    return Markup(ElementTree.tostring(math, encoding="unicode"))  # noqa: S704  all text is escaped, attributes are restricted
+
+
+def prose(text: str) -> Markup:
+    """Render a line or a paragraph with formulas between dollars and code between backticks."""
+    return Markup("").join(_pieces(text))
+
+
+def paragraphs(text: str) -> Markup:
+    """Render a docstring: paragraphs, with indented blocks (lists of arguments, examples) kept as they are laid out."""
+    return Markup("\n").join(_paragraph(block) for block in re.split(r"\n\s*\n", text.strip("\n")))
+
+
+def python(code: str) -> Markup:
+    """Render Python source with its syntax marked."""
+    return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True)))  # noqa: S704  Pygments escapes the code
+
+
+def cell(value: Any) -> str:
+    """Write a value of a table: numbers short, everything else as it prints."""
+    if isinstance(value, float):
+        return format_number(value)
+    return ", ".join(map(cell, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def settings(parameters: Mapping[str, Any]) -> str:
+    """Write parameters on one line."""
+    return ", ".join(f"{name} = {cell(value)}" for name, value in parameters.items())
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that suits it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(memory: int) -> str:
+    """Write an amount of memory, given in bytes."""
+    return f"{memory / 2**30:.1f} GiB" if memory >= 2**30 else f"{memory / 2**20:.0f} MiB"
+
+
+def _restrict(math: ElementTree.Element) -> None:
+    for element in math.iter():
+        # latex2mathml writes characters as entities, and unescapes them, tags in texts included, once serialised.
+        element.text = html.unescape(element.text or "")
+        for name in set(element.attrib) - ATTRIBUTES:
+            del element.attrib[name]
+
+
+def _pieces(text: str) -> Iterator[Markup]:
+    end = 0
+    for match in FORMULA_OR_CODE.finditer(text):
+        yield escape(text[end : match.start()].replace(r"\$", "$"))
+        if match["formula"] is None:
+            yield Markup("<code>{}</code>").format(match["code"] or match["name"])
+        else:  # no line begins with the full stop of a formula
+            yield Markup('<span class="formula">{}{}</span>').format(formula(match["formula"]), match["punctuation"])
+        end = match.end()
+    yield escape(text[end:].replace(r"\$", "$"))
+
+
+def _paragraph(block: str) -> Markup:
+    lines = block.splitlines()
+    if any(line.startswith(" ") for line in lines):
+        return Markup("<pre>{}</pre>").format(block)
+    return Markup("<p>{}</p>").format(prose(" ".join(lines)))
