@@ -1,0 +1,215 @@
+"""Dropout as the training of an ensemble of sub-networks."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Correction, Greater, Identity, ScalingLaw, cheatsheet, claim, lectures
+from repro.data import load
+from repro.training import train
+
+with epy.lazy_imports():
+    import keras
+    import scipy.special
+
+CLOSER = Greater(
+    "distance",
+    of="one sub-network",
+    than="full network",
+    by="prediction",
+    factor=2.0,
+    because="twice as near as a single sub-network is as near as the average of four of them, a cheap approximation",
+    where={"quantity": "distance to the average"},
+    each=("keep",),
+)
+
+
+@claim(
+    "With the weights scaled at test time the full network gives approximately the average prediction of all "
+    "sub-networks.",
+    source=(cheatsheet("1.8.3"), lectures("2.5.4")),
+    literature="Baldi and Sadowski 2013: exact for the normalised geometric mean of one softmax layer",
+    criterion=AllOf(
+        geometric=Identity(
+            "full_network", "average", operations=2048, where={"quantity": "normalised geometric mean"}, each=("keep",)
+        ),
+        arithmetic=CLOSER,
+    ),
+    smoke={"steps": 1000, "units": 8, "keep": (0.5,)},
+    full={"data": "mnist", "units": 14, "steps": 20000, "images": 200},
+    control={"scaled": False},
+    correction=Correction(
+        "With the weights scaled the full network gives exactly the normalised geometric mean of all sub-networks' "
+        "predictions, if dropout acts on the input of the softmax layer. That is near their average prediction where "
+        r"units are rarely dropped: it differs from it to the order of $(1-\varphi)/\varphi$, a single sub-network to "
+        "the order of the square root of that.",
+        keep=(0.95,),
+    ),
+    tags=("headline",),
+)
+def geometric_mean(seeds, *, units=12, keep=(0.5, 0.8, 0.95), images=50, steps=2000, scaled=True, data="digits"):
+    """Enumerates the sub-networks of a trained Keras network with dropout on its last hidden layer.
+
+    The full network is compared with the normalised geometric mean of all 2^units sub-networks' class probabilities,
+    which it must equal up to rounding, and with their average: root-mean-square Euclidean distance over test images,
+    beside that of a single sub-network. Keras divides the kept units by the probability of keeping instead of scaling
+    the weights later; without the scaling the full network has the weights of the sub-networks.
+    """
+    chosen = load(data).flat()
+    x, rows = chosen.x_test[:images], []
+    for probability_of_keeping in keep:
+        trained = _train(dropout_network, chosen, seeds, steps, hidden=(units,), keep=(probability_of_keeping,))
+        for replica, seed in enumerate(seeds):
+            probability, logits, full = _sub_networks(trained.model(replica), x, (probability_of_keeping,), scaled)
+            mean_logits = np.tensordot(probability, scipy.special.log_softmax(logits, axis=-1), axes=1)
+            geometric = pd.DataFrame(
+                {"full_network": full.ravel(), "average": scipy.special.softmax(mean_logits, axis=-1).ravel()}
+            ).assign(quantity="normalised geometric mean")
+            distances = _distances(full, scipy.special.softmax(logits, axis=-1), probability)
+            rows.append(pd.concat([geometric, distances]).assign(seed=seed, keep=probability_of_keeping))
+    return pd.concat(rows, ignore_index=True)
+
+
+@claim(
+    r"$p(y|x) = \sum_b p(b)\, p(y|x; b)$ with $p(b) = \prod_i \varphi_i^{b_i} (1-\varphi_i)^{1-b_i}$: dropout predicts "
+    r"with an ensemble of sub-networks, which weight scaling approximates.",
+    source=cheatsheet("1.8.3"),
+    literature="Srivastava et al. 2014, section 7.5, compare weight scaling with Monte Carlo averaging",
+    criterion=AllOf(
+        sampling=ScalingLaw(
+            x="samples",
+            y="distance",
+            at_least=-0.55,
+            at_most=-0.45,
+            because="an average of independent draws from the mixture nears it as their number to the power -1/2",
+            where={"quantity": "distance of Monte Carlo"},
+            each=("keep",),
+        ),
+        scaling=CLOSER,
+    ),
+    smoke={"steps": 2000, "hidden": (5, 5), "keep": ((0.8, 0.5),)},
+    full={"data": "mnist", "hidden": (7, 7), "steps": 20000, "images": 200},
+    control={"scaled": False},
+    correction=Correction(
+        "Dropout predicts with that ensemble. Weight scaling approximates it where units are rarely dropped; where "
+        "narrow layers drop many, it is hardly nearer than a single sub-network is.",
+        keep=((0.95, 0.95),),
+    ),
+    tags=("headline",),
+)
+def mixture(
+    seeds,
+    *,
+    hidden=(6, 6),
+    keep=((0.8, 0.5), (0.95, 0.95)),
+    images=50,
+    samples=(4, 16, 64, 256),
+    repeats=16,
+    steps=2000,
+    scaled=True,
+    data="digits",
+):
+    """Enumerates the mixture of a trained Keras network with dropout on two hidden layers, and samples from it.
+
+    The exact mixture sums all 2^12 sub-networks with their probabilities. Running Keras' own dropout and averaging a
+    number of predictions must near it as an average of independent draws does. Root-mean-square Euclidean distances
+    over test images, and over repetitions of the sampling; weight scaling is compared with a single sub-network.
+    """
+    chosen = load(data).flat()
+    x, rows = chosen.x_test[:images], []
+    for kept in keep:
+        trained = _train(dropout_network, chosen, seeds, steps, hidden=hidden, keep=kept)
+        for replica, seed in enumerate(seeds):
+            model = trained.model(replica)
+            probability, logits, full = _sub_networks(model, x, kept, scaled)
+            predictions = scipy.special.softmax(logits, axis=-1)
+            average = np.tensordot(probability, predictions, axes=1)
+            drawn = scipy.special.softmax(_draws(model, x, repeats * max(samples)), axis=-1)
+            monte_carlo = [
+                _distance(drawn[: repeats * number].reshape(repeats, number, *average.shape).mean(axis=1), average)
+                for number in samples
+            ]
+            sampled = pd.DataFrame({"samples": samples, "distance": monte_carlo, "quantity": "distance of Monte Carlo"})
+            distances = _distances(full, predictions, probability)
+            rows.append(pd.concat([sampled, distances]).assign(seed=seed, keep=" and ".join(map(str, kept))))
+    return pd.concat(rows, ignore_index=True)
+
+
+def dropout_network(*, inputs, outputs, hidden, keep):
+    """Build a network with a wide first layer and dropout on every later hidden layer."""
+    layers = [keras.Input((inputs,)), keras.layers.Dense(64, activation="relu")]
+    for units, probability in zip(hidden, keep, strict=True):
+        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(1 - probability)]
+    return keras.Sequential([*layers, keras.layers.Dense(outputs)])
+
+
+def _train(network, images, seeds, steps, **architecture):
+    return train(
+        network,
+        images,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        optimizer=keras.optimizers.Adam(0.003),
+        steps=steps,
+        batch_size=32,
+        seeds=seeds,
+        inputs=images.x_train.shape[1],
+        outputs=images.classes,
+        **architecture,
+    )
+
+
+def _sub_networks(model, x, keep, scaled):
+    """Put images through every sub-network, and through the full network, in double precision.
+
+    Returns:
+        Probabilities of the sub-networks [masks], their logits [masks, images, classes] and the full network's class
+        probabilities [images, classes].
+    """
+    weights = [weight.astype(float) for weight in model.get_weights()]
+    layers = list(zip(weights[::2], weights[1::2], strict=True))
+    widths = [kernel.shape[1] for kernel, _ in layers[1:-1]]
+    kept = np.repeat(keep, widths)
+    masks = np.array(list(itertools.product((0.0, 1.0), repeat=len(kept))))
+    probability = np.prod(np.where(masks == 1, kept, 1 - kept), axis=1)
+    ends = np.cumsum(widths)[:-1]
+    full = (np.ones_like(kept) if scaled else 1 / kept)[None]
+    logits = _logits(layers, x, np.split(masks / kept, ends, axis=1))
+    return probability, logits, scipy.special.softmax(_logits(layers, x, np.split(full, ends, axis=1))[0], axis=-1)
+
+
+def _logits(layers, x, factors):
+    """Forward pass with every dropped layer multiplied by its factors [masks, units]: [masks, images, classes]."""
+    first, bias = layers[0]
+    signal = keras.ops.relu(x @ first + bias)[None]
+    for (kernel, bias), factor in zip(layers[1:-1], factors, strict=True):
+        signal = keras.ops.relu(keras.ops.matmul(signal, kernel) + bias) * factor[:, None]
+    kernel, bias = layers[-1]
+    return keras.ops.convert_to_numpy(keras.ops.matmul(signal, kernel) + bias)
+
+
+def _draws(model, x, number):
+    """Logits of the model with dropout switched on: [number, images, classes]."""
+    repeated = np.tile(x, (number, 1))
+    return keras.ops.convert_to_numpy(model(repeated, training=True)).reshape(number, len(x), -1)
+
+
+def _distances(full, predictions, probability):
+    """Root-mean-square distance of the full network, and of a random sub-network, from the sub-networks' average."""
+    average = np.tensordot(probability, predictions, axes=1)
+    single = np.sqrt(np.average(np.square(predictions - average).sum(axis=-1).mean(axis=-1), weights=probability))
+    return pd.DataFrame(
+        {
+            "quantity": "distance to the average",
+            "prediction": ["full network", "one sub-network"],
+            "distance": [_distance(full, average), single],
+        }
+    )
+
+
+def _distance(p, q):
+    """Root-mean-square Euclidean distance of class probabilities [..., classes]."""
+    return np.sqrt(np.square(p - q).sum(axis=-1).mean())
