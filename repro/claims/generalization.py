@@ -1,0 +1,151 @@
+"""Generalisation: what test error does as models grow."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import Peak, cheatsheet, claim
+from repro.data import load, noisy_labels
+from repro.training import train
+
+with epy.lazy_imports():
+    import keras
+
+
+@claim(
+    "Test error peaks at the interpolation point: where a model is just large enough to fit its training data.",
+    source=cheatsheet("1.9.4"),
+    literature="Belkin et al. 2019; Hastie et al. 2022",
+    criterion=Peak(
+        x="size",
+        y="test_error",
+        at=1.0,
+        within=2.0,
+        prominence=1.25,
+        because="counting parameters says only to a factor of about two how much a trained network can fit; a quarter "
+        "more error than at both ends is more than choosing another model would change",
+        each=("model",),
+    ),
+    smoke={"models": ("random features",), "sizes": (0.1, 0.3, 0.6, 1.0, 1.07, 1.5, 4.0)},
+    full={"data": "mnist", "images": 1000, "network_images": 400, "networks": 5, "network_steps": 20000},
+    control={"ridge": 10.0},
+    tags=("headline",),
+    seeds=16,
+)
+def double_descent_peak(
+    seeds,
+    *,
+    models=("random features", "network"),
+    images=300,
+    noise=0.2,
+    sizes=(0.1, 0.3, 0.6, 0.93, 1.0, 1.07, 1.5, 3.0, 6.0),
+    ridge=0.0,
+    draws=3,
+    network_images=100,
+    network_sizes=(0.16, 0.5, 0.75, 1.0, 1.35, 2.0, 6.0),
+    networks=2,
+    network_steps=4000,
+    data="digits",
+):
+    """Measures the squared test error of least-squares classifiers against their size, with wrong training labels.
+
+    Size counts adjustable numbers per class over training images. The interpolation point is size 1, as Belkin et al.
+    count it: as many numbers as there are targets to fit; the training errors are in the table. Random features: fixed
+    ReLU units, read out by the least-squares solution of least norm. Networks: two-layer Keras networks of leaky ReLU
+    units, all of whose parameters are trained by Adam on full batches. Each seed draws the images and the wrong labels
+    (a fifth); its error at a size is the median over a few draws of features or initial weights, because at the
+    interpolation point the mean is infinite. The control penalises the squared weights, ridge times the mean square of
+    a feature, so that interpolating does not pay.
+    """
+    tables = []
+    for seed, model in itertools.product(seeds, models):
+        if model == "network":
+            curve = _networks(
+                seed, _noisy(data, network_images, noise, seed), network_sizes, ridge, networks, network_steps
+            )
+        else:
+            curve = _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws)
+        tables.append(curve.assign(seed=seed, model=model))
+    return pd.concat(tables, ignore_index=True)
+
+
+def two_layer_network(*, inputs, outputs, width, ridge):
+    """Build a network with one hidden layer, with an L2 penalty on its kernels."""
+    penalty = keras.regularizers.L2(ridge) if ridge else None
+    return keras.Sequential(
+        [
+            keras.Input((inputs,)),
+            keras.layers.Dense(width, activation="leaky_relu", kernel_regularizer=penalty),
+            keras.layers.Dense(outputs, kernel_regularizer=penalty),
+        ]
+    )
+
+
+def _noisy(data, images, noise, seed):
+    """A few training images with some wrong labels, and all test images; targets are one-hot."""
+    chosen = load(data).flat().subset(images, seed)
+    labels = noisy_labels(chosen.y_train, chosen.classes, noise, seed)
+    one_hot = np.eye(chosen.classes, dtype=np.float32)
+    return SimpleNamespace(
+        x_train=chosen.x_train, y_train=one_hot[labels], x_test=chosen.x_test, y_test=one_hot[chosen.y_test]
+    )
+
+
+def _random_features(seed, chosen, sizes, ridge, draws):
+    generator = np.random.default_rng((seed, 7))
+    rows = []
+    for size in sizes:
+        features = round(size * len(chosen.x_train))
+        errors = [_least_squares_errors(generator, chosen, features, ridge) for _ in range(draws)]
+        train_error, test_error = np.median(errors, axis=0)
+        rows.append({"size": size, "train_error": train_error, "test_error": test_error})
+    return pd.DataFrame(rows)
+
+
+def _least_squares_errors(generator, chosen, features, ridge):
+    """Squared training and test error of the ridge solution on random ReLU features; least norm without ridge."""
+    images, inputs = chosen.x_train.shape
+    kernel = generator.normal(size=(inputs, features)) / np.sqrt(inputs)
+    train_features, test_features = (np.maximum(x @ kernel, 0) for x in (chosen.x_train, chosen.x_test))
+    u, s, vt = np.linalg.svd(train_features, full_matrices=False)
+    kept = s > s.max() * np.finfo(float).eps * max(train_features.shape)
+    penalty = ridge * np.square(train_features).mean() * images
+    inverse = np.divide(s, s**2 + penalty, out=np.zeros_like(s), where=kept)
+    readout = (vt.T * inverse) @ (u.T @ chosen.y_train)
+    errors = train_features @ readout - chosen.y_train, test_features @ readout - chosen.y_test
+    return [np.square(error).mean() for error in errors]
+
+
+def _networks(seed, chosen, sizes, ridge, networks, steps):
+    images, inputs = chosen.x_train.shape
+    outputs = chosen.y_train.shape[1]
+    rows = []
+    for size in sizes:
+        width = max(1, round((size * images * outputs - outputs) / (inputs + outputs + 1)))
+        training = train(
+            two_layer_network,
+            chosen,
+            loss="mean_squared_error",
+            optimizer=keras.optimizers.Adam(0.01),
+            steps=steps,
+            batch_size=images,
+            seeds=[seed * networks + index for index in range(networks)],
+            inputs=inputs,
+            outputs=outputs,
+            width=width,
+            ridge=ridge / 1000,
+        )
+        parameters = (inputs + outputs + 1) * width + outputs
+        rows.append(
+            {
+                "size": parameters / (images * outputs),
+                "train_error": training.records["train_loss"].median(),
+                "test_error": training.records["test_loss"].median(),
+            }
+        )
+    return pd.DataFrame(rows)
