@@ -1,0 +1,68 @@
+"""Every registered claim: sound at smoke, as published, and its full profile runs."""
+
+import inspect
+
+import pandas as pd
+import pytest
+
+from repro.published import published
+from repro.registry import registered
+
+CLAIMS = registered()
+SMOKE = published("smoke")
+# What makes any experiment small; a parameter of another name is small already, or is added here.
+TINY = {
+    "data": "digits",
+    "batch_size": 32,
+    "depth": 3,
+    "depths": (8, 14),
+    "dimensions": (2, 5),
+    "draws": 1,
+    "epochs": 1,
+    "images": 30,
+    "levels": 50,
+    "network_images": 30,
+    "network_steps": 10,
+    "networks": 1,
+    "pairs": 1,
+    "points": 20,
+    "rates": (0.01,),
+    "repeats": 2,
+    "samples": (2, 4),
+    "steps": 6,
+    "target": 0.0,
+    "trials": 2,
+    "units": 4,
+    "hidden": (2, 2),
+    "width": 8,
+}
+
+
+@pytest.fixture(params=CLAIMS.values(), ids=CLAIMS)
+def claim(request):
+    return request.param
+
+
+def test_is_sound_at_smoke(claim, smoke_results):
+    result = smoke_results[claim.id]
+    messages = [evaluation.message for evaluation in (result.evaluation, *result.counterparts)]
+    assert result.sound, (result.status, messages)
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_agrees_with_the_published_verdict(name, smoke_results):
+    assert smoke_results[name].status == SMOKE[name].status
+
+
+@pytest.mark.parametrize("name", [claim.id for claim in CLAIMS.values() if claim.full])
+def test_full_overrides_run_at_one_seed_and_tiny_size(name):
+    claim = CLAIMS[name]
+    parameters = {setting: TINY.get(setting, value) for setting, value in claim.variants("full")[0].parameters.items()}
+    observations = claim([0], **parameters) if claim.takes_seeds else claim(**parameters)
+    assert isinstance(observations, pd.DataFrame)
+    assert not observations.empty
+
+
+def test_says_how_it_is_measured(claim):
+    assert inspect.getdoc(claim.function)
+    assert claim.criterion.describe()
