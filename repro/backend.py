@@ -18,9 +18,12 @@ from repro.errors import ReproError, TrainingError
 
 with epy.lazy_imports():
     import keras
+    import platformdirs
     import threadpoolctl
 
 BACKENDS = ("tensorflow", "jax")
+
+ROWS = 16
 
 
 def select(backend: str) -> None:
@@ -76,6 +79,10 @@ def configure() -> None:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
         jax.config.update("jax_enable_x64", True)
         jax.config.update("jax_default_matmul_precision", "highest")
+        if jax.config.jax_compilation_cache_dir is None:  # unlike TensorFlow's, sound on CPU
+            jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("keras-repro") / "xla"))
+            jax.config.update("jax_compilation_cache_max_size", 2**30)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow
@@ -191,6 +198,59 @@ def scan(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, inputs: Any, o
         lambda index, *_: index < rows, body, (tensorflow.constant(0), state, arrays), maximum_iterations=rows
     )
     return state, tree.pack_sequence_as(output, [array.stack() for array in arrays])
+
+
+def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of one replica's tensors for all replicas at once, inside a compiled function.
+
+    Args:
+        function: maps nested tensors to nested tensors.
+        *arguments: its arguments, nested, with replicas on the first axis of every tensor.
+
+    Returns:
+        Its results with replicas on the first axis.
+    """
+    if keras.tree.flatten(arguments)[0].shape[0] == 1:
+        result = function(*keras.tree.map_structure(lambda values: values[0], arguments))
+        return keras.tree.map_structure(lambda values: values[None], result)
+    if name() == "jax":
+        import jax
+
+        return jax.vmap(function)(*arguments)
+    import tensorflow
+
+    # A loop for every operation without a vectorised form would be slower than a loop over replicas.
+    return tensorflow.vectorized_map(lambda row: function(*row), arguments, fallback_to_while_loop=False)
+
+
+def mapped(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]:
+    """Make a function that calls another one for every row of a tensor and stacks the tensors it returns.
+
+    Compiled once for any number of rows: for drawing initial weights, compiling takes longer than what it compiles.
+    JAX does so for blocks of rows; TensorFlow traces a loop, without XLA.
+
+    Args:
+        function: of one row.
+        dtype: of what it returns.
+    """
+    if name() == "jax":
+        import jax
+
+        in_block = jax.jit(jax.vmap(function))
+
+        def in_blocks(rows: Any) -> Any:
+            padded = rows[jax.numpy.arange(-(-len(rows) // ROWS) * ROWS).clip(max=len(rows) - 1)]
+            blocks = [in_block(padded[start : start + ROWS]) for start in range(0, len(padded), ROWS)]
+            return jax.numpy.concatenate(blocks)[: len(rows)]
+
+        return in_blocks
+    import tensorflow
+
+    return tensorflow.function(  # type: ignore[no-any-return]
+        lambda rows: tensorflow.map_fn(function, rows, fn_output_signature=dtype),
+        autograph=False,
+        reduce_retracing=True,
+    )
 
 
 def functional(optimizer: Any) -> Any:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from etils import epy
 
+from repro import backend
 from repro.errors import TrainingError
 
 with epy.lazy_imports():
@@ -46,13 +49,13 @@ class Examples(Protocol):
 def seeded(build: Callable[[], Any], seed: int) -> Any:
     """Build a model whose initial weights and noise follow from a seed."""
     model = build()
-    for variable, value in zip(model.variables, initial_values(model, seed), strict=True):
-        variable.assign(value)
+    for variable, values in zip(model.variables, initial_values(model, [seed]), strict=True):
+        variable.assign(values[0])
     return model
 
 
-def initial_values(model: Any, seed: int) -> list[Any]:
-    """Draw the initial values of a model's variables.
+def initial_values(model: Any, seeds: Sequence[int]) -> list[Any]:
+    """Draw the initial values of a model's variables for replicas.
 
     Every random variable has a seed of its own, made of the replica's seed and the variable's place among the random
     ones, so that networks that differ in layers without random weights start alike. Keras' global seed would not do:
@@ -60,25 +63,45 @@ def initial_values(model: Any, seed: int) -> list[Any]:
 
     Args:
         model: as it was built; its variables are not changed.
-        seed: of the replica; not negative.
+        seeds: of the replicas; not negative.
 
     Returns:
-        Tensors in the order of ``model.variables``: drawn where an initialiser or a source of noise is random, as built
-        where it is not.
+        Tensors of shape [replicas, ...] in the order of ``model.variables``: drawn where an initialiser or a source of
+        noise is random, as built where it is not.
     """
     random = _random_initializers(model)
-    weight_seeds, noise_seeds = (_seeds(seed, stream) for stream in range(2))
+    weight_seeds, noise_seeds = (_states(seeds, stream) for stream in range(2))
     values = []
     for variable in model.variables:
         if variable.name == "seed_generator_state":
-            values.append(keras.ops.convert_to_tensor([next(noise_seeds), 0], dtype=variable.dtype))
+            values.append(keras.ops.convert_to_tensor(next(noise_seeds), dtype=variable.dtype))
         elif id(variable) in random:
-            initializer = random[id(variable)]
-            drawing = type(initializer).from_config({**initializer.get_config(), "seed": next(weight_seeds)})
-            values.append(drawing(variable.shape, dtype=variable.dtype))
+            draw = _drawing(configured(random[id(variable)]), tuple(variable.shape), variable.dtype)
+            values.append(draw(next(weight_seeds)))
         else:
-            values.append(keras.ops.convert_to_tensor(variable.numpy()))
+            value = keras.ops.convert_to_tensor(variable.numpy())
+            values.append(keras.ops.repeat(value[None], len(seeds), axis=0))
     return values
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A value that equals others of the same key."""
+
+    key: Any
+    value: Any = field(compare=False)
+
+
+def configured(configured: Any) -> Keyed:
+    """Identify a Keras object by its configuration, whatever its name."""
+    return Keyed((type(configured), hashable(configured.get_config() | {"name": None})), configured)
+
+
+def hashable(value: Any) -> Any:
+    """Replace nested mappings and lists by tuples."""
+    if isinstance(value, Mapping):
+        return tuple((name, hashable(item)) for name, item in value.items())
+    return tuple(hashable(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def check_reproducible(build: Callable[[], Any], model: Any) -> None:
@@ -92,7 +115,7 @@ def check_reproducible(build: Callable[[], Any], model: Any) -> None:
         TrainingError: another build starts from other values for reasons that no initialiser tells.
     """
     for variable, first, second in zip(
-        model.variables, initial_values(model, 0), initial_values(build(), 0), strict=True
+        model.variables, initial_values(model, [0]), initial_values(build(), [0]), strict=True
     ):
         if not np.array_equal(keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(second)):
             raise TrainingError(
@@ -101,10 +124,25 @@ def check_reproducible(build: Callable[[], Any], model: Any) -> None:
             )
 
 
-def _seeds(seed: int, stream: int) -> Iterator[int]:
-    """Yield independent seeds that fit a signed 32-bit integer."""
+def _states(seeds: Sequence[int], stream: int) -> Iterator[Array]:
+    """Yield states of random generators, [replicas, 2], whose independent seeds fit a signed 32-bit integer."""
     for place in itertools.count():
-        yield int(np.random.SeedSequence((int(seed), stream, place)).generate_state(1)[0] >> 1)
+        drawn = [np.random.SeedSequence((int(seed), stream, place)).generate_state(1)[0] >> 1 for seed in seeds]
+        yield np.stack([drawn, np.zeros_like(drawn)], axis=1)
+
+
+@lru_cache(maxsize=256)
+def _drawing(initializer: Keyed, shape: tuple[int, ...], dtype: str) -> Callable[[Array], Any]:
+    """Make a function that draws values for the states of random generators, [replicas, 2]."""
+    generator = keras.random.SeedGenerator(0)
+    drawing = type(initializer.value).from_config({**initializer.value.get_config(), "seed": generator})
+
+    def draw(state: Any) -> Any:
+        with keras.StatelessScope(state_mapping=[(generator.state, state)]):
+            return drawing(shape, dtype=dtype)
+
+    draw_all = backend.mapped(draw, dtype)
+    return lambda states: draw_all(keras.ops.convert_to_tensor(states, generator.state.dtype))
 
 
 def _random_initializers(model: Any) -> dict[int, Any]:
@@ -121,6 +159,51 @@ def _random_initializers(model: Any) -> dict[int, Any]:
                 if isinstance(initializer, keras.initializers.Initializer) and "seed" in initializer.get_config():
                     found[id(variable)] = initializer
     return found
+
+
+class OverReplicas:
+    """A compiled function of replicas, called for many at once or, where the backend cannot vectorise it, one by one.
+
+    Attributes:
+        reason: why it is called one by one; empty if it is not.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Prepare a function; it is compiled when it is called first.
+
+        Args:
+            function: returns nested tensors with replicas on the first axis.
+        """
+        self.reason = ""
+        self._compiled = backend.compiled(function)
+
+    def __call__(self, arguments: Callable[[Array], tuple[Any, ...]], replicas: int, at_once: int) -> Any:
+        """Call the function in chunks of one size.
+
+        Args:
+            arguments: makes the arguments of the function for the replicas of the given indices.
+            replicas: their number.
+            at_once: largest chunk.
+
+        Returns:
+            The results as nested arrays.
+        """
+        if min(replicas, at_once) > 1 and not self.reason:
+            try:
+                return self._in_chunks(arguments, replicas, math.ceil(replicas / math.ceil(replicas / at_once)))
+            except Exception as error:  # noqa: BLE001  what backends raise where they cannot vectorise is not documented
+                self.reason = first_line(error)
+        return self._in_chunks(arguments, replicas, 1)
+
+    def _in_chunks(self, arguments: Callable[[Array], tuple[Any, ...]], replicas: int, size: int) -> Any:
+        results = []
+        for start in range(0, replicas, size):
+            # The last chunk is filled up with its last replica, so that nothing is compiled for another size.
+            outputs = self._compiled(*arguments(np.arange(start, start + size).clip(max=replicas - 1)))
+            wanted = slice(min(size, replicas - start))
+            results.append([keras.ops.convert_to_numpy(values)[wanted] for values in keras.tree.flatten(outputs)])
+        joined = [np.concatenate(parts) for parts in zip(*results, strict=True)]
+        return keras.tree.pack_sequence_as(outputs, joined)
 
 
 def tensors(variables: Sequence[Any]) -> list[Any]:
@@ -145,7 +228,7 @@ def found(get: Callable[[Any], Any], wanted: Any) -> Any:
     try:
         return get(wanted)
     except ValueError as error:
-        raise TrainingError(_line(error)) from error
+        raise TrainingError(first_line(error)) from error
 
 
 def build_model(function: ModelFunction, parameters: Mapping[str, Any]) -> Any:
@@ -170,7 +253,7 @@ def check_replicas(seeds: Sequence[int], grids: Mapping[str, Any], columns: set[
     if len(seeds) == 0:
         raise TrainingError("there are no seeds")
     for name, values in grids.items():
-        if name in columns:
+        if name in columns | {"seed"}:
             raise TrainingError(f"a grid cannot be named {name!r}, which is a column of what is measured; rename it")
         if isinstance(values, list | np.ndarray) and len(values) == 0:
             raise TrainingError(f"grid {name!r} has no values")
@@ -189,14 +272,14 @@ def check_fit(model: Any, loss: Any, data: Examples) -> None:
         outputs = model(x)
     except Exception as error:
         raise TrainingError(
-            f"model {model.name!r} does not take inputs of shape {x.shape[1:]}: {_line(error)}"
+            f"model {model.name!r} does not take inputs of shape {x.shape[1:]}: {first_line(error)}"
         ) from error
     try:
         loss(y, outputs)
     except Exception as error:
         raise TrainingError(
             f"loss {_name(loss)!r} does not fit targets of shape {y.shape[1:]} and outputs of shape "
-            f"{tuple(outputs.shape[1:])} of model {model.name!r}: {_line(error)}"
+            f"{tuple(outputs.shape[1:])} of model {model.name!r}: {first_line(error)}"
         ) from error
 
 
@@ -206,7 +289,7 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", None) or getattr(function, "name", type(function).__name__))
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of an error's message that says something, without Keras' frame and bold face."""
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith("Exception encountered when calling")]

@@ -1,4 +1,4 @@
-"""The training engine: whole runs of Keras models as single XLA programs, with the data on the device.
+"""The training engine: many replicas of Keras models in few XLA programs, each a whole run with the data on the device.
 
 A replica is one run: a seed with one value of every grid. Its initial weights, the order of its batches and its noise
 follow from the seed alone. Models, losses and optimisers are Keras' own; a replica takes the trajectory that ``fit``
@@ -7,10 +7,10 @@ would take on the same batches.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,45 +18,44 @@ import numpy.typing as npt
 import pandas as pd
 from etils import epy
 
-from repro import backend
+from repro import signals
 from repro.errors import TrainingError
+from repro.programs import HELD, Metric, Program, evaluation_batches, is_number, replicas_at_once
 from repro.replicas import (
     Array,
     Examples,
+    Keyed,
     ModelFunction,
     build_model,
     check_fit,
     check_replicas,
-    check_reproducible,
     combinations,
+    configured,
     found,
-    initial_values,
+    hashable,
     seeded,
-    tensors,
 )
 
 with epy.lazy_imports():
     import keras
 
-Metric = Callable[[Any, Any], Any]
-
-EVALUATION_BATCH = 2048
-
 
 @dataclass(frozen=True)
 class Record:
-    """What is measured during a run, in inference mode, over all training and all test examples.
+    """What is measured during a run, in inference mode.
 
-    The loss always is; it includes no regularisation.
+    The loss always is, over all training and all test examples; it includes no regularisation.
 
     Attributes:
         every: steps between measurements; None for one at the end. Must divide the steps of the run.
         metrics: name to a function of targets and outputs that gives one number per example, such as
             ``keras.metrics.sparse_categorical_accuracy``.
+        probed: number of training examples on which the layers are observed, see ``repro.signals``; 0 for none.
     """
 
     every: int | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    probed: int = 0
 
     def __post_init__(self) -> None:
         if "loss" in self.metrics:
@@ -76,13 +75,19 @@ class Training:
         records: one row per replica and measurement: ``seed``, the grids' columns, ``step``, ``train_loss``,
             ``test_loss`` and for each metric ``train_<name>`` and ``test_<name>``. Losses of a run that diverged are
             infinite.
+        layers: one row per replica, measurement and layer if the record probes: ``layer`` (1 is the first), its
+            ``name``, and the statistics of ``repro.signals``.
         replicas: one row per replica: ``seed`` and the grids' columns.
+        programs: one row per compiled program: the values that are static in it, its number of ``replicas``, and
+            ``sequential``, why they ran one after the other, empty if they were vectorised.
         weights: of each replica after the last step, in the order of ``model.weights``.
         builders: of each replica, build the model as it was before training.
     """
 
     records: pd.DataFrame
+    layers: pd.DataFrame
     replicas: pd.DataFrame
+    programs: pd.DataFrame
     weights: tuple[list[Array], ...]
     builders: tuple[Callable[[], Any], ...]
 
@@ -91,6 +96,18 @@ class Training:
         model = self.builders[replica]()
         model.set_weights(self.weights[replica])
         return model
+
+    def of(self, **values: Any) -> Training:
+        """Return the replicas with the given values of grids as a training of their own."""
+        chosen = _matching(self.replicas, values)
+        return Training(
+            self.records[_matching(self.records, values)].reset_index(drop=True),
+            self.layers[_matching(self.layers, values)].reset_index(drop=True) if len(self.layers) else self.layers,
+            self.replicas[chosen].reset_index(drop=True),
+            self.programs,
+            tuple(itertools.compress(self.weights, chosen)),
+            tuple(itertools.compress(self.builders, chosen)),
+        )
 
     @property
     def final(self) -> pd.DataFrame:
@@ -110,9 +127,13 @@ def train(
     batch_size: int,
     seeds: Sequence[int],
     record: Record | None = None,
+    settings: Sequence[Mapping[str, Any]] = ({},),
     **grids: Any,
 ) -> Training:
     """Train one replica for every seed and every combination of grid values.
+
+    Replicas that differ in seed, learning rate, momentum, Adam's first moment or decoupled weight decay share a
+    program; every other grid value has a program of its own.
 
     Args:
         model: builds a Keras model; takes the grids that the optimiser does not have as keywords.
@@ -123,6 +144,7 @@ def train(
         batch_size: examples per step, drawn without replacement in each epoch; an incomplete last batch is dropped.
         seeds: of the replicas.
         record: what is measured; by default the losses at the end.
+        settings: combinations of values beside those of the grids, such as a search proposes.
         **grids: a value, or a list of values, for parameters of the optimiser (``learning_rate``, ``momentum``) and of
             ``model``.
 
@@ -135,38 +157,129 @@ def train(
     if not 1 <= every <= steps or steps % every:
         raise TrainingError(f"measurements every {every} steps do not divide a run of {steps} steps")
     _check_examples(data, batch_size)
-    check_replicas(seeds, grids, {"seed", "step", *record.columns})
+    named = {**grids, **dict.fromkeys(itertools.chain(*settings))}
+    check_replicas(seeds, named, {"step", *record.columns, *LAYER_COLUMNS, "replicas", "sequential"})
     loss, optimizer = found(keras.losses.get, loss), found(keras.optimizers.get, optimizer)
-    defaults = optimizer.get_config()
     examples = (
         keras.ops.convert_to_tensor(np.concatenate([data.x_train, data.x_test])),
         keras.ops.convert_to_tensor(np.concatenate([data.y_train, data.y_test])),
         evaluation_batches(len(data.x_train), len(data.x_test)),
     )
-    rows, replicas, weights, builders = [], [], [], []
-    for values in combinations(grids):
-        of_model = {name: value for name, value in values.items() if name not in defaults}
-        settings = {name: values.get(name, default) for name, default in defaults.items()}
-        rate = settings["learning_rate"]
-        if isinstance(rate, Real):
-            settings["learning_rate"] = 0.0  # a variable of the program, which is compiled once for all rates
+    batches = partial(batch_indices, len(data.x_train), batch_size, steps)
+    grid = [{**values, **others} for values in combinations(grids) for others in settings]
+    replicas = pd.DataFrame([{"seed": seed, **values} for values in grid for seed in seeds])
+    averages = np.empty((len(replicas), steps // every, len(record.columns)))
+    weights: dict[int, list[Array]] = {}
+    builders: dict[int, Callable[[], Any]] = {}
+    layers, programs = [], []
+    for group in _groups(grid, optimizer):
         program = _program(
             model,
-            _Keyed(_hashable(of_model), of_model),
-            _configured(loss) if isinstance(loss, keras.Loss) else _Keyed(loss, loss),
-            _configured(found(type(optimizer).from_config, settings)),
+            Keyed(hashable(group.of_model), group.of_model),
+            configured(loss) if isinstance(loss, keras.Loss) else Keyed(loss, loss),
+            configured(found(type(optimizer).from_config, group.of_optimizer)),
             every,
             tuple(record.metrics.items()),
+            record.probed,
         )
         check_fit(program.model, loss, data)
-        for seed in seeds:
-            batches = batch_indices(len(data.x_train), batch_size, steps, seed)
-            measured, trained = program.run(examples, batches, seed, rate)
-            rows += [{"seed": seed, **values, "step": (index + 1) * every, **row} for index, row in enumerate(measured)]
-            replicas.append({"seed": seed, **values})
-            weights.append(trained)
-            builders.append(partial(seeded, program.build, seed))
-    return Training(pd.DataFrame(rows), pd.DataFrame(replicas), tuple(weights), tuple(builders))
+        places = [place * len(seeds) + index for place in group.places for index in range(len(seeds))]
+        part = replicas.iloc[places]
+        held = {name: np.repeat(values, len(seeds)) for name, values in group.held.items()}
+        at_once = replicas_at_once(program, batch_size)
+        averaged, observed, trained = program.run(examples, batches, part["seed"].tolist(), held, at_once)
+        averages[places] = averaged.reshape(len(places), -1, len(record.columns))
+        weights |= {place: [values[index] for values in trained] for index, place in enumerate(places)}
+        builders |= {place: partial(seeded, program.build, int(part["seed"][place])) for place in places}
+        layers.append(_layer_rows(part, observed, [layer.name for layer in program.layers], every))
+        static = {name: value for name, value in grid[group.places[0]].items() if name not in held}
+        programs.append({**static, "replicas": len(places), "sequential": program.sequential(at_once)})
+    return Training(
+        _rows(replicas, averages, record.columns, every),
+        pd.concat(layers).sort_index(kind="stable").reset_index(drop=True),
+        replicas,
+        pd.DataFrame(programs),
+        tuple(weights[place] for place in range(len(replicas))),
+        tuple(builders[place] for place in range(len(replicas))),
+    )
+
+
+LAYER_COLUMNS = ("layer", "name", *signals.STATISTICS)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Grid values that share a program.
+
+    Attributes:
+        places: their places in the grid.
+        of_model: what the model is built with.
+        of_optimizer: configuration of the optimiser; what is held has a value that stands for all.
+        held: values of the optimiser's variables for each place.
+    """
+
+    places: list[int]
+    of_model: dict[str, Any]
+    of_optimizer: dict[str, Any]
+    held: dict[str, list[float]]
+
+
+def _groups(grid: Sequence[dict[str, Any]], optimizer: Any) -> list[_Group]:
+    """Group the values of a grid by what is static in a program."""
+    defaults = optimizer.get_config()
+    groups: dict[Any, _Group] = {}
+    for place, values in enumerate(grid):
+        of_model = {name: value for name, value in values.items() if name not in defaults}
+        of_optimizer = {name: values.get(name, default) for name, default in defaults.items()}
+        held = {name: of_optimizer[name] for name in HELD if _can_be_held(name, of_optimizer.get(name))}
+        # An optimiser refuses wrong values when it is made, and the program knows only one of those it holds.
+        found(type(optimizer).from_config, of_optimizer)
+        of_optimizer |= dict.fromkeys(held, 0.5)
+        key = hashable((of_model, of_optimizer))
+        group = groups.setdefault(key, _Group([], of_model, of_optimizer, {name: [] for name in held}))
+        group.places.append(place)
+        for name, value in held.items():
+            group.held[name].append(value)
+    return list(groups.values())
+
+
+def _can_be_held(name: str, value: Any) -> bool:
+    """Whether a hyperparameter can be a variable; a momentum or decay of zero leaves its term out of the program."""
+    return is_number(value) and (value > 0 or name == "learning_rate")
+
+
+def _matching(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series:
+    """Find the rows with the given values, which may be tuples."""
+    matching = pd.Series(True, index=table.index)
+    for name, value in values.items():
+        matching &= table[name].map(lambda cell, value=value: cell == value).astype(bool)
+    return matching
+
+
+def _rows(replicas: pd.DataFrame, averages: Array, columns: Sequence[str], every: int) -> pd.DataFrame:
+    measurements = averages.shape[1]
+    rows = replicas.loc[replicas.index.repeat(measurements)].reset_index(drop=True)
+    rows["step"] = np.tile(every * np.arange(1, measurements + 1), len(replicas))
+    rows = pd.concat([rows, pd.DataFrame(averages.reshape(-1, len(columns)), columns=list(columns))], axis=1)
+    losses = ["train_loss", "test_loss"]
+    rows[losses] = rows[losses].fillna(np.inf)
+    return rows
+
+
+def _layer_rows(
+    replicas: pd.DataFrame, observed: Mapping[str, Array], names: Sequence[str], every: int
+) -> pd.DataFrame:
+    """Make rows of the statistics of layers, [replicas, measurements, layers] each, indexed as the replicas are."""
+    if not observed:
+        return pd.DataFrame(columns=[*replicas.columns, "step", *LAYER_COLUMNS])
+    _, measurements, layers = next(iter(observed.values())).shape
+    rows = replicas.loc[replicas.index.repeat(measurements * layers)]
+    return rows.assign(
+        step=np.tile(np.repeat(every * np.arange(1, measurements + 1), layers), len(replicas)),
+        layer=np.tile(np.arange(1, layers + 1), len(replicas) * measurements),
+        name=np.tile(names, len(replicas) * measurements),
+        **{name: values.ravel() for name, values in observed.items()},
+    )
 
 
 def batch_indices(examples: int, batch_size: int, steps: int, seed: int) -> npt.NDArray[np.int32]:
@@ -190,159 +303,19 @@ def batch_indices(examples: int, batch_size: int, steps: int, seed: int) -> npt.
     return np.concatenate(epochs)[:steps].astype(np.int32)
 
 
-class _Program:
-    """A compiled training run for one model, loss, optimiser and set of measurements."""
-
-    def __init__(
-        self, build: Callable[[], Any], loss: Any, optimizer: Any, every: int, metrics: tuple[tuple[str, Metric], ...]
-    ) -> None:
-        self.build = build
-        self.model = build()
-        check_reproducible(build, self.model)
-        self.loss = loss
-        self.optimizer = backend.functional(optimizer)
-        self.optimizer.build(self.model.trainable_variables)
-        self.every = every
-        self.metrics = metrics
-        self.measured = Record(metrics=dict(metrics)).columns
-        self.compiled = backend.compiled(self._run)
-
-    def run(
-        self, examples: tuple[Any, ...], batches: npt.NDArray[np.int32], seed: int, rate: Any
-    ) -> tuple[list[dict[str, float]], list[Array]]:
-        """Train one replica.
-
-        Args:
-            examples: inputs and targets, the test examples after the training examples, and ``evaluation_batches``.
-            batches: indices of the examples of each step, [steps, batch size].
-            seed: of the initial weights and the noise.
-            rate: learning rate; anything else than a number is a schedule, which the optimiser has already.
-
-        Returns:
-            One row of losses and metrics per measurement, and the trained weights.
-        """
-        if isinstance(rate, Real):
-            self.optimizer.learning_rate = rate
-        values = dict(zip(map(id, self.model.variables), initial_values(self.model, seed), strict=True))
-        trainable, non_trainable = self.model.trainable_variables, self.model.non_trainable_variables
-        state = (
-            [values[id(variable)] for variable in trainable],
-            [values[id(variable)] for variable in non_trainable],
-            tensors(self.optimizer.variables),
-        )
-        chunks = batches.reshape(-1, self.every, batches.shape[1])
-        (*trained, _), measured = self.compiled(state, chunks, *examples)
-        variables = [*trainable, *non_trainable]
-        values = dict(zip(map(id, variables), [*trained[0], *trained[1]], strict=True))
-        weights = [keras.ops.convert_to_numpy(values[id(variable)]) for variable in self.model.weights]
-        table = pd.DataFrame({name: keras.ops.convert_to_numpy(measured[name]) for name in self.measured})
-        losses = ["train_loss", "test_loss"]
-        table[losses] = table[losses].fillna(np.inf)
-        return table.to_dict("records"), weights  # type: ignore[return-value]
-
-    def _run(self, state: Any, chunks: Any, x: Any, y: Any, evaluation: Any) -> Any:
-        def step(state: Any, batch: Any) -> tuple[Any, Any]:
-            return self._step(state, batch, x, y), ()
-
-        def advance(state: Any, batches: Any) -> tuple[Any, Any]:
-            state, _ = backend.scan(step, state, batches)
-            return state, self._measure(state, x, y, evaluation)
-
-        return backend.scan(advance, state, chunks, {name: keras.ops.zeros(()) for name in self.measured})
-
-    def _step(self, state: Any, batch: Any, x: Any, y: Any) -> Any:
-        trainable, non_trainable, optimizer = state
-        inputs, targets = keras.ops.take(x, batch, axis=0), keras.ops.take(y, batch, axis=0)
-        _, non_trainable, gradient = backend.value_and_gradient(
-            self._objective, trainable, non_trainable, inputs, targets
-        )
-        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradient, trainable)
-        return list(trainable), list(non_trainable), list(optimizer)
-
-    def _objective(self, trainable: Any, non_trainable: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        outputs, non_trainable, regularization = self.model.stateless_call(
-            trainable, non_trainable, x, training=True, return_losses=True
-        )
-        return keras.ops.mean(self.loss(y, outputs)) + sum(regularization), list(non_trainable)
-
-    def _measure(self, state: Any, x: Any, y: Any, evaluation: Any) -> dict[str, Any]:
-        """Average loss and metrics over the training and over the test examples."""
-
-        def average(batch: Any) -> Any:
-            indices, shares = batch
-            inputs, targets = keras.ops.take(x, indices, axis=0), keras.ops.take(y, indices, axis=0)
-            outputs, _ = self.model.stateless_call(*state[:2], inputs, training=False)
-            each = [_per_example(function, targets, outputs) for function in (self.loss, *dict(self.metrics).values())]
-            shares = keras.ops.expand_dims(shares, axis=2)
-            # what does not count may be infinite
-            counted = keras.ops.where(shares > 0, shares * keras.ops.stack(each, axis=1), 0.0)  # noqa: PD013  no data frame
-            return keras.ops.sum(counted, axis=1)
-
-        zeros = keras.ops.zeros((2, 1 + len(self.metrics)))
-        _, averages = backend.scan(lambda _, batch: ((), average(batch)), (), evaluation, zeros)
-        values = keras.ops.reshape(keras.ops.sum(averages, axis=0), (-1,))
-        return {name: values[index] for index, name in enumerate(self.measured)}
-
-
-def evaluation_batches(train: int, test: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Divide all examples into batches of one size, so that a program holds the network for inference only once.
-
-    Args:
-        train: number of training examples.
-        test: number of test examples, which follow them.
-
-    Returns:
-        Indices of shape [batches, size], and what each example counts in the averages over training and over test
-        examples, [batches, 2, size]; the examples that fill the last batch count nothing.
-    """
-    examples = train + test
-    batches = -(-examples // EVALUATION_BATCH)
-    size = -(-examples // batches)
-    shares = np.zeros((2, batches * size), np.float32)
-    shares[0, :train] = 1 / train
-    shares[1, train:examples] = 1 / test
-    indices = np.arange(batches * size, dtype=np.int32) % examples
-    return indices.reshape(batches, size), shares.reshape(2, batches, size).swapaxes(0, 1)
-
-
-def _per_example(function: Any, targets: Any, outputs: Any) -> Any:
-    """Call a loss or a metric without averaging over examples."""
-    values = function.call(targets, outputs) if isinstance(function, keras.losses.Loss) else function(targets, outputs)
-    values = keras.ops.cast(values, "float32")
-    return keras.ops.mean(keras.ops.reshape(values, (values.shape[0], -1)), axis=1)
-
-
-@dataclass(frozen=True)
-class _Keyed:
-    """A value that equals others of the same key."""
-
-    key: Any
-    value: Any = field(compare=False)
-
-
 @lru_cache(maxsize=64)
 def _program(
     model: ModelFunction,
-    of_model: _Keyed,
-    loss: _Keyed,
-    optimizer: _Keyed,
+    of_model: Keyed,
+    loss: Keyed,
+    optimizer: Keyed,
     every: int,
     metrics: tuple[tuple[str, Metric], ...],
-) -> _Program:
-    """Compile a training run, once for all seeds, learning rates and searches."""
-    return _Program(partial(build_model, model, of_model.value), loss.value, optimizer.value, every, metrics)
-
-
-def _configured(configured: Any) -> _Keyed:
-    """Identify a Keras object by its configuration, whatever its name."""
-    return _Keyed((type(configured), _hashable(configured.get_config() | {"name": None})), configured)
-
-
-def _hashable(value: Any) -> Any:
-    """Replace nested mappings and lists by tuples."""
-    if isinstance(value, Mapping):
-        return tuple((name, _hashable(item)) for name, item in value.items())
-    return tuple(_hashable(item) for item in value) if isinstance(value, list | tuple) else value
+    probed: int,
+) -> Program:
+    """Prepare a training run, once for all seeds, held hyperparameters and searches."""
+    build = partial(build_model, model, of_model.value)
+    return Program(build, loss.value, optimizer.value, every, dict(metrics), probed)
 
 
 def _check_examples(data: Examples, batch_size: int) -> None:

@@ -116,15 +116,52 @@ def test_only_as_many_examples_as_asked_for_are_used():
     )
 
 
-def branched():
-    inputs = keras.Input((4,))
-    return keras.Model(inputs, keras.layers.Dense(CLASSES)(inputs), name="branched")
+def test_functional_networks_are_measured_along_their_branches():
+    def residual(*, width=4):
+        inputs = keras.Input((width,))
+        branch = keras.layers.Dense(width, activation="relu", use_bias=False, name="branch")(inputs)
+        total = keras.layers.Add(name="sum")([inputs, branch])
+        return keras.Model(inputs, keras.layers.Dense(CLASSES, use_bias=False, name="logits")(total))
+
+    measured = probe(residual, DATA, [0], loss=entropy()).set_index("name")
+    branch, last = (weights.astype(float) for weights in seeded(residual, 0).get_weights())
+    rectified = np.maximum(DATA.x_train @ branch, 0)
+    logits = (DATA.x_train + rectified) @ last
+    error = (scipy.special.softmax(logits, axis=1) - np.eye(CLASSES)[DATA.y_train]) / len(DATA.x_train)
+    np.testing.assert_allclose(measured.loc["sum", "gradient"], np.linalg.norm(error @ last.T), rtol=1e-4)
+    np.testing.assert_allclose(measured.loc["branch", "gradient"], np.linalg.norm(error @ last.T), rtol=1e-4)
+    of_branch = DATA.x_train.T @ (error @ last.T * (rectified > 0))
+    np.testing.assert_allclose(measured.loc["branch", "weight_gradient"], np.linalg.norm(of_branch), rtol=1e-4)
+    assert np.isnan(measured.loc["sum", "weight_gradient"])
+
+
+def test_units_that_are_never_positive_are_dead():
+    def rectified(*, bias):
+        layer = keras.layers.Dense(2, activation="relu", kernel_initializer="zeros", bias_initializer=bias)
+        return keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(CLASSES)])
+
+    dead = probe(rectified, DATA, [0], loss=entropy(), bias=["ones", "zeros"]).query("layer == 1")["dead"]
+    assert list(dead) == [0.0, 1.0]
+
+
+def subclassed():
+    class Chain(keras.Model):
+        def __init__(self):
+            super().__init__(name="chain")
+            self.layer = keras.layers.Dense(CLASSES)
+
+        def call(self, x):
+            return self.layer(x)
+
+    chain = Chain()
+    chain.build((None, 4))
+    return chain
 
 
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (branched, {}, "probe needs a keras.Sequential, 'branched' is a Functional"),
+        (subclassed, {}, "model 'chain' must be sequential or functional"),
         (network, {"variance": [1.0]}, "a grid cannot be named 'variance'"),
         (network, {"widht": 3}, "model 'network' cannot be built: .*'widht'"),
         (network, {"data": standard_normal(4, 9)}, r"does not take inputs of shape \(9,\)"),

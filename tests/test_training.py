@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from repro import backend, training
+from repro import backend, programs, training
 from repro.errors import TrainingError
 from repro.models import _patch_convolution, mlp
 from repro.replicas import seeded
-from repro.training import Record, batch_indices, evaluation_batches, train
+from repro.training import Record, batch_indices, train
 
 CLASSES = 3
 
@@ -179,19 +179,9 @@ def test_measuring_does_not_change_the_run():
 def test_evaluation_in_batches_is_evaluation_at_once(monkeypatch):
     record = Record(every=2, metrics={"accuracy": keras.metrics.sparse_categorical_accuracy})
     at_once = train_small(record=record)
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 7)
+    monkeypatch.setattr(programs, "EVALUATION_BATCH", 7)
     in_batches = train_small(record=record)
     np.testing.assert_allclose(in_batches.records, at_once.records, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("train", "test"), [(24, 10), (3, 4), (7, 7), (1, 1), (100, 1)])
-def test_evaluation_batches_average_over_training_and_over_test_examples(train, test, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 8)
-    values = np.random.default_rng(0).normal(size=train + test)
-    indices, shares = evaluation_batches(train, test)
-    assert indices.shape[1] <= 8
-    averages = np.einsum("bsi,bi->s", shares, values[indices])
-    np.testing.assert_allclose(averages, [values[:train].mean(), values[train:].mean()], rtol=1e-4, atol=1e-6)
 
 
 def test_a_loss_by_name_a_loss_function_and_a_loss_object_are_the_same():
