@@ -21,6 +21,8 @@ with epy.lazy_imports():
 Arm = Callable[..., Training]
 Space = Mapping[str, list[Any] | tuple[float, float]]
 
+HYPERBAND_EPOCHS = 9
+
 TUNING_SEEDS = (1_000_000, 1_000_001)
 
 
@@ -29,8 +31,8 @@ class Tuning:
     """The outcome of a search.
 
     Attributes:
-        best: the hyperparameters with the lowest score.
-        trials: one row per trial: the hyperparameters and ``score``.
+        best: the hyperparameters with the lowest score, with Hyperband among the longest trials.
+        trials: one row per trial: the hyperparameters, ``score``, and with Hyperband ``steps``.
     """
 
     best: dict[str, Any]
@@ -47,43 +49,84 @@ def tune(
     budget: int,
     *,
     objective: str | Callable[[Training], float] = "train_loss",
-    oracle: Literal["grid", "random", "bayesian"] = "grid",
+    oracle: Literal["grid", "random", "bayesian", "hyperband"] = "grid",
     seeds: Sequence[int] = TUNING_SEEDS,
+    steps: int | None = None,
+    at_once: int = 64,
 ) -> Tuning:
     """Search the hyperparameters of one arm of a comparison.
 
+    An oracle of Keras Tuner proposes trials, the engine trains them at once, and the oracle learns what came of them.
+
     Args:
-        arm: trains with given hyperparameters and seeds, such as ``partial(train, model, data, loss=..., ...)``.
+        arm: trains with ``seeds`` and ``settings``, such as ``partial(train, model, data, loss=..., ...)``; for
+            Hyperband also with ``steps``.
         space: hyperparameter to its values (a list), or to the lower and upper limit of a logarithmic range (a tuple).
         budget: number of trials, the same for every arm of a comparison; at a grid no smaller than the grid.
         objective: column of the records whose last value, the median over seeds, is minimised; or a function of the
             training. Infinite for runs that diverge.
-        oracle: of Keras Tuner. The grid takes logarithmic ranges in as many steps as the budget allows.
+        oracle: of Keras Tuner. The grid takes logarithmic ranges in as many steps as the budget allows. Hyperband's
+            trials take a ninth, a third or all of ``steps``; a promising one starts afresh with three times as many.
         seeds: of the trials; disjoint from those of an evaluation, which count from zero.
+        steps: of Hyperband's longest trials.
+        at_once: trials that are proposed before the first of them is trained; the Bayesian oracle learns from fewer
+            at once more often.
 
     Raises:
-        ReproError: the budget is not positive or smaller than the grid, the records have no such column, or every trial
-            diverged.
+        ReproError: the budget is not positive or smaller than the grid, Hyperband has no steps, the records have no
+            such column, or every trial diverged.
     """
+    if (oracle == "hyperband") != (steps is not None):
+        raise ReproError("Hyperband needs the steps of its longest trials, and only Hyperband takes them")
     if budget < 1:
         raise ReproError(f"a search needs a budget of at least one trial, not {budget}")
     proposing = _oracle(oracle, space if oracle != "grid" else _grid(space, budget), budget)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         proposing._set_project_dir(folder, "search")  # the public way runs through a tuner of Keras Tuner
-        while (trial := proposing.create_trial("engine")).status != "STOPPED":
-            values = dict(trial.hyperparameters.values)
-            score = _score(arm(seeds=list(seeds), **values), objective)
-            rows.append({**values, "score": score})
-            trial.status = "COMPLETED" if math.isfinite(score) else "FAILED"
-            if trial.status == "COMPLETED":
-                proposing.update_trial(trial.trial_id, {"score": score})
-            proposing.end_trial(trial)
+        while trials := _proposed(proposing, min(at_once, budget - len(rows))):
+            rows += _evaluated(trials, arm, list(seeds), objective, steps)
+            for trial, row in zip(trials, rows[-len(trials) :], strict=True):
+                trial.status = "COMPLETED" if math.isfinite(row["score"]) else "FAILED"
+                if trial.status == "COMPLETED":
+                    proposing.update_trial(trial.trial_id, {"score": row["score"]})
+                proposing.end_trial(trial)
     finite = [row for row in rows if math.isfinite(row["score"])]
     if not finite:
         raise ReproError(f"every trial of the search over {', '.join(space)} diverged; include smaller learning rates")
-    best = min(finite, key=lambda row: row["score"])
-    return Tuning({name: value for name, value in best.items() if name != "score"}, pd.DataFrame(rows))
+    best = min(finite, key=lambda row: (-row.get("steps", 0), row["score"]))
+    return Tuning({name: best[name] for name in space}, pd.DataFrame(rows))
+
+
+def _evaluated(
+    trials: Sequence[Any],
+    arm: Arm,
+    seeds: list[int],
+    objective: str | Callable[[Training], float],
+    steps: int | None,
+) -> list[dict[str, Any]]:
+    """Train the trials, all of one length at once; return hyperparameters and score of each."""
+    proposed = [dict(trial.hyperparameters.values) for trial in trials]
+    rows = [{name: value for name, value in values.items() if not name.startswith("tuner/")} for values in proposed]
+    shares = [values.get("tuner/epochs") for values in proposed]
+    for share in dict.fromkeys(shares):
+        chosen = [row for row, of_row in zip(rows, shares, strict=True) if of_row == share]
+        length = {} if share is None or steps is None else {"steps": steps * share // HYPERBAND_EPOCHS}
+        training = arm(seeds=seeds, settings=[dict(row) for row in chosen], **length)
+        for row in chosen:
+            row.update(score=_score(training.of(**row), objective), **length)
+    return rows
+
+
+def _proposed(oracle: Any, count: int) -> list[Any]:
+    """Ask an oracle for trials until there are enough or it has no more to propose for now."""
+    trials: list[Any] = []
+    while len(trials) < count:
+        trial = oracle.create_trial(f"engine {len(trials)}")  # one tuner would be given the same trial again
+        if trial.status in ("STOPPED", "IDLE"):
+            break
+        trials.append(trial)
+    return trials
 
 
 def _score(training: Training, objective: str | Callable[[Training], float]) -> float:
@@ -121,15 +164,18 @@ def _oracle(name: str, space: Space, budget: int) -> Any:
         "grid": keras_tuner.oracles.GridSearchOracle,
         "random": keras_tuner.oracles.RandomSearchOracle,
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+        "hyperband": keras_tuner.oracles.HyperbandOracle,
     }
+    lengths = {"max_epochs": HYPERBAND_EPOCHS} if name == "hyperband" else {}
     proposing = oracles[name](
+        **lengths,
         objective=keras_tuner.Objective("score", "min"),
-        max_trials=budget,
         hyperparameters=hyperparameters,
         tune_new_entries=False,
         seed=1,  # zero would stand for a random one
         max_consecutive_failed_trials=budget + 1,
     )
+    proposing.max_trials = budget  # Hyperband does not take it otherwise
     proposing.verbose = 0
     return proposing
 

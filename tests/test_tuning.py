@@ -9,6 +9,7 @@ import pytest
 
 from repro import backend
 from repro.errors import ReproError
+from repro.training import Training
 from repro.tuning import TUNING_SEEDS, compare, tune
 
 
@@ -29,23 +30,23 @@ class Parabola:
         self.diverges_above = diverges_above
         self.calls = []
 
-    def __call__(self, *, seeds, learning_rate, width=1, kind="a"):
-        self.calls.append({"learning_rate": learning_rate, "width": width, "kind": kind, "seeds": seeds})
-        loss = (math.log10(learning_rate) - self.optimum) ** 2 + (width - 2) ** 2 + (kind != "b")
-        loss = math.inf if learning_rate > self.diverges_above else loss
+    def __call__(self, *, seeds, settings=({},), steps=2, **others):
+        self.calls.append({"settings": settings, "seeds": seeds, "steps": steps})
         rows = [
-            {
-                "seed": seed,
-                "learning_rate": learning_rate,
-                "step": step,
-                "train_loss": loss + seed % 2 / step,
-                "test_loss": -loss,
-            }
+            {"seed": seed, **values, "step": step, "train_loss": loss + seed % 2 / step, "test_loss": -loss}
+            for values in ({**others, **setting} for setting in settings)
+            for loss in [self.loss(**values)]
             for seed in seeds
-            for step in (1, 2)
+            for step in (steps // 2, steps)
         ]
-        records = pd.DataFrame(rows)
-        return SimpleNamespace(records=records, final=records.query("step == 2").reset_index(drop=True))
+        replicas = pd.DataFrame({"seed": seed, **others, **setting} for setting in settings for seed in seeds)
+        nothing = (None,) * len(replicas)
+        return Training(pd.DataFrame(rows), pd.DataFrame(), replicas, pd.DataFrame(), nothing, nothing)
+
+    def loss(self, *, learning_rate, width=1, kind="a"):
+        if learning_rate > self.diverges_above:
+            return math.inf
+        return (math.log10(learning_rate) - self.optimum) ** 2 + (width - 2) ** 2 + (kind != "b")
 
 
 ORACLES = ["grid", "random", "bayesian"]
@@ -86,7 +87,8 @@ def test_other_oracles_come_near_the_best(oracle):
 def test_no_oracle_exceeds_its_budget_or_leaves_its_space(oracle, budget):
     arm = Parabola()
     tuning = tune(arm, {"learning_rate": (0.01, 1.0)}, budget, oracle=oracle)
-    assert len(arm.calls) == len(tuning.trials) == budget
+    assert len(tuning.trials) == budget
+    assert sum(len(call["settings"]) for call in arm.calls) == budget
     assert tuning.trials["learning_rate"].between(0.01 * 0.999, 1.001).all()
     assert all(call["seeds"] == list(TUNING_SEEDS) for call in arm.calls)
 
@@ -121,10 +123,31 @@ def test_the_objective_may_be_another_column_or_a_function():
     assert by_rate.best == {"learning_rate": 0.01}
 
 
+def test_trials_are_trained_together():
+    arm = Parabola()
+    tune(arm, {"learning_rate": (0.001, 1.0)}, 10, oracle="random", at_once=4)
+    assert [len(call["settings"]) for call in arm.calls] == [4, 4, 2]
+
+
+def test_hyperband_gives_the_better_trials_more_steps():
+    arm = Parabola()
+    tuning = tune(arm, {"learning_rate": (0.001, 10.0)}, 40, oracle="hyperband", steps=90)
+    lengths = tuning.trials.groupby("steps")["score"]
+    assert set(lengths.groups) == {10, 30, 90}
+    # of the nine to twelve short trials a third goes on, those with the lowest scores
+    short, longer = lengths.get_group(10), lengths.get_group(30)
+    assert len(longer) < len(short)
+    assert {10, 30, 90} == {call["steps"] for call in arm.calls}
+    assert abs(math.log10(tuning.best["learning_rate"]) + 1) < 0.7
+    assert set(tuning.best) == {"learning_rate"}
+
+
 @pytest.mark.parametrize(
     ("space", "budget", "options", "message"),
     [
         ({"learning_rate": [0.1]}, 0, {}, "a budget of at least one trial, not 0"),
+        ({"learning_rate": [0.1]}, 1, {"oracle": "hyperband"}, "Hyperband needs the steps"),
+        ({"learning_rate": [0.1]}, 1, {"steps": 9}, "only Hyperband takes them"),
         ({"learning_rate": [0.1, 0.2], "width": [1, 2]}, 3, {}, "a grid of 4 combinations needs a budget"),
         (
             {"learning_rate": [0.1]},
@@ -160,7 +183,7 @@ def test_arms_are_compared_at_their_own_best_on_the_same_seeds():
     for arm, rows in observations.groupby("arm"):
         assert list(rows["seed"]) == [0, 0, 1, 1, 2, 2]
         searches, evaluations = arms[arm].calls[:-1], arms[arm].calls[-1:]
-        assert len(searches) == 3
+        assert sum(len(call["settings"]) for call in searches) == 3
         assert evaluations[0]["seeds"] == [0, 1, 2]
         assert not set(evaluations[0]["seeds"]) & {seed for call in searches for seed in call["seeds"]}
     tuning = pd.DataFrame(observations.attrs["tuning"])
