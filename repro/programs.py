@@ -98,10 +98,10 @@ class Program:
         """
 
         def arguments(replicas: Array) -> tuple[Any, ...]:
-            of_seeds = [seeds[replica] for replica in replicas]
+            drawn, places = np.unique(np.asarray(seeds)[replicas], return_inverse=True)
             held = {name: np.asarray(values, np.float32)[replicas] for name, values in hyperparameters.items()}
-            indices = np.stack([batches(seed) for seed in of_seeds])
-            return self._initial_state(of_seeds, held), indices, *examples
+            indices = np.stack([batches(seed) for seed in drawn])[places]
+            return self._initial_state(drawn, places, held), indices, *examples
 
         averages, layers, weights = self._over_replicas(arguments, len(seeds), at_once)
         return averages, layers, weights
@@ -110,10 +110,12 @@ class Program:
         """Tell why replicas run one after the other; empty if they run at once."""
         return self._over_replicas.reason or ("their arrays together would not fit the cache" if at_once == 1 else "")
 
-    def _initial_state(self, seeds: Sequence[int], held: Mapping[str, Array]) -> tuple[list[Any], ...]:
-        values = dict(zip(map(id, self.model.variables), initial_values(self.model, seeds), strict=True))
+    def _initial_state(self, seeds: Array, places: Array, held: Mapping[str, Array]) -> tuple[list[Any], ...]:
+        """Make the state of replicas, which differ in hyperparameters or in their places among the seeds."""
+        drawn = [keras.ops.take(values, places, axis=0) for values in initial_values(self.model, seeds)]
+        values = dict(zip(map(id, self.model.variables), drawn, strict=True))
         of_optimizer = dict(zip(map(id, self.optimizer.variables), tensors(self.optimizer.variables), strict=True))
-        repeated = {key: keras.ops.repeat(value[None], len(seeds), axis=0) for key, value in of_optimizer.items()}
+        repeated = {key: keras.ops.repeat(value[None], len(places), axis=0) for key, value in of_optimizer.items()}
         given = {id(self.held[name]): keras.ops.convert_to_tensor(value) for name, value in held.items()}
         return (
             [values[id(variable)] for variable in self.model.trainable_variables],

@@ -54,7 +54,7 @@ def seeded(build: Callable[[], Any], seed: int) -> Any:
     return model
 
 
-def initial_values(model: Any, seeds: Sequence[int]) -> list[Any]:
+def initial_values(model: Any, seeds: Sequence[int] | Array) -> list[Any]:
     """Draw the initial values of a model's variables for replicas.
 
     Every random variable has a seed of its own, made of the replica's seed and the variable's place among the random
@@ -124,7 +124,7 @@ def check_reproducible(build: Callable[[], Any], model: Any) -> None:
             )
 
 
-def _states(seeds: Sequence[int], stream: int) -> Iterator[Array]:
+def _states(seeds: Sequence[int] | Array, stream: int) -> Iterator[Array]:
     """Yield states of random generators, [replicas, 2], whose independent seeds fit a signed 32-bit integer."""
     for place in itertools.count():
         drawn = [np.random.SeedSequence((int(seed), stream, place)).generate_state(1)[0] >> 1 for seed in seeds]
