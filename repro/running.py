@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import secrets
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,17 +16,22 @@ from repro.claim import Claim, Kind, Parameters, Profile, Variant
 from repro.errors import ObservationsError, ReproError
 from repro.published import published
 from repro.result import ClaimResult, Evaluation, Outcome, Run
+from repro.sampling import Look, Sample, decided, grow, judge_at, looks
 from repro.store import Store
 from repro.verdict import Verdict
 from repro.workers import Job, JobResult, Workers, one_line, start_workers
 
 RESULTS = Path("repro-results")
-SEEDS: Mapping[Profile, int] = {"smoke": 12, "standard": 24, "full": 48}
+# Thirteen seeds refute each of two parts though one seed disagrees; twelve do not.
+SEEDS: Mapping[Profile, int] = {"smoke": 13, "standard": 24, "full": 48}
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One evaluation to be made: a claim, its control or its correction, and the job that makes its observations."""
+    """One evaluation to be made: a claim, its control or its correction, and the job that makes its observations.
+
+    The job has all seeds that the evaluation may take; the looks of the plan decide how many it does.
+    """
 
     claim: Claim
     variant: Variant
@@ -41,6 +47,7 @@ class Plan:
         claims: in the order of their results.
         tasks: evaluations of these claims, in the same order.
         published: status that is published for each claim, where the run is comparable with it.
+        looks: at the growing sample of each job.
         expected: seconds that a job is expected to take, where that is known.
     """
 
@@ -48,6 +55,7 @@ class Plan:
     claims: tuple[Claim, ...]
     tasks: tuple[Task, ...]
     published: Mapping[str, Outcome]
+    looks: Mapping[Job, tuple[Look, ...]]
     expected: Mapping[Job, float] = field(default_factory=dict)
 
     @property
@@ -57,7 +65,7 @@ class Plan:
         return sorted(jobs, key=lambda job: -self.expected.get(job, float("inf")))
 
     def tasks_of(self, job: Job) -> list[Task]:
-        """List the evaluations that read the observations of a job; the first bears its cost."""
+        """List the evaluations that read the observations of a job."""
         return [task for task in self.tasks if task.job is job]
 
 
@@ -165,7 +173,8 @@ def plan(
     Args:
         claims: to be run.
         profile: how much work.
-        seeds: exactly this many; by default those of the profile, capped by what the claim finds useful.
+        seeds: exactly this many; by default at most those of the profile, capped by what the claim finds useful, and no
+            more than its verdict takes.
         overrides: parameters that replace those of the profile, by claim id.
 
     Raises:
@@ -181,7 +190,14 @@ def plan(
     references = published(profile) if seeds is None else {}
     comparable = {claim.id for claim in claims} - set(overrides)
     statuses = {name: reference.status for name, reference in references.items() if name in comparable}
-    return Plan(profile, tuple(claims), tuple(tasks), statuses)
+    sampled = {task.job for task in tasks if task.claim.criterion.has_sampling_error} if seeds is None else set()
+    return Plan(
+        profile,
+        tuple(claims),
+        tuple(tasks),
+        statuses,
+        {job: looks(len(job.seeds)) if job in sampled else (Look(len(job.seeds)),) for job in jobs.values()},
+    )
 
 
 def data_overrides(claims: Sequence[Claim], data: str | None) -> dict[str, Parameters]:
@@ -214,7 +230,7 @@ def with_times(plan: Plan, store: Store) -> Plan:
 
 
 def seeds_of(claim: Claim, profile: Profile, seeds: int | None) -> tuple[int, ...]:
-    """Return the seeds that a claim is run with, none for a claim without randomness.
+    """Return the seeds that a claim is run with at most, none for a claim without randomness.
 
     Raises:
         ReproError: fewer than one is asked for.
@@ -285,23 +301,27 @@ def execute(
     return CompletedRun(new, tuple(results[claim.id] for claim in plan.claims))
 
 
-def judge(task: Task, made: JobResult, stored: str | None, bears_cost: bool) -> Evaluation:
+def judge(
+    task: Task, made: JobResult, *, look: Look | None = None, stored: str | None = None, seconds: float = 0.0
+) -> Evaluation:
     """Turn what a job made into an evaluation.
 
     Args:
         task: which reads the job.
-        made: by the job.
+        made: by the job, up to the look.
+        look: at a growing sample; by default the only one, at all seeds.
         stored: key of the stored observations.
-        bears_cost: whether the job's seconds count for this evaluation.
+        seconds: that the evaluation has cost.
     """
+    look = look or Look(len(task.job.seeds))
     evaluation = Evaluation(
         kind=task.variant.kind,
         statement=task.variant.statement,
         parameters=task.variant.parameters,
-        seeds=task.job.seeds,
+        seeds=task.job.seeds[: look.seeds],
         status="error" if made.traceback else "skipped",
         observations=stored,
-        seconds=made.seconds if bears_cost else 0.0,
+        seconds=seconds,
         memory=made.memory,
         message=made.message,
         traceback=made.traceback,
@@ -309,7 +329,8 @@ def judge(task: Task, made: JobResult, stored: str | None, bears_cost: bool) -> 
     if made.observations is None:
         return evaluation
     try:
-        verdict = task.claim.criterion(task.claim.read(made.observations, task.variant.parameters))
+        observations = task.claim.read(made.observations, task.variant.parameters)
+        verdict = judge_at(look, task.claim.criterion, observations)
     except Exception as error:  # noqa: BLE001  a claim that cannot be judged must not end the run
         return replace(evaluation, status="error", message=one_line(error), traceback=traceback.format_exc())
     return replace(evaluation, status=verdict.status, verdict=_with_figure(task.claim, verdict))
@@ -317,17 +338,37 @@ def judge(task: Task, made: JobResult, stored: str | None, bears_cost: bool) -> 
 
 def _results(plan: Plan, store: Store, pool: Workers, listen: Callable[[Event], None]) -> Iterator[ClaimResult]:
     evaluations: dict[Task, Evaluation] = {}
-    for job, made in pool.perform(plan.jobs, lambda job: listen(Started(job))):
-        listen(Finished(job))
-        stored, made = _stored(store, made)
-        tasks = plan.tasks_of(job)
-        for task in tasks:
-            evaluations[task] = judge(task, made, stored, bears_cost=task is tasks[0])
-        for claim in dict.fromkeys(task.claim for task in tasks):
-            of_claim = [task for task in plan.tasks if task.claim is claim]
-            if all(task in evaluations for task in of_claim):
-                main, *counterparts = (evaluations[task] for task in of_claim)
-                yield ClaimResult(claim.id, main, tuple(counterparts), plan.published.get(claim.id))
+    costs: dict[Task, float] = defaultdict(float)
+
+    def undecided(job: Job) -> list[Task]:
+        return [task for task in plan.tasks_of(job) if task not in evaluations]
+
+    looks_of = {job: plan.looks[job] for job in plan.jobs}
+    for sample in grow(pool, looks_of, undecided, lambda job: listen(Started(job))):
+        tasks = undecided(sample.job)
+        costs[tasks[0]] += sample.seconds
+        ready = [task for task in tasks if sample.last or _is_decided(task, sample)]
+        if ready == tasks:
+            listen(Finished(sample.job))
+        if ready:
+            stored, made = _stored(store, sample.made)
+            for task in ready:
+                evaluations[task] = judge(task, made, look=sample.look, stored=stored, seconds=costs[task])
+        yield from _complete(plan, evaluations, ready)
+
+
+def _is_decided(task: Task, sample: Sample) -> bool:
+    verdict = judge(task, sample.made, look=sample.look).verdict
+    return verdict is None or decided(verdict)
+
+
+def _complete(plan: Plan, evaluations: Mapping[Task, Evaluation], new: Sequence[Task]) -> Iterator[ClaimResult]:
+    """Yield the results of claims whose last evaluation is among the new ones."""
+    for claim in dict.fromkeys(task.claim for task in new):
+        of_claim = [task for task in plan.tasks if task.claim is claim]
+        if all(task in evaluations for task in of_claim):
+            main, *counterparts = (evaluations[task] for task in of_claim)
+            yield ClaimResult(claim.id, main, tuple(counterparts), plan.published.get(claim.id))
 
 
 def _stored(store: Store, made: JobResult) -> tuple[str | None, JobResult]:

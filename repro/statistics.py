@@ -59,8 +59,9 @@ class Median:
 
     The interval from the r-th smallest to the r-th largest value covers the median with probability at least
     1 - 2 P(Binomial(n, 1/2) < r), whatever the distribution (David and Nagaraja, Order Statistics, 2003, section 7.1).
-    At 99 % that takes eight seeds. Infinite values are allowed. Values are known to single precision only, so equal
-    ones do not give an interval of no width, and one that lies on a threshold is on neither side of it.
+    At 99 % that takes eight seeds; docs/calibration.md shows error rates and power in noise of all kinds. Infinite
+    values are allowed. Values are known to single precision only, so equal ones do not give an interval of no width,
+    and one that lies on a threshold is on neither side of it.
 
     Attributes:
         values: one value per seed.

@@ -75,6 +75,16 @@ class JobResult:
     message: str = ""
     traceback: str = ""
 
+    def followed_by(self, block: JobResult) -> JobResult:
+        """Add a further block of seeds; without its observations there are none at all."""
+        observations = block.observations
+        if observations is not None:
+            observations = pd.concat([self.observations, observations], ignore_index=True)
+            observations.attrs = {} if self.observations is None else self.observations.attrs
+        return JobResult(
+            observations, self.seconds + block.seconds, max(self.memory, block.memory), block.message, block.traceback
+        )
+
 
 class Workers(Protocol):
     """Somewhere that executes jobs."""

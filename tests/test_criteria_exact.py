@@ -64,9 +64,15 @@ class TestBounds:
         table = pd.DataFrame({"seed": [0, 0, 1, 1], "value": [1.0, 2.0, 3.0, 4.0], "bound": [1.0, 2.0, 3.0, 3.9]})
         assert AtMost("value", bound="bound")(table).status == "refuted"
         assert AtMost("value", bound="bound")(table).effect == 0.5
-        assert AtMost("value", bound="bound")(table.query("seed == 0")).status == "reproduced"
-        assert AtLeast("value", bound="bound")(table).status == "reproduced"
+        assert AtMost("value", bound="bound")(table.query("seed == 0")).status == "inconclusive"
+        assert AtLeast("value", bound="bound")(table).status == "inconclusive"
         assert AtLeast("value", bound=2.0)(table).status == "refuted"
+
+    @pytest.mark.parametrize(("seeds", "status"), [(7, "inconclusive"), (8, "reproduced")])
+    def test_silence_counts_from_eight_seeds_on(self, seeds, status):
+        assert 1 - 0.005 ** (1 / 7) > 0.5 > 1 - 0.005 ** (1 / 8)  # upper limits of the violation rate
+        assert AtMost("value", bound=2)(per_seed([1.0] * seeds)).status == status
+        assert AtMost("value", bound=2)(pd.DataFrame({"value": [1.0]})).status == "reproduced"  # without randomness
 
     def test_interval_is_the_violation_rate_that_could_go_unseen(self):
         verdict = AtMost("value", bound=2)(per_seed([1.0] * 100), confidence=0.95)
@@ -74,12 +80,12 @@ class TestBounds:
         assert verdict.high == pytest.approx(1 - 0.025 ** (1 / 100))
 
     def test_rounding_is_no_violation(self):
-        assert AtMost("value", bound=1.0)(per_seed([1 + 1e-12])).status == "reproduced"
-        assert AtMost("value", bound=1.0, rtol=0)(per_seed([1 + 1e-12])).status == "refuted"
-        assert AtLeast("value", bound=-1.0)(per_seed([-1 - 1e-12])).status == "reproduced"
+        assert AtMost("value", bound=1.0)(per_seed([1 + 1e-12] * 8)).status == "reproduced"
+        assert AtMost("value", bound=1.0, rtol=0)(per_seed([1 + 1e-12] * 8)).status == "refuted"
+        assert AtLeast("value", bound=-1.0)(per_seed([-1 - 1e-12] * 8)).status == "reproduced"
 
     def test_infinite_values_and_bounds(self):
-        assert AtMost("value", bound=np.inf)(per_seed([np.inf])).status == "reproduced"
+        assert AtMost("value", bound=np.inf)(per_seed([np.inf] * 8)).status == "reproduced"
         assert AtMost("value", bound=1.0)(per_seed([np.inf])).status == "refuted"
         assert AtMost("value", bound=-np.inf)(per_seed([0.0])).status == "refuted"
 

@@ -100,7 +100,7 @@ def test_nothing_global_changes():
 
 def test_each_panel_says_its_name_and_status():
     criterion = AllOf(low=AtMost("value", bound="other"), high=AtLeast("value", bound="other"))
-    drawn = texts(criterion(arms(5)).figure())
+    drawn = texts(criterion(arms(8)).figure())
     assert "low – reproduced" in drawn
     assert "high – refuted" in drawn
 

@@ -45,13 +45,13 @@ def in_workers(tmp_path_factory):
     return store, execute(store, claims, workers=2)
 
 
-@pytest.mark.parametrize(("profile", "count"), [("smoke", 12), ("standard", 24), ("full", 48)])
+@pytest.mark.parametrize(("profile", "count"), [("smoke", 13), ("standard", 24), ("full", 48)])
 def test_profiles_set_the_number_of_seeds(profile, count):
     assert running.seeds_of(stand_in.bounded, profile, None) == tuple(range(count))
 
 
 def test_seeds_are_capped_by_what_is_useful_but_exact_if_asked_for():
-    assert running.seeds_of(stand_in.first_reader, "full", None) == (0, 1, 2, 3)
+    assert running.seeds_of(stand_in.first_reader, "full", None) == tuple(range(8))
     assert running.seeds_of(stand_in.first_reader, "full", 7) == tuple(range(7))
 
 
@@ -102,11 +102,11 @@ def test_results_are_stored_with_verdicts_and_environment(store):
     assert run.environment["cores"] >= 1
     stored = {result.id: result for result in store.results(run.id)}
     bounded, addition = stored["stand_in.bounded"], stored["stand_in.addition"]
-    assert (bounded.status, bounded.sound, bounded.evaluation.verdict.n) == ("reproduced", True, 12)
+    assert (bounded.status, bounded.sound, bounded.evaluation.verdict.n) == ("reproduced", True, 13)
     assert (addition.status, addition.sound, addition.evaluation.seeds) == ("refuted", True, ())
     assert addition.counterparts[0].statement == "Three plus three is six."
     pd.testing.assert_frame_equal(
-        store.read_observations(bounded.evaluation.observations), stand_in.bounded(list(range(12)), points=5)
+        store.read_observations(bounded.evaluation.observations), stand_in.bounded(list(range(13)), points=5)
     )
 
 
@@ -119,7 +119,7 @@ def test_whatever_a_claim_does_the_others_go_on(store):
         stand_in.unsound,
         stand_in.bounded,
     ]
-    results = by_id(execute(store, claims, seeds=2))
+    results = by_id(execute(store, claims, seeds=8))
     failing, unjudged = results["stand_in.failing"], results["stand_in.unjudged"]
     assert (failing.status, failing.evaluation.message) == ("error", "ZeroDivisionError: division by zero")
     assert "depth / 0" in failing.evaluation.traceback
@@ -263,8 +263,8 @@ def test_check_reads_shared_experiments_and_draws_the_figure_of_the_claim():
         control={"broken": True},
         figure=picture,
     )(stand_in.first_reader.function)
-    verdict = repro.check(claim, seeds=1, factor=2)
-    assert verdict.figure() == ([6], "reproduced")
+    verdict = repro.check(claim, seeds=8, factor=2)
+    assert verdict.figure() == ([6] * 8, "reproduced")
 
 
 def test_check_refuses_unknown_claims_and_parameters():
@@ -286,3 +286,106 @@ def test_public_names_are_what_the_stub_lists():
         assert getattr(repro, name) is not None
     assert inspect.isfunction(repro.claim)
     assert Path(repro.__file__).with_name("py.typed").exists()
+
+
+@repro.claim(
+    "Values exceed a half.",
+    source=repro.notes("1"),
+    criterion=repro.Equivalent("value", 0.0, within=0.5, because="of the test"),
+    control={"shift": 1.0},
+)
+def clear(seeds, *, shift=0.0, fails_from=100, log=""):
+    """Decided by the first look, unless it fails before."""
+    if log:
+        with Path(log).open("a") as file:
+            file.write(f"{seeds[0]}-{seeds[-1]} {shift}\n")
+    if max(seeds) >= fails_from:
+        raise ValueError("too many seeds")
+    table = pd.DataFrame({"seed": seeds, "value": [shift + seed / 1000 for seed in seeds]})
+    table.attrs["tuning"] = [{"score": 1.0}]
+    return table
+
+
+def reader(name, criterion):
+    def read(observations):
+        return observations
+
+    read.__name__ = name
+    return repro.claim("x", source=repro.notes("1"), criterion=criterion, reads=clear.function, control={"shift": 1.0})(
+        read
+    )
+
+
+UNCLEAR = reader("unclear", repro.Equivalent("value", 0.012, within=0.0085, because="of the test"))
+IDENTITY = reader("identity", repro.Identity("value", "value"))
+
+
+def standard(store, claims, **options):
+    overrides = {claim.id: options.pop("parameters", {}) for claim in claims}
+    return running.execute(running.plan(claims, "standard", overrides=overrides, **options), store, workers=0).results
+
+
+def test_a_clear_verdict_takes_a_third_fewer_seeds(store, tmp_path):
+    log = tmp_path / "log"
+    (result,) = standard(store, [clear], parameters={"log": str(log)})
+    assert (result.status, result.counterparts[0].status, result.sound) == ("reproduced", "refuted", True)
+    assert [evaluation.seeds for evaluation in (result.evaluation, *result.counterparts)] == [tuple(range(16))] * 2
+    assert log.read_text().splitlines() == ["0-15 0.0", "0-15 1.0"]
+    # Sixteen of sixteen are inside: the sign test at a fifth of the error probability.
+    assert result.evaluation.verdict.p == pytest.approx(2 / 2**16 / 0.2)
+    assert result.evaluation.verdict.confidence == pytest.approx(0.998)
+    observations = store.read_observations(result.evaluation.observations)
+    assert (len(observations), observations.attrs["tuning"]) == (16, [{"score": 1.0}])
+
+
+def test_an_unclear_verdict_takes_all_seeds_and_the_shared_job_goes_on(store, tmp_path):
+    log = tmp_path / "log"
+    decided, unclear = running.execute(
+        running.plan([clear, UNCLEAR], "standard", overrides={c.id: {"log": str(log)} for c in (clear, UNCLEAR)}),
+        store,
+        workers=0,
+    ).results
+    assert [line for line in log.read_text().splitlines() if line.endswith("0.0")] == ["0-15 0.0", "16-23 0.0"]
+    assert len(decided.evaluation.seeds) == 16
+    assert unclear.evaluation.seeds == tuple(range(24))
+    assert unclear.evaluation.verdict.confidence == pytest.approx(0.992)
+    assert (decided.seconds > 0, unclear.seconds > 0) == (True, True)  # each bears what was made for it alone
+    whole = store.read_observations(unclear.evaluation.observations)
+    pd.testing.assert_frame_equal(whole, clear(list(range(24))))
+    assert whole.attrs["tuning"] == [{"score": 1.0}]
+
+
+def test_exactly_the_seeds_asked_for_are_taken_at_once(store, tmp_path):
+    log = tmp_path / "log"
+    (result,) = standard(store, [clear], parameters={"log": str(log)}, seeds=30)
+    assert log.read_text().splitlines() == ["0-29 0.0", "0-29 1.0"]
+    assert result.evaluation.verdict.confidence == 0.99
+
+
+def test_criteria_without_sampling_error_take_all_seeds_at_once(store, tmp_path):
+    log = tmp_path / "log"
+    (result,) = standard(store, [IDENTITY], parameters={"log": str(log)})
+    assert (result.status, result.evaluation.verdict.n) == ("reproduced", 24)
+    assert log.read_text().splitlines() == ["0-23 0.0", "0-23 1.0"]
+
+
+def test_an_error_at_a_later_look_is_an_error(store):
+    (result,) = standard(store, [UNCLEAR], parameters={"fails_from": 20})
+    assert (result.status, result.evaluation.message) == ("error", "ValueError: too many seeds")
+    assert result.evaluation.observations is None
+
+
+def test_every_job_starts_and_finishes_once(store):
+    events = []
+    running.execute(running.plan([clear, UNCLEAR], "standard"), store, workers=0, listen=events.append)
+    for kind in (running.Started, running.Finished):
+        jobs = [event.job for event in events if isinstance(event, kind)]
+        assert len(jobs) == len(set(jobs)) == 2
+
+
+def test_growing_samples_do_not_depend_on_workers(store):
+    (here,) = running.execute(running.plan([stand_in.spread], "standard"), store, workers=0).results
+    (there,) = running.execute(running.plan([stand_in.spread], "standard"), store, workers=2).results
+    assert here.evaluation.seeds == there.evaluation.seeds == tuple(range(24))
+    assert here.evaluation.observations == there.evaluation.observations
+    assert here.evaluation.verdict == there.evaluation.verdict

@@ -27,7 +27,7 @@ class Law(ColumnCriterion):
 
     The slopes at both ends of the range are estimated too. Where one of them contradicts the slope of the line (is
     wholly outside the band while the line is inside, or the reverse), the points are bent: no single slope describes
-    them, and nothing is decided.
+    them, and nothing is decided. Slopes are medians over seeds: eight seeds decide at 99 %, whatever the noise.
 
     Attributes:
         x, y: columns; ``y`` positive and finite, at least two positions per seed.

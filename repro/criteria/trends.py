@@ -86,6 +86,8 @@ class Preserved(SeedwiseCriterion):
 class Peak(ColumnCriterion):
     """A quantity has its extremum at a place, and it stands out from both ends of the range.
 
+    Both are medians over seeds. Reproduced from eight seeds on and refuted from nine on, whatever the noise, at 99 %.
+
     Attributes:
         x, y: columns, one row per seed and position, at least three positions; ``y`` positive.
         at: where the extremum is: a positive number or a column.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repro import AtMost, Correction, DataUnavailableError, Identity, cheatsheet, claim, lectures
+from repro import AtMost, Correction, DataUnavailableError, Equivalent, Identity, cheatsheet, claim, lectures
 
 
 @claim(
@@ -56,7 +56,7 @@ def measurement(seeds, *, size=3, log="", broken=False):
     reads=measurement,
     control={"broken": True},
     tags=("good", "shared"),
-    seeds=4,
+    seeds=8,
 )
 def first_reader(observations, *, factor=1):
     """Sizes are multiplied."""
@@ -70,7 +70,7 @@ def first_reader(observations, *, factor=1):
     reads=measurement,
     control={"broken": True},
     tags=("good", "shared"),
-    seeds=4,
+    seeds=8,
 )
 def second_reader(observations):
     """Sizes are read."""
@@ -133,6 +133,17 @@ def pausing(seeds, *, value=1, pause=0.2):
     began = time.time()
     time.sleep(pause)
     return pd.DataFrame({"seed": seeds, "value": value, "began": began, "ended": time.time(), "process": os.getpid()})
+
+
+@claim(
+    "A normal number is small.",
+    source=lectures("9"),
+    criterion=Equivalent("value", 0.0, within=0.1, because="a tenth of its standard deviation is small"),
+    control={"shift": 10.0},
+)
+def spread(seeds, *, shift=0.0):
+    """Most are not small, on either side: undecided at every look."""
+    return pd.DataFrame({"seed": seeds, "value": [shift + np.random.default_rng(seed).normal() for seed in seeds]})
 
 
 @claim("The process dies.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
