@@ -1,0 +1,1 @@
+"""How fast the engine is, beside Keras, JAX and Keras Tuner: see README.md."""
