@@ -163,7 +163,7 @@ def test_claim_page_tells_the_whole_story(index):
         "standard profile, n = 24",
         "separable = False",
         "def updates(seeds",
-        f"repro check {BOUND.id} --profile standard --backend tensorflow --seeds 24",
+        f"repro check {BOUND.id} --profile standard --backend tensorflow",
         "12 of 24 rows",
         "256 MiB",
         "1.5 s",
@@ -197,6 +197,22 @@ def test_unsound_claims_come_first_and_undecided_ones_last(store):
     record(store, run, BOUND, evaluate(store, BOUND), evaluate(store, BOUND, "control", separable=True))
     text = Page(report.build(store, claims=CLAIMS)).text
     assert text.index("Unsound") < text.index(BOUND.id) < text.index("Undecided") < text.index(ORDER.id)
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [(0.009, "2 would be undecided"), (0.001, "All of them stand"), (None, "Which documented claims")],
+)
+def test_the_number_of_verdicts_is_reckoned_with(store, p, expected):
+    run = begin(store)
+    for claim in (BOUND, ORDER):  # 0.009 is under 1 % and above the half of it, which two verdicts share
+        evaluation = evaluate(store, claim)
+        record(store, run, claim, replace(evaluation, verdict=replace(evaluation.verdict, p=p)))
+    text = Page(report.build(store, claims=CLAIMS)).text
+    assert expected in text
+    assert ("2 verdicts rest on samples of seeds" in text) is (p is not None)
+    assert ("at most 0.02 of them" in text) is (p is not None)
+    assert text.count("not after Holm’s correction") == (3 if p == 0.009 else 0)  # in the sentence and at each verdict
 
 
 def test_contradicted_publication_is_said(store):

@@ -17,7 +17,9 @@ from repro import running, settings
 from repro.claim import Claim, Parameters
 from repro.criteria.figures import svg
 from repro.errors import ReproError
+from repro.multiplicity import Multiplicity, multiplicity
 from repro.result import ClaimResult, Evaluation, Outcome, Run
+from repro.sampling import looks
 from repro.store import Store
 
 SHOWN_ROWS = 12
@@ -98,11 +100,13 @@ class Overview:
     Attributes:
         counts: number of claims by status.
         groups: title and results of each section, those that call for attention first; without empty sections.
+        multiplicity: what the number of verdicts means for them.
         command: that repeats the run.
     """
 
     counts: Mapping[Outcome, int]
     groups: list[tuple[str, list[ClaimResult]]]
+    multiplicity: Multiplicity
     command: str
 
 
@@ -112,6 +116,7 @@ def overview(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Clai
     return Overview(
         counts=Counter(result.status for result in results),
         groups=[(title, members) for title, members in groups.items() if members],
+        multiplicity=multiplicity(results),
         command=_run_command(run, results, claims),
     )
 
@@ -199,13 +204,20 @@ def _code(claim: Claim) -> str:
         return ""
 
 
+def _is_usual(run: Run, evaluation: Evaluation, claim: Claim) -> bool:
+    """Whether the profile may have ended with these seeds by itself."""
+    usual = running.seeds_of(claim, run.profile, None)
+    return evaluation.seeds in [usual[: look.seeds] for look in looks(len(usual))]
+
+
 def _check_command(run: Run, result: ClaimResult, claim: Claim) -> str:
     evaluation = result.evaluation
     usual = claim.variants(run.profile)[0].parameters
     overridden = {
         name: value for name, value in evaluation.parameters.items() if name in usual and usual[name] != value
     }
-    return settings.repeat_command(result.id, run.profile, len(evaluation.seeds) or None, overridden, run.backend)
+    seeds = None if _is_usual(run, evaluation, claim) else len(evaluation.seeds)
+    return settings.repeat_command(result.id, run.profile, seeds, overridden, run.backend)
 
 
 def _run_command(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> str:
@@ -213,7 +225,7 @@ def _run_command(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, 
     command = ["repro", "run", "--profile", run.profile, "--backend", run.backend]
     if {result.id for result in results} != set(claims):
         command[2:2] = [claim.id for _, claim in known]
-    if any(evaluation.seeds != running.seeds_of(claim, run.profile, None) for evaluation, claim in known):
+    if not all(_is_usual(run, evaluation, claim) for evaluation, claim in known):
         command += ["--seeds", str(max(len(evaluation.seeds) for evaluation, _ in known))]
     data = {
         evaluation.parameters["data"]
