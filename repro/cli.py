@@ -5,15 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from etils import epy
-from rich.console import Console
 
 from repro import backend, registry, running, settings, terminal
-from repro.claim import Claim, Profile
+from repro.audits import commands
+from repro.claim import Claim
 from repro.errors import ReproError
+from repro.options import (
+    BackendOption,
+    ClaimArgument,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    PatternsArgument,
+    ProfileOption,
+    ResultsOption,
+    RunArgument,
+    SeedsOption,
+    SetOption,
+    SourceOption,
+    WorkersOption,
+)
 from repro.result import run_json
 from repro.running import CompletedRun, Plan
 from repro.store import Store
@@ -30,30 +45,7 @@ app = typer.Typer(
     help="Checks documented deep-learning claims as Keras experiments with statistical verdicts.",
     pretty_exceptions_enable=False,
 )
-
-PatternsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(help="Ids, modules, shell patterns ('dropout.*') or tags (headline); all claims by default."),
-]
-ClaimArgument = Annotated[str, typer.Argument(help="Id of the claim, such as perceptron.novikoff.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the claim; may be repeated.")
-]
-SourceOption = Annotated[str | None, typer.Option(help="Only claims from this document or section: 'lectures 3.5'.")]
-ProfileOption = Annotated[Profile, typer.Option(help="How much work: tests, a laptop, a GPU with real data sets.")]
-SeedsOption = Annotated[int | None, typer.Option(help="Exactly this many seeds; by default those of the profile.")]
-DataOption = Annotated[str | None, typer.Option(help="Data set for the claims that can choose: digits, mnist, ...")]
-DataDirOption = Annotated[Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data sets.")]
-BackendOption = Annotated[
-    str | None, typer.Option(help="tensorflow or jax; by default KERAS_BACKEND or the one installed.")
-]
-ResultsOption = Annotated[Path, typer.Option(help="Folder of the results.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(help="Worker processes; 0 runs everything in this one; by default one for each core.", min=0),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-RunArgument = Annotated[str, typer.Argument(help="Id of a run.")]
+app.add_typer(commands.app, name="audit")
 
 
 def main() -> None:
@@ -93,7 +85,7 @@ def run(
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")
     else:
-        output = _console()
+        output = terminal.console()
         output.print(terminal.run_table(completed.results))
         output.print(*terminal.remarks(completed.results), sep="\n")
         output.print(f"report: {index}", soft_wrap=True)
@@ -107,7 +99,7 @@ def list_claims(patterns: PatternsArgument = None, *, json: JsonOption = False) 
     if json:
         sys.stdout.write(terminal.json_text([terminal.claim_json(claim) for claim in claims]) + "\n")
     else:
-        _console().print(terminal.claims_table(claims))
+        terminal.console().print(terminal.claims_table(claims))
     return 0
 
 
@@ -134,7 +126,7 @@ def check(
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")
     else:
-        output = _console()
+        output = terminal.console()
         output.print(terminal.check_text(chosen, completed))
         if figure:
             output.print(f"figure: {figure}", soft_wrap=True)
@@ -146,7 +138,7 @@ def check(
 @app.command("report")
 def build_report(run: RunArgument = "latest", *, results: ResultsOption = running.RESULTS) -> int:
     """Write the report of a run again, by default that of the latest."""
-    _console().print(str(report.build(Store.existing(results), run)), soft_wrap=True)
+    terminal.console().print(str(report.build(Store.existing(results), run)), soft_wrap=True)
     return 0
 
 
@@ -159,7 +151,7 @@ def _prepare(backend_name: str | None, data_dir: Path | None) -> None:
 def _execute(plan: Plan, store: Store, workers: int | None) -> CompletedRun:
     plan = running.with_times(plan, store)
     count = running.number_of_workers(plan, workers)
-    console = _console(stderr=True)
+    console = terminal.console(stderr=True)
     console.print(terminal.plan_text(plan, count, store.folder))
     with terminal.RunProgress(plan, count, console) as progress:
         try:
@@ -192,7 +184,3 @@ def _usage_error(message: str) -> int:
     line = " ".join(message.split())
     sys.stderr.write(f"repro: {line}\n")
     return WRONG_USAGE
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, markup=False, highlight=False)  # statements and messages are no markup

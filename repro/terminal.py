@@ -37,6 +37,11 @@ STYLES: dict[Outcome, str] = {
 UNUSUAL = {True: "", False: "unsound", None: "undecided"}
 
 
+def console(*, stderr: bool = False) -> Console:
+    """Open the terminal; statements and messages are no markup."""
+    return Console(stderr=stderr, markup=False, highlight=False)
+
+
 def json_text(value: Any) -> str:
     """Write plain data and NumPy scalars as JSON; NaN and infinities become null."""
     return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=operator.methodcaller("item"))

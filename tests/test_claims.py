@@ -4,6 +4,7 @@ import inspect
 
 import pandas as pd
 import pytest
+import stand_in
 
 from repro.published import published
 from repro.registry import registered
@@ -47,6 +48,32 @@ def test_is_sound_at_smoke(claim, smoke_results):
     result = smoke_results[claim.id]
     messages = [evaluation.message for evaluation in (result.evaluation, *result.counterparts)]
     assert result.sound, (result.status, messages)
+
+
+def test_observations_differ_between_seeds(claim, smoke_results):
+    verdict = smoke_results[claim.id].evaluation.verdict
+    if claim.takes_seeds and verdict is not None:
+        assert differ_between_seeds(verdict.observations), "the experiment takes seeds and ignores them"
+
+
+def test_counterparts_observe_something_else(claim, smoke_results):
+    result = smoke_results[claim.id]
+    for counterpart in result.counterparts:
+        if counterpart.verdict is not None and result.evaluation.verdict is not None:
+            assert not counterpart.verdict.observations.equals(result.evaluation.verdict.observations), (
+                f"what the {counterpart.kind} changes has no effect on the observations"
+            )
+
+
+def differ_between_seeds(observations):
+    """Whether the rows of some seed differ from those of another."""
+    tables = [rows.drop(columns="seed").reset_index(drop=True) for _, rows in observations.groupby("seed")]
+    return any(not table.equals(tables[0]) for table in tables)
+
+
+def test_notices_an_experiment_that_ignores_its_seeds():
+    assert differ_between_seeds(stand_in.bounded([0, 1, 2]))
+    assert not differ_between_seeds(stand_in.unsound([0, 1, 2]))
 
 
 @pytest.mark.parametrize("name", SMOKE)

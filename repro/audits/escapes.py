@@ -1,0 +1,53 @@
+"""Which claim would catch a fault that no present claim notices: the statement that depends on what is wrong."""
+
+from __future__ import annotations
+
+from repro.audits.faults import Fault
+
+# By target, or by the name of a single fault.
+WOULD_CATCH: dict[str, str] = {
+    "keras.activations.leaky_relu": "activations.ranges",
+    "keras.activations.linear": "activations.linear_stack_collapses",
+    "keras.activations.relu": "backpropagation.layer_derivatives",
+    "keras.activations.sigmoid": "linear_models.logistic_identities",
+    "keras.activations.silu": "activations.ranges",
+    "activations.silu: derivative halved": "backpropagation.layer_derivatives",
+    "keras.activations.tanh": "activations.tanh_is_scaled_sigmoid",
+    "keras.initializers.GlorotNormal.__call__": "initialization.glorot_compromise",
+    "keras.initializers.GlorotUniform.__call__": "initialization.glorot_uniform",
+    "keras.initializers.HeNormal.__call__": "initialization.he_uniform",
+    "keras.initializers.Ones.__call__": "normalization.bn_standardises",
+    "keras.initializers.Orthogonal.__call__": "initialization.orthogonal",
+    "keras.layers.Activation.call": "activations.ranges",
+    "keras.layers.Add.call": "architectures.residual_zero_is_identity",
+    "keras.layers.AveragePooling2D.call": "architectures.lenet_shapes",
+    "keras.layers.BatchNormalization.call": "normalization.bn_standardises",
+    "layers.BatchNormalization: infers with statistics of the batch": "normalization.bn_inference",
+    "layers.BatchNormalization: momentum of the new value": "normalization.bn_inference",
+    "layers.BatchNormalization: moving statistics are stale": "normalization.bn_inference",
+    "keras.layers.Conv2D.call": "convolution.sparse_shared_dense",
+    "keras.layers.Dense.call": "backpropagation.layer_derivatives",
+    "keras.layers.Dropout.call": "dropout.expected_preactivation",
+    "layers.Dropout: wrong axis": "dropout.keep_probability",
+    "keras.layers.GlobalAveragePooling2D.call": "architectures.gap_constant_matrix",
+    "keras.layers.ReLU.call": "activations.relu_scale_invariance",
+    "keras.losses.SparseCategoricalCrossentropy.call": "losses.cross_entropy_decomposes",
+    "keras.losses.sparse_categorical_crossentropy": "losses.cross_entropy_decomposes",
+    "keras.losses.mean_squared_error": "losses.l2_loss_forms",
+    "keras.metrics.sparse_categorical_accuracy": "metrics.confusion_rates",
+    "keras.ops.matmul": "backpropagation.layer_derivatives",
+    "keras.optimizers.Adam.update_step": "optimizers.adam_notes",
+    "keras.optimizers.SGD.update_step": "optimizers.gradient_flow",
+    "optimizers.SGD: momentum lost": "optimizers.momentum_cheatsheet",
+    "optimizers.SGD: state is stale": "optimizers.momentum_cheatsheet",
+    "keras.random.SeedGenerator.next": "dropout.keep_probability",
+}
+
+
+def would_be_caught_by(fault: Fault) -> str:
+    """Return the id of a claim; empty where none is known.
+
+    Args:
+        fault: that escaped.
+    """
+    return WOULD_CATCH.get(fault.name, WOULD_CATCH.get(fault.target, ""))

@@ -1,0 +1,34 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro.claim import Profile
+
+PatternsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Ids, modules, shell patterns ('dropout.*') or tags (headline); all claims by default."),
+]
+ClaimArgument = Annotated[str, typer.Argument(help="Id of the claim, such as perceptron.novikoff.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the claim; may be repeated.")
+]
+SourceOption = Annotated[str | None, typer.Option(help="Only claims from this document or section: 'lectures 3.5'.")]
+ProfileOption = Annotated[Profile, typer.Option(help="How much work: tests, a laptop, a GPU with real data sets.")]
+SeedsOption = Annotated[int | None, typer.Option(help="Exactly this many seeds; by default those of the profile.")]
+DataOption = Annotated[str | None, typer.Option(help="Data set for the claims that can choose: digits, mnist, ...")]
+DataDirOption = Annotated[Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data sets.")]
+BackendOption = Annotated[
+    str | None, typer.Option(help="tensorflow or jax; by default KERAS_BACKEND or the one installed.")
+]
+ResultsOption = Annotated[Path, typer.Option(help="Folder of the results.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="Worker processes; 0 runs everything in this one; by default one for each core.", min=0),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+RunArgument = Annotated[str, typer.Argument(help="Id of a run.")]

@@ -1,0 +1,119 @@
+"""The commands ``repro audit``, with stand-in claims."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+from test_cli import assert_wrong_usage, command
+
+from repro.audits import commands, hunting
+from repro.audits.hunting import Found
+from repro.cli import main
+
+FOUND = [
+    Found("layers.Dropout: never drops", "dropout.mixture, claim inconclusive instead of refuted"),
+    Found("layers.LSTMCell: state is stale", "", "recurrent.remembers"),
+]
+CALIBRATION = pd.DataFrame(
+    [
+        ("Greater", "normal", 16, "boundary", 0.004, 0.005, 0.992),
+        ("Greater", "skewed", 16, "holds by 1 sd", 0.61, 0.0, 0.9925),
+    ],
+    columns=["criterion", "noise", "n", "truth", "reproduced", "refuted", "coverage"],
+)
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Run the command in this process."""
+    monkeypatch.setattr(sys, "argv", ["repro", "audit", *arguments])
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_stability_prints_a_table_and_one_object(tmp_path):
+    arguments = ("audit", "stability", "stand_in.bounded", "--repeats", "3", "--workers", "0")
+    shown = command(*arguments, folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "stand_in.bounded 3 reproduced unpublished 3" in " ".join(shown.stdout.split())
+    assert "3/3 stand_in.bounded reproduced" in shown.stderr
+    document = json.loads(command(*arguments, "--json", folder=tmp_path).stdout)
+    assert document == {
+        "stability": [{"id": "stand_in.bounded", "repeats": 3, "agree": None, "statuses": {"reproduced": 3}}]
+    }
+
+
+def test_stability_runs_in_worker_processes(tmp_path):
+    arguments = ("audit", "stability", "stand_in.bounded", "--repeats", "2", "--workers", "1", "--json")
+    (row,) = json.loads(command(*arguments, folder=tmp_path).stdout)["stability"]
+    assert row["statuses"] == {"reproduced": 2}
+
+
+def test_faults_that_escaped_come_first_with_the_claim_that_would_notice(monkeypatch, capsys):
+    monkeypatch.setattr(hunting, "audit_faults", lambda *_, **__: FOUND)
+    shown = run(monkeypatch, capsys, "faults").splitlines()
+    assert all(len(line) <= 80 for line in shown)
+    said = " ".join(" ".join(shown).split())
+    assert said.index("layers.LSTMCell") < said.index("escaped; recurrent.remembers would notice")
+    assert said.index("escaped") < said.index("layers.Dropout: never drops")
+    assert said.endswith("1 of 2 faults caught (50%)")
+
+
+def test_faults_as_one_object(monkeypatch, capsys):
+    monkeypatch.setattr(hunting, "audit_faults", lambda *_, **__: FOUND)
+    assert json.loads(run(monkeypatch, capsys, "faults", "--json")) == {
+        "faults": [
+            {
+                "name": "layers.Dropout: never drops",
+                "by": "dropout.mixture, claim inconclusive instead of refuted",
+                "would_be_caught_by": "",
+                "caught": True,
+            },
+            {
+                "name": "layers.LSTMCell: state is stale",
+                "by": "",
+                "would_be_caught_by": "recurrent.remembers",
+                "caught": False,
+            },
+        ]
+    }
+
+
+def test_calibration(monkeypatch, capsys):
+    monkeypatch.setattr(commands.calibrations, "calibrate", lambda simulations: CALIBRATION.head(simulations))
+    shown = run(monkeypatch, capsys, "calibration", "--simulations", "2").splitlines()
+    assert all(len(line) <= 80 for line in shown)
+    assert "Greater normal boundary 16 0.40 % 0.50 % 99.20 %" in " ".join(" ".join(shown).split())
+    assert shown[-1] == "largest share of false verdicts at a boundary: 0.50%"
+    document = json.loads(run(monkeypatch, capsys, "calibration", "--json", "--simulations", "1"))
+    assert document == {
+        "calibration": [
+            {
+                "criterion": "Greater",
+                "noise": "normal",
+                "n": 16,
+                "truth": "boundary",
+                "reproduced": 0.004,
+                "refuted": 0.005,
+                "coverage": 0.992,
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("stability", "stand_in.addition"), "none of these claims takes seeds"),
+        (("stability", "stand_in.bounded", "--repeats", "0"), "--repeats"),
+        (("stability", "stand_in.bouned"), "did you mean stand_in.bounded"),
+        (("faults", "stand_in.bounded"), "none of these claims has a published verdict at smoke"),
+        (("calibration", "--simulations", "0"), "--simulations"),
+        ((), "no command|Missing command"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, tmp_path):
+    assert_wrong_usage(command("audit", *arguments, folder=tmp_path), message, tmp_path)
