@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests: one smoke run of all registered claims, and stand-in claims."""
+"""Fixtures shared by the tests: one smoke run of the published claims, and stand-in claims."""
 
 import sys
 from pathlib import Path
@@ -15,10 +15,11 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory):
-    """All registered claims at the smoke profile on the active backend."""
+    """All claims with a published smoke verdict at that profile on the active backend."""
     import repro
+    from repro.published import published
 
-    return repro.run(profile="smoke", results=tmp_path_factory.mktemp("smoke"))
+    return repro.run(*published("smoke"), profile="smoke", results=tmp_path_factory.mktemp("smoke"))
 
 
 @pytest.fixture(scope="session")
