@@ -21,6 +21,7 @@ from repro.replicas import (
     check_reproducible,
     combinations,
     found,
+    hashable,
     initial_values,
 )
 
@@ -53,13 +54,15 @@ def probe(
     loss = found(keras.losses.get, loss)
     x, y = data.x_train[:examples], data.y_train[:examples]
     rows = []
+    programs: dict[Any, OverReplicas] = {}
     for values in combinations(grids):
         build = partial(build_model, model, values)
         network = build()
         layers = [layer.name for layer in signals.observed(network)]
         check_fit(network, loss, data)
         check_reproducible(build, network)
-        measured = _measure(network, loss, x, y, seeds)
+        program = programs.setdefault(_architecture(network), _program(network, loss, x, y))
+        measured = program(partial(_values, network, seeds), len(seeds), AT_ONCE)
         table = pd.DataFrame({name: array.ravel() for name, array in measured.items()})
         table["seed"] = np.repeat(seeds, len(layers))
         table["layer"] = np.tile(np.arange(1, len(layers) + 1), len(seeds))
@@ -72,16 +75,32 @@ def probe(
 AT_ONCE = 16
 
 
-def _measure(network: Any, loss: Any, x: Any, y: Any, seeds: Sequence[int]) -> Any:
-    """Measure networks of all seeds; statistics of shape [seeds, layers]."""
+def _architecture(network: Any) -> Any:
+    """Identify sequential networks that differ in their initialisers only: one program does for all of them."""
+    if not isinstance(network, keras.Sequential):
+        return id(network)
+    return tuple(
+        (type(layer), hashable({name: value for name, value in layer.get_config().items() if _is_compiled(name)}))
+        for layer in network.layers
+    )
+
+
+def _is_compiled(option: str) -> bool:
+    return option != "name" and not option.endswith("initializer")
+
+
+def _program(network: Any, loss: Any, x: Any, y: Any) -> OverReplicas:
+    """Measure networks of given values; statistics of shape [replicas, layers]."""
 
     def statistics(trainable: Any, non_trainable: Any) -> Any:
         return signals.statistics(network, loss, trainable, non_trainable, x, y)
 
-    def arguments(replicas: Any) -> tuple[Any, ...]:
-        drawn = initial_values(network, [seeds[replica] for replica in replicas])
-        values = dict(zip(map(id, network.variables), drawn, strict=True))
-        of = (network.trainable_variables, network.non_trainable_variables)
-        return tuple([values[id(variable)] for variable in variables] for variables in of)
+    return OverReplicas(partial(backend.over_replicas, statistics))
 
-    return OverReplicas(partial(backend.over_replicas, statistics))(arguments, len(seeds), AT_ONCE)
+
+def _values(network: Any, seeds: Sequence[int], replicas: Any) -> tuple[Any, ...]:
+    """Draw initial values of replicas: the trainable and the other variables."""
+    drawn = initial_values(network, [seeds[replica] for replica in replicas])
+    values = dict(zip(map(id, network.variables), drawn, strict=True))
+    of = (network.trainable_variables, network.non_trainable_variables)
+    return tuple([values[id(variable)] for variable in variables] for variables in of)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 
@@ -57,6 +58,21 @@ def test_a_two_layer_network_is_measured_as_by_hand():
         "gradient": [np.linalg.norm(error @ last.T), np.linalg.norm(error)],
     }.items():
         np.testing.assert_allclose(measured[column], values, rtol=1e-4, atol=1e-6, err_msg=column)
+
+
+def test_networks_that_share_a_program_are_measured_as_alone():
+    def drawn(*, activation, initializer):
+        return mlp(inputs=4, outputs=CLASSES, widths=(5,), activation=activation, initializer=initializer)
+
+    activations, initializers = ["tanh", "relu"], ["glorot_normal", "he_uniform"]
+    together = probe(drawn, DATA, [0, 1], loss=entropy(), activation=activations, initializer=initializers)
+    alone = [
+        probe(drawn, DATA, [0, 1], loss=entropy(), activation=activation, initializer=initializer)
+        for activation in activations
+        for initializer in initializers
+    ]
+    alone = pd.concat(alone, ignore_index=True).drop(columns="name")
+    pd.testing.assert_frame_equal(together.drop(columns="name"), alone)
 
 
 def test_a_linear_orthogonal_network_keeps_second_moments_and_gradients():
