@@ -1,0 +1,254 @@
+"""What the scale of initial weights does to signals and gradients of untrained networks, from layer to layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Correction, Equivalent, Greater, Preserved, cheatsheet, claim, lectures
+from repro.claims.initialization.networks import HALF_WIDTHS, normal_network, probe_hidden, uniform_network
+from repro.models import mlp
+
+with epy.lazy_imports():
+    import keras
+
+PER_LAYER = "5 % a layer multiplies to a factor of four over thirty layers, as much as a change of data would"
+
+
+@claim(
+    r"$w \sim \mathcal{N}(0, 1/n_{\mathrm{in}})$ keeps the variance of activations constant from layer to layer.",
+    source=lectures("2.3.5"),
+    literature="Glorot and Bengio 2010; LeCun et al. 1998 for this variance; Poole et al. 2016 for tanh",
+    criterion=Preserved("variance", along="layer", within=1.05, because=PER_LAYER, each=("activation",)),
+    smoke={"width": 128, "depth": 15},
+    full={"data": "mnist", "width": 2048, "depth": 100},
+    control={"scale": 0.5},
+    correction=Correction(
+        r"$w \sim \mathcal{N}(0, 1/n_{\mathrm{in}})$ keeps the variance in linear layers, for which it was derived. "
+        r"Tanh shrinks it in every layer, from $q$ to $\mathbb{E}\tanh^2(\sqrt{q}\,z) \approx q - 2q^2$, which falls "
+        r"as $1/(2 \cdot \mathrm{depth})$.",
+        activations=("linear",),
+    ),
+    tags=("headline",),
+)
+def xavier_forward(seeds, *, activations=("linear", "tanh"), depth=30, width=256, scale=1.0, data="digits"):
+    """Measures the variance of the outputs of every hidden layer of untrained networks.
+
+    Over units and 256 training images (standardised); the effect is the mean ratio of a layer's variance to the one
+    before. The lectures derive the rule for a linear neuron and state it for activations: with tanh it fails, because
+    the derivation leaves out that tanh contracts.
+    """
+    grids = {"activation": list(activations), "depth": depth, "width": width, "scale": scale}
+    return probe_hidden(normal_network, data, seeds, **grids)
+
+
+@claim(
+    r"$w \sim \mathcal{N}(0, 2/n_{\mathrm{in}})$ keeps the signal of deep ReLU networks; typically only $n/2$ units "
+    r"are active.",
+    source=(lectures("2.3.5"), cheatsheet("1.8.1")),
+    literature="He et al. 2015",
+    criterion=AllOf(
+        signal=Preserved("second_moment", along="layer", within=1.05, because=PER_LAYER),
+        active=Equivalent(
+            "active", 0.5, within=0.05, because="half of the units means nearer to a half than to four or six tenths"
+        ),
+    ),
+    smoke={"width": 512, "depth": 20},
+    full={"data": "mnist", "width": 2048, "depth": 100},
+    control={"scale": 1.0},
+    tags=("headline",),
+)
+def he_relu(seeds, *, depth=40, width=256, scale=2.0, data="digits"):
+    """Measures the mean square and the share of positive outputs of every hidden layer of untrained ReLU networks.
+
+    Over units and 256 training images (standardised); the effect on the signal is the mean ratio of a layer's mean
+    square to the one before, that on the share its mean over layers. With variance 1 / n the mean square halves.
+    """
+    grids = {"activation": "relu", "depth": depth, "width": width, "scale": scale}
+    return probe_hidden(normal_network, data, seeds, **grids)
+
+
+@claim(
+    r"$w \sim \mathrm{Uniform}[-a, a]$ with $a = 1/\sqrt{n}$ and $b = 0$ stabilises the variance.",
+    source=cheatsheet("1.8.1"),
+    literature=r"LeCun et al. 1998, section 4.6: a standard deviation of $1/\sqrt{n}$, which is $a = \sqrt{3/n}$",
+    criterion=Preserved("variance", along="layer", within=1.05, because=PER_LAYER, each=("activation",)),
+    smoke={"width": 128, "depth": 10},
+    full={"data": "mnist", "width": 2048, "depth": 50},
+    correction=Correction(
+        r"$w \sim \mathrm{Uniform}[-a, a]$ with $a = \sqrt{3/n}$ stabilises the variance in linear layers: a uniform "
+        r"weight has the variance $a^2/3$, so that $a = 1/\sqrt{n}$ makes every layer lose two thirds.",
+        half_width="sqrt(3/n)",
+        activations=("linear",),
+    ),
+)
+def lecun_uniform(seeds, *, half_width="1/sqrt(n)", activations=("linear", "tanh"), depth=20, width=256, data="digits"):
+    """Measures the variance of the outputs of every hidden layer of untrained networks.
+
+    Over units and 256 training images (standardised); the effect is the mean ratio of a layer's variance to the one
+    before. Keras' layers and uniform initialiser; the mistake is that 1 / n is the variance to be had, not the square
+    of the half width. With tanh no scale of this kind keeps it, see ``xavier_forward``.
+    """
+    grids = {"activation": list(activations), "depth": depth, "width": width, "half_width": half_width}
+    return probe_hidden(uniform_network, data, seeds, **grids)
+
+
+@claim(
+    r"$w \sim \mathrm{Uniform}[-\sqrt{3}\gamma, \sqrt{3}\gamma]$ with $\gamma = \frac{2}{n + m}$ stabilises the "
+    "variance of the gradients in backpropagation.",
+    source=cheatsheet("1.8.1"),
+    literature=r"Glorot and Bengio 2010: $\mathrm{Uniform}[-\sqrt{6}/\sqrt{n + m}, \sqrt{6}/\sqrt{n + m}]$",
+    criterion=Preserved(
+        "gradient_variance", along="layers_back", within=1.05, because=PER_LAYER, each=("activation", "width")
+    ),
+    smoke={"widths": (128,)},
+    full={"data": "mnist", "widths": (256, 2048)},
+    correction=Correction(
+        r"$w \sim \mathrm{Uniform}[-\sqrt{3\gamma}, \sqrt{3\gamma}]$ with $\gamma = \frac{2}{n + m}$, the root over "
+        r"$\gamma$ too, stabilises the variance of the gradients in linear layers of equal widths: $\gamma$ is the "
+        r"variance to be had, not the standard deviation.",
+        half_width="sqrt(6/(n+m))",
+        activations=("linear",),
+    ),
+)
+def glorot_uniform(
+    seeds, *, half_width="sqrt(3) 2/(n+m)", activations=("linear", "tanh"), depth=10, widths=(128, 256), data="digits"
+):
+    """Measures the mean square of the gradient with respect to the outputs of every hidden layer, untrained.
+
+    Over units and 256 training images (standardised); the effect is the mean ratio of a layer's mean square to that of
+    the layer after it. Layers of equal widths n = m, for which the rule is exact. In the document's formula the root
+    covers the three alone, which may be a slip of typesetting: its next rule calls the same symbol the variance of a
+    normal weight. As printed the variance of a weight is gamma squared, and every layer divides the gradients' by its
+    width.
+    """
+    tables = []
+    for width in widths:
+        grids = {"activation": list(activations), "depth": depth, "width": width, "half_width": half_width}
+        tables.append(probe_hidden(uniform_network, data, seeds, **grids))
+    observations = pd.concat(tables, ignore_index=True)
+    return observations.assign(gradient_variance=observations["gradient"] ** 2)
+
+
+@claim(
+    r"$w \sim \mathcal{N}(0, \gamma)$ and $w \sim \mathrm{Uniform}[-\sqrt{3}\gamma, \sqrt{3}\gamma]$ with "
+    r"$\gamma = \frac{2}{n}$ suit ReLU networks alike.",
+    source=cheatsheet("1.8.1"),
+    literature="He et al. 2015",
+    criterion=AllOf(
+        weights=Equivalent(
+            "weight_variance",
+            1.0,
+            within=0.05,
+            because="a twentieth is what a layer may change the signal by",
+            each=("distribution",),
+        ),
+        signal=Preserved("second_moment", along="layer", within=1.05, because=PER_LAYER, each=("distribution",)),
+    ),
+    smoke={"depth": 20},
+    full={"data": "mnist", "width": 2048, "depth": 50},
+    control={"half_width": "sqrt(3/n)", "scale": 1.0},
+    correction=Correction(
+        r"$w \sim \mathcal{N}(0, \gamma)$ and $w \sim \mathrm{Uniform}[-\sqrt{3\gamma}, \sqrt{3\gamma}]$ with "
+        r"$\gamma = \frac{2}{n}$, the root over $\gamma$ too, suit ReLU networks alike: both have the variance "
+        r"$\gamma$.",
+        half_width="sqrt(6/n)",
+    ),
+)
+def he_uniform(seeds, *, half_width="sqrt(3) 2/n", scale=2.0, depth=30, width=512, data="digits"):
+    """Measures the mean square of the outputs of every hidden layer of untrained ReLU networks, for both draws.
+
+    Over units and 64 training images (standardised); the effect on the signal is the mean ratio of a layer's mean
+    square to the one before. The variance of the weights is that of one kernel of Keras' initialisers, width x width,
+    over 2 / n. As printed, the root over the three alone, a uniform weight has the variance gamma squared and the
+    signal dies; the control gives both draws half the variance, as for linear layers.
+    """
+    draws = {"distribution": ["normal", "uniform"], "scale": scale, "half_width": half_width}
+    observations = probe_hidden(relu_network, data, seeds, examples=64, depth=depth, width=width, **draws)
+    limit = HALF_WIDTHS[half_width](width, width)
+    rows = []
+    for seed in seeds:
+        for distribution, initializer in (
+            ("normal", keras.initializers.RandomNormal(stddev=np.sqrt(scale / width), seed=seed)),
+            ("uniform", keras.initializers.RandomUniform(-limit, limit, seed=seed)),
+        ):
+            variance = float(keras.ops.var(initializer((width, width))))
+            rows.append({"seed": seed, "distribution": distribution, "weight_variance": variance * width / 2})
+    return observations.merge(pd.DataFrame(rows), on=["seed", "distribution"])
+
+
+def relu_network(*, distribution, scale, half_width, **shape):
+    """Build a ReLU network with normal weights of variance scale / inputs, or with uniform ones."""
+    if distribution == "normal":
+        return normal_network(activation="relu", scale=scale, **shape)
+    return uniform_network(activation="relu", half_width=half_width, **shape)
+
+
+RULES = {
+    "1/n_in": {"scale": 1.0, "mode": "fan_in"},
+    "1/n_out": {"scale": 1.0, "mode": "fan_out"},
+    "2/(n_in+n_out)": {"scale": 1.0, "mode": "fan_avg"},
+}
+TENTH = "a tenth of the logarithm is a tenth more variance a layer, a factor of about twenty over thirty layers"
+
+
+@claim(
+    r"$w \sim \mathcal{N}(0, \frac{2}{n_{\mathrm{in}} + n_{\mathrm{out}}})$ accounts for the gradients as well as for "
+    "the activations.",
+    source=lectures("2.3.5"),
+    literature="Glorot and Bengio 2010, equations 10 to 12",
+    criterion=AllOf(
+        inputs=Greater(
+            "deviation",
+            of="1/n_in",
+            than="2/(n_in+n_out)",
+            by="rule",
+            margin=0.1,
+            because=TENTH,
+            each=("shape",),
+        ),
+        outputs=Greater(
+            "deviation",
+            of="1/n_out",
+            than="2/(n_in+n_out)",
+            by="rule",
+            margin=0.1,
+            because=TENTH,
+            each=("shape",),
+        ),
+    ),
+    full={"data": "mnist", "narrowest": 128, "layers": 6},
+    control={"factor": 1},
+)
+def glorot_compromise(seeds, *, narrowest=32, factor=2, layers=5, data="digits"):
+    """Measures how far signals and gradients of linear networks deviate, whichever deviates more, for three rules.
+
+    Untrained networks whose layers widen, or narrow, by a factor; the deviation is the larger of the absolute mean
+    logarithms, per layer, of the ratio of the outputs' mean square to that of the layer before, and of the gradient's
+    mean square to that of the layer after. Over 256 training images (standardised). A rule for the inputs alone lets
+    gradients grow by n_out / n_in, one for the outputs alone the signals by the inverse. In layers of equal widths the
+    rules are one.
+    """
+    sizes = {"narrowest": narrowest, "factor": factor, "layers": layers}
+    shapes = ["widening", "narrowing"]
+    observations = probe_hidden(layers_of, data, seeds, rule=list(RULES), shape=shapes, **sizes)
+    units = {(shape, layer): units for shape in shapes for layer, units in enumerate(_widths(shape, **sizes), start=1)}
+    width = np.array([units[place] for place in zip(observations["shape"], observations["layer"], strict=True)])
+    observations["signal"] = np.log(observations["second_moment"])
+    observations["slope"] = np.log(observations["gradient"] ** 2 / width)
+    networks = observations.sort_values("layer").groupby(["seed", "shape", "rule"])[["signal", "slope"]]
+    change = (networks.last() - networks.first()).abs() / (layers - 1)
+    return change.max(axis=1).rename("deviation").reset_index()
+
+
+def layers_of(*, shape, narrowest, factor, layers, rule, inputs, outputs):
+    """Build a linear network of widening or narrowing layers whose weights have the variance of a rule."""
+    initializer = {"class_name": "VarianceScaling", "config": {**RULES[rule], "distribution": "untruncated_normal"}}
+    widths = _widths(shape, narrowest, factor, layers)
+    return mlp(inputs=inputs, outputs=outputs, widths=widths, activation="linear", initializer=initializer)
+
+
+def _widths(shape, narrowest, factor, layers):
+    widths = tuple(narrowest * factor**layer for layer in range(layers))
+    return widths if shape == "widening" else widths[::-1]

@@ -1,0 +1,372 @@
+"""What the initial weights mean for training."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, AtMost, Correction, ExponentialDecay, Greater, Proportion, claim, lectures
+from repro.claims.initialization.networks import cross_entropy, normal_network, probe_hidden
+from repro.data import load
+from repro.models import mlp
+from repro.training import Record, train
+from repro.tuning import compare, tune
+
+with epy.lazy_imports():
+    import keras
+
+HALF_IN_TEN_LAYERS = np.log(2) / 10
+VANISHES = "a gradient of which ten layers leave less than half vanishes in networks of ordinary depth"
+TWOFOLD = "twice the loss after the same steps, each at its best rate, is more than seeds differ by"
+INITIAL = lectures("2.3.5")
+
+
+def arm(network, data, steps, **grids):
+    """Training of a network on standardised images by stochastic gradient descent with batches of 32."""
+    images = load(data).standardized().flat()
+    return partial(
+        train,
+        network,
+        images,
+        loss=cross_entropy(),
+        optimizer=keras.optimizers.SGD(),
+        steps=steps,
+        batch_size=32,
+        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
+        inputs=images.x_train.shape[1],
+        outputs=images.classes,
+        **grids,
+    )
+
+
+def tuned(arms, rates, seeds, by="weights", **labels):
+    """Train arms, each at the rate of the lowest final training loss on seeds of its own, with labels as columns."""
+    observations = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by=by)
+    trials = [{**labels, **trial} for trial in observations.attrs["tuning"]]
+    observations = observations.assign(**labels)
+    observations.attrs["tuning"] = trials
+    return observations
+
+
+def joined(tables):
+    """Join tables with the trials of their searches."""
+    observations = pd.concat(tables, ignore_index=True)
+    observations.attrs["tuning"] = [trial for table in tables for trial in table.attrs.get("tuning", [])]
+    return observations
+
+
+@claim(
+    "With all weights zero the symmetry between units is never broken, and the model fails to converge.",
+    source=INITIAL,
+    literature="Goodfellow, Bengio and Courville 2016, section 8.4",
+    criterion=AllOf(
+        symmetric=AtMost("distance", bound=0.0, atol=1e-3, where={"weights": "zero"}, each=("activation",)),
+        converges=Greater(
+            "train_loss", of="zero", than="random", by="weights", factor=2.0, because=TWOFOLD, each=("activation",)
+        ),
+    ),
+    smoke={"activations": ("sigmoid",), "steps": 200, "rates": (0.3, 1.0)},
+    full={"data": "mnist", "width": 128, "steps": 5000},
+    control={"noise": 0.01},
+)
+def symmetry(
+    seeds,
+    *,
+    activations=("sigmoid", "tanh"),
+    noise=0.0,
+    width=16,
+    steps=400,
+    rates=(0.1, 0.3, 1.0, 3.0),
+    data="digits",
+):
+    """Trains networks with one hidden layer from zero weights and from Glorot's, and compares their hidden units.
+
+    The distance is the root mean square of the differences between units' weights, incoming, bias and outgoing, and
+    their mean, over the root mean square of these weights; zero where all are zero. Losses are cross-entropies over all
+    training images, each start at its own tuned rate of plain stochastic gradient descent. The control adds noise of
+    standard deviation 0.01 to the zeros.
+    """
+    random = {"class_name": "RandomNormal", "config": {"stddev": noise}}
+    tables = []
+    for activation, (weights, initializer) in itertools.product(
+        activations, (("zero", random if noise else "zeros"), ("random", "glorot_uniform"))
+    ):
+        training = arm(mlp, data, steps, widths=(width,), activation=activation, initializer=initializer)
+        tuning = tune(training, {"learning_rate": list(rates)}, len(rates))
+        trained = training(seeds=list(seeds), **tuning.best)
+        distance = [_unit_distance(*values) for values in trained.weights]
+        labels = {"activation": activation, "weights": weights}
+        tables.append(trained.final.drop(columns=["initializer", "widths"]).assign(distance=distance, **labels))
+        tables[-1].attrs["tuning"] = tuning.table(**labels)
+    return joined(tables)
+
+
+def _unit_distance(kernel, bias, output_kernel, _):
+    """Root mean square of the differences between units' weights and their mean, over that of the weights."""
+    units = np.vstack([kernel, bias, output_kernel.T])
+    size = np.linalg.norm(units)
+    return np.linalg.norm(units - units.mean(axis=1, keepdims=True)) / size if size else 0.0
+
+
+@claim(
+    "In deep networks large initial weights can make gradients explode, which leads to instability and slow "
+    "convergence.",
+    source=INITIAL,
+    literature="Glorot and Bengio 2010; He et al. 2015",
+    criterion=AllOf(
+        explode=Greater(
+            "growth",
+            of="large",
+            than="usual",
+            by="weights",
+            factor=10.0,
+            because="ten times the growth from the last to the first layer is no matter of chance",
+            where={"quantity": "gradient"},
+            each=("depth",),
+        ),
+        convergence=Greater(
+            "train_loss",
+            of="large",
+            than="usual",
+            by="weights",
+            factor=2.0,
+            because=TWOFOLD,
+            where={"quantity": "training"},
+            each=("depth",),
+        ),
+    ),
+    smoke={"depths": (6,), "steps": 150, "rates": (1e-5, 1e-3, 0.03, 0.1)},
+    full={"data": "mnist", "depths": (10, 30), "width": 256, "steps": 10_000},
+    control={"factor": 1.0},
+)
+def large_init_unstable(
+    seeds,
+    *,
+    depths=(5, 10),
+    factor=3.0,
+    width=32,
+    steps=300,
+    rates=(1e-7, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3),
+    data="digits",
+):
+    """Compares gradients before and losses after training of ReLU networks, at He's and at a larger standard deviation.
+
+    The growth is the ratio of the gradients' Euclidean norms, with respect to the outputs of the first and of the last
+    hidden layer of untrained networks, over 256 standardised training images. Losses are cross-entropies over all
+    training images after the same steps, each scale of the weights at its own tuned rate. The control leaves the
+    weights at He's scale.
+    """
+    tables = []
+    for depth in depths:
+        scales = {"usual": 2.0, "large": 2.0 * factor**2}
+        shape = {"activation": "relu", "depth": depth, "width": width}
+        probed = probe_hidden(normal_network, data, seeds, scale=sorted(set(scales.values())), **shape)
+        gradients = probed.set_index(["layer", "scale", "seed"])["gradient"]
+        growth = (gradients[1] / gradients[depth]).rename("growth").reset_index()
+        for weights, scale in scales.items():
+            rows = growth[growth["scale"] == scale]
+            tables.append(rows.assign(quantity="gradient", weights=weights, depth=depth))
+        arms = {weights: arm(normal_network, data, steps, scale=scale, **shape) for weights, scale in scales.items()}
+        tables.append(tuned(arms, rates, seeds, quantity="training", depth=depth))
+    return joined(tables)
+
+
+def small_weights_experiment(
+    seeds,
+    *,
+    variance=0.01,
+    widths=(32, 64, 256),
+    depths=(1, 12),
+    trained_width=32,
+    steps=300,
+    rates=(0.01, 0.03, 0.1, 0.3, 1.0),
+    data="digits",
+):
+    """Measures gradients of untrained tanh networks of several widths, and losses of narrow ones after training.
+
+    Gradients are those with respect to the outputs of the hidden layers, Euclidean norms over 256 standardised training
+    images; the decay rate is the least-squares slope of their logarithm. Losses are cross-entropies over all training
+    images after the same steps, each network at its own tuned rate, compared with Xavier's variance 1 / n.
+    """
+    shallow, deep = depths
+    tables = []
+    for width in widths:
+        shape = {"activation": "tanh", "depth": deep, "width": width}
+        probed = probe_hidden(constant_variance_network, data, seeds, weight_variance=variance, **shape)
+        tables.append(probed.assign(quantity="gradient"))
+    arms = {
+        f"{weights}, {name}": arm(
+            constant_variance_network,
+            data,
+            steps,
+            activation="tanh",
+            depth=depth,
+            width=trained_width,
+            weight_variance=weight_variance,
+        )
+        for name, depth in (("shallow", shallow), ("deep", deep))
+        for weights, weight_variance in (("small", variance), ("Xavier", 1 / trained_width))
+    }
+    tables.append(tuned(arms, rates, seeds, by="network", quantity="training"))
+    return joined(tables)
+
+
+@claim(
+    r"Small Gaussian weights, $\mathcal{N}(0, \sigma^2)$ with $\sigma^2 = 0.01$, work in shallow networks, but in deep "
+    "ones the gradients shrink and learning effectively stops.",
+    source=INITIAL,
+    reads=small_weights_experiment,
+    literature="Glorot and Bengio 2010; Krizhevsky et al. 2012 used a standard deviation of 0.01",
+    criterion=AllOf(
+        shallow=Greater(
+            "train_loss",
+            of="Xavier, shallow",
+            than="small, shallow",
+            by="network",
+            factor=0.5,
+            because="weights work that leave less than twice the loss",
+            where={"quantity": "training"},
+        ),
+        gradients=ExponentialDecay(
+            x="layers_back",
+            y="gradient",
+            at_least=HALF_IN_TEN_LAYERS,
+            because=VANISHES,
+            where={"quantity": "gradient"},
+            each=("width",),
+        ),
+        deep=Greater(
+            "train_loss",
+            of="small, deep",
+            than="Xavier, deep",
+            by="network",
+            factor=2.0,
+            because=TWOFOLD,
+            where={"quantity": "training"},
+        ),
+    ),
+    smoke={"depths": (1, 8), "steps": 150, "rates": (0.03, 0.1, 0.3)},
+    full={"data": "mnist", "depths": (1, 30), "steps": 10_000},
+    correction=Correction(
+        r"Whether $\mathcal{N}(0, 0.01)$ is small depends on the number of inputs $n$: in deep tanh networks gradients "
+        r"shrink while $0.01\,n < 1$, but not beyond.",
+        among=(32, 64),
+    ),
+)
+def small_gaussian(observations, *, among=(32, 64, 256)):
+    """Asks for gradients at every width, and for training at the narrowest.
+
+    The document names no width, and the variance of a sum of n terms decides, not that of one.
+    """
+    return observations[observations["width"].isin(among) | (observations["quantity"] == "training")]
+
+
+def constant_variance_network(*, depth, width, activation, weight_variance, inputs, outputs):
+    """Build a network of equal layers whose weights all have the same variance."""
+    initializer = {"class_name": "RandomNormal", "config": {"stddev": weight_variance**0.5}}
+    return mlp(inputs=inputs, outputs=outputs, widths=(width,) * depth, activation=activation, initializer=initializer)
+
+
+@claim(
+    "He initialisation prevents gradients from shrinking and keeps a better gradient flow than Xavier's, especially in "
+    "deep ReLU networks.",
+    source=INITIAL,
+    literature="He et al. 2015, figure 3: a 30-layer network learns from it and stalls from Xavier's",
+    criterion=AllOf(
+        he=ExponentialDecay(
+            x="layers_back",
+            y="gradient",
+            at_most=HALF_IN_TEN_LAYERS,
+            because="a gradient of which ten layers leave more than half does not shrink much",
+            where={"quantity": "gradient", "weights": "He"},
+        ),
+        xavier=ExponentialDecay(
+            x="layers_back",
+            y="gradient",
+            at_least=HALF_IN_TEN_LAYERS,
+            because=VANISHES,
+            where={"quantity": "gradient", "weights": "Xavier"},
+        ),
+        training=Greater(
+            "train_loss",
+            of="Xavier",
+            than="He",
+            by="weights",
+            factor=2.0,
+            because=TWOFOLD,
+            where={"quantity": "training"},
+        ),
+    ),
+    smoke={"steps": 400, "rates": (0.01, 0.03, 0.1)},
+    full={"data": "mnist", "depth": 50, "width": 256, "steps": 10_000},
+    control={"scale": 1.0},
+)
+def he_beats_xavier(
+    seeds, *, scale=2.0, depth=20, width=64, steps=1000, rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), data="digits"
+):
+    """Compares both in deep ReLU networks: gradients before training, losses after it.
+
+    Normal weights of variance 2 / n and 1 / n. Gradients are those with respect to the outputs of the hidden layers,
+    Euclidean norms over 256 standardised training images; the decay rate is the least-squares slope of their logarithm.
+    Losses are cross-entropies over all training images after the same steps, each at its own tuned rate. The control
+    takes away the larger variance.
+    """
+    scales = {"He": scale, "Xavier": 1.0}
+    shape = {"activation": "relu", "depth": depth, "width": width}
+    probed = probe_hidden(normal_network, data, seeds, scale=sorted(set(scales.values())), **shape)
+    gradients = [probed[probed["scale"] == each].assign(weights=name) for name, each in scales.items()]
+    arms = {name: arm(normal_network, data, steps, scale=each, **shape) for name, each in scales.items()}
+    trained = tuned(arms, rates, seeds, quantity="training")
+    return joined([*(table.assign(quantity="gradient") for table in gradients), trained])
+
+
+def xavier_experiment(
+    seeds,
+    *,
+    activations=("sigmoid", "tanh"),
+    depths=(5, 10),
+    width=32,
+    steps=500,
+    target=0.9,
+    rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    data="digits",
+):
+    """Trains networks of several depths from Xavier's initial weights.
+
+    Normal weights of variance 1 / n, equal hidden layers, standardised images, each activation and depth at its own
+    tuned rate of plain stochastic gradient descent; trained is what classifies nine of ten training images.
+    """
+    tables = []
+    for activation, depth in itertools.product(activations, depths):
+        training = arm(normal_network, data, steps, activation=activation, depth=depth, width=width, scale=1.0)
+        table = tuned({depth: training}, rates, seeds, by="depth", activation=activation)
+        tables.append(table.assign(trained=table["train_accuracy"] >= target))
+    return joined(tables)
+
+
+@claim(
+    "Xavier initialisation works well for activations like sigmoid or tanh.",
+    source=INITIAL,
+    reads=xavier_experiment,
+    literature="Glorot and Bengio 2010: sigmoid networks of four hidden layers hardly train, tanh networks do",
+    criterion=Proportion(
+        "trained",
+        at_least=0.5,
+        because="what works well works more often than not",
+        each=("activation", "depth"),
+    ),
+    smoke={"depths": (5,), "steps": 200, "rates": (0.03, 0.1, 0.3)},
+    full={"data": "mnist", "depths": (5, 10, 30), "width": 256, "steps": 10_000},
+    correction=Correction(
+        "Xavier initialisation works well for tanh, whose slope at zero is one, as its derivation assumes; not for "
+        "deep sigmoid networks, whose units lose at least three quarters of a gradient in every layer.",
+        among=("tanh",),
+    ),
+)
+def xavier_suits_sigmoid_tanh(observations, *, among=("sigmoid", "tanh")):
+    """Asks which share of seeds is trained, for every activation and depth."""
+    return observations[observations["activation"].isin(among)]

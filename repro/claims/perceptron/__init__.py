@@ -1,0 +1,1 @@
+"""Perceptron learning: convergence, capacity, Boolean neurons, the geometry of its loss."""

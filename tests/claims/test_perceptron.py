@@ -1,0 +1,54 @@
+"""Helpers of the claims on the perceptron, against values worked out elsewhere."""
+
+import numpy as np
+import pytest
+
+from repro.claims.perceptron import capacity, convergence, geometry, sets
+
+
+@pytest.mark.parametrize(
+    ("signed", "margin"),
+    [
+        ([[1.0, 0.0], [0.0, 1.0]], np.sqrt(0.5)),  # the hull's nearest point is their middle
+        ([[3.0, 4.0]], 5.0),
+        ([[1.0, 1.0], [1.0, -1.0], [5.0, 0.0]], 1.0),
+    ],
+)
+def test_maximum_margin_is_the_distance_of_the_hull_from_the_origin(signed, margin):
+    found, direction = sets.maximum_margin(np.array(signed))
+    assert found == pytest.approx(margin)
+    assert np.linalg.norm(direction) == pytest.approx(1)
+
+
+def test_points_around_the_origin_are_not_separable():
+    assert not sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0], [-1.0, -1.0]]))
+    assert not sets.separable(np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    assert sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0]]))
+
+
+def test_largest_separable_start_of_a_sequence():
+    signed = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, 0.0]])
+    assert capacity._largest_separable(signed) == 3
+
+
+def test_share_of_separable_sequences_is_interpolated():
+    largest = [2, 3, 3, 4]  # shares at 2, 3, 4, 5 points: 1, 3/4, 1/4, 0
+    assert capacity._crossing(largest, 6, 0.75) == pytest.approx(3)
+    assert capacity._crossing(largest, 6, 0.5) == pytest.approx(3.5)
+    assert capacity._crossing(largest, 6, 0.25) == pytest.approx(4)
+
+
+def test_epochs_include_the_one_without_mistakes():
+    assert convergence._epochs(np.array([[1.0, 0.0]]), np.array([1.0, 0.0])) == 1
+    assert convergence._epochs(np.array([[1.0, 0.0]]), np.array([-1.5, 0.0])) == 3
+
+
+def test_nearest_point_of_a_hyperplane():
+    w = np.array([-10.0, 3.0, 4.0])  # 3 x + 4 y = 10, two from the origin
+    nearest = geometry._nearest(w, np.array([[0.0, 0.0], [4.2, 5.6]]))
+    assert nearest == pytest.approx(np.array([[1.2, 1.6], [1.2, 1.6]]))
+
+
+def test_summed_distance_is_that_of_misclassified_points():
+    w, x = np.array([0.0, 0.0, 2.0]), np.array([[5.0, 1.0], [0.0, -3.0], [1.0, 4.0]])
+    assert geometry._summed_distance(w, x, np.array([1.0, 1.0, -1.0])) == pytest.approx(7)
