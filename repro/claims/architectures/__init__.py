@@ -1,0 +1,1 @@
+"""Deep architectures: what they consist of, what they cost, and what they do for training."""
