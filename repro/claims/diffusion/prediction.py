@@ -1,4 +1,4 @@
-"""Denoising diffusion: what the network predicts, and what it is trained on."""
+"""Training to denoise: what the network predicts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from etils import epy
 
 from repro import AllOf, Correction, Identity, Ratio, claim, notes
 from repro.backend import value_and_gradient
+from repro.claims.diffusion.processes import schedule
+from repro.claims.diffusion.trained import weighted_squared_error
 from repro.data import load
 from repro.replicas import seeded, tensors
 from repro.training import train
@@ -84,7 +86,8 @@ def losses_equivalent(
     """
     images = load(data).flat()
     samples = {
-        prediction: _noised(images, _schedule(levels), prediction, draws, weighted) for prediction in PREDICTIONS
+        prediction: _noised(images, schedule("linear", levels), prediction, draws, weighted)
+        for prediction in PREDICTIONS
     }
     pixels = images.x_train.shape[1]
     gradients = [_gradients(seed, samples, pixels) for seed in seeds]
@@ -134,25 +137,14 @@ def denoiser(*, pixels, output, prediction, width=128, dtype="float32"):
     return keras.Model(inputs, convert[output, prediction](put_out))
 
 
-def weighted_squared_error(targets, predictions):
-    """Squared norm of the error times the weight in the last column of the targets, for each example."""
-    return targets[:, -1] * keras.ops.sum(keras.ops.square(targets[:, :-1] - predictions), axis=-1)
-
-
-def _schedule(levels):
-    """Linear schedule of Ho et al. 2020, its thousand levels thinned: alpha and its running product, levels 1 to T."""
-    alpha = 1 - np.linspace(0.1, 20, levels) / levels
-    return alpha, np.cumprod(alpha)
-
-
-def _noised(images, schedule, prediction, draws, weighted):
+def _noised(images, chain, prediction, draws, weighted):
     """Noise every image to several random levels, the same for every prediction.
 
     Returns:
         ``x_train`` and ``x_test`` [examples, pixels + 2 + features] as ``denoiser`` takes them; ``y_train`` and
         ``y_test`` [examples, pixels + 1]: what is to be predicted, and the weight of its squared error.
     """
-    alpha, running = schedule
+    alpha, running = chain.alpha, chain.running
     generator = np.random.default_rng(0)
     arrays = {}
     for split, x in (("train", images.x_train), ("test", images.x_test)):

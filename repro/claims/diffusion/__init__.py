@@ -1,0 +1,1 @@
+"""Denoising diffusion: chains and their bounds, Gaussian steps, scores, and what is generated."""
