@@ -1,0 +1,1 @@
+"""Generalisation: test error, how it is estimated, and what bounds it."""

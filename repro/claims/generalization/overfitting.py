@@ -1,0 +1,402 @@
+"""Overfitting: training error and test error of one training, and their decomposition."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Correction, Equivalent, Greater, Monotone, Ratio, claim, lectures, notes
+from repro.data import load, noisy_labels
+from repro.models import mlp
+from repro.training import Record, train
+from repro.tuning import compare
+
+with epy.lazy_imports():
+    import keras
+
+
+@claim(
+    "Overfitting shows as a training error that decreases monotonically with the gradient descent iterations, "
+    "especially with stochastic gradient descent, while beyond a point generalisation degrades.",
+    source=lectures("2.5.2"),
+    criterion=AllOf(
+        falls=Monotone(
+            "step",
+            "train_loss",
+            tolerance=0.01,
+            direction="decreasing",
+            because="a hundredth of a nat is less than a hundredth of the loss that training starts from",
+            where={"moment": "every"},
+            each=("descent",),
+        ),
+        degrades=Greater(
+            "test_loss",
+            of="end",
+            than="best",
+            by="moment",
+            factor=1.1,
+            because="a tenth more loss than at the best moment deserves stopping there",
+            each=("descent",),
+        ),
+    ),
+    smoke={"steps": 400},
+    control={"steps": 20},
+    correction=Correction(
+        "With the gradient of the whole training set and a small enough rate the training error decreases "
+        "monotonically while generalisation degrades beyond a point. Stochastic gradient descent does not decrease it "
+        "in every iteration, because a step on one batch can raise the error on the rest.",
+        batch_sizes=(100,),
+    ),
+)
+def training_error_falls(
+    seeds, *, batch_sizes=(100, 10), noise=0.2, images=100, steps=800, rates=(0.03, 0.1, 0.3), data="digits"
+):
+    """Records the training and the test loss after every step, for gradient descent and stochastic gradient descent.
+
+    Networks of 64 ReLU units on 100 images, a fifth with wrong labels; batches of 100 are the whole set. Each at the
+    rate of the least training loss at the end. The largest reversal is how far a later training loss stands above an
+    earlier one; the test loss at the end is compared with the least along the way.
+    """
+    chosen = noisy_images(data, images, noise)
+    arms = {
+        "whole set" if size == images else "stochastic": partial(
+            train,
+            mlp,
+            chosen,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer=keras.optimizers.SGD(),
+            steps=steps,
+            batch_size=size,
+            record=Record(every=1),
+            inputs=chosen.x_train.shape[1],
+            outputs=chosen.classes,
+            widths=(64,),
+        )
+        for size in batch_sizes
+    }
+    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="descent")
+    runs = records.groupby(["seed", "descent"], sort=False)
+    moments = [runs["test_loss"].min().reset_index().assign(moment="best"), runs.tail(1).assign(moment="end")]
+    table = pd.concat([records.assign(moment="every"), *moments], ignore_index=True)
+    table.attrs = records.attrs
+    return table
+
+
+@claim(
+    "Stopping the training when the validation error starts to increase is where the model generalises best.",
+    source=lectures("2.5.2"),
+    literature="Prechelt 1998: validation error has many local minima",
+    criterion=AllOf(
+        end=Greater(
+            "loss",
+            of="end",
+            than="stop",
+            by="moment",
+            factor=1.1,
+            because="a tenth more loss at the end of training deserves stopping before",
+        ),
+        best=Ratio(
+            "loss",
+            of="stop",
+            than="best",
+            by="moment",
+            expected=1.0,
+            within=1.1,
+            because="a tenth more loss than at the best moment is what stopping is there to avoid",
+        ),
+    ),
+    smoke={"steps": 600},
+    control={"watched": "train_loss", "patience": 10_000},
+    correction=Correction(
+        "The moment of the least validation error is close to where the model generalises best. The first increase "
+        "comes earlier, because the validation error of stochastic gradient descent rises and falls many times.",
+        patience=10_000,
+    ),
+)
+def early_stopping(
+    seeds,
+    *,
+    patience=0,
+    watched="validation_loss",
+    noise=0.2,
+    images=100,
+    steps=1500,
+    every=1,
+    rates=(0.03, 0.1, 0.3),
+    data="digits",
+):
+    """Compares the test loss at the stop with that at the end of training and with the least along the way.
+
+    Networks of 64 ReLU units on 100 images, a fifth with wrong labels, SGD with batches of 10 at the rate of the least
+    final training loss; 100 other images for validation. Losses are taken after every step, and the stop is the last
+    one before the first increase; patience is the number of further measurements that may pass without a new
+    minimum. The control watches the training loss, which has no minimum to stop at.
+    """
+    chosen = noisy_images(data, images, noise)
+    arms = {
+        "network": partial(
+            train,
+            mlp,
+            with_validation(chosen),
+            loss=first_column_loss,
+            optimizer=keras.optimizers.SGD(),
+            steps=steps,
+            batch_size=10,
+            record=Record(every=every, metrics={"validated": validation_loss}),
+            inputs=chosen.x_train.shape[1],
+            outputs=chosen.classes,
+            widths=(64,),
+        )
+    }
+    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds)
+    share = len(chosen.x_validation) / (len(chosen.x_validation) + len(chosen.x_test))
+    records["validation_loss"] = records["test_validated"] / share
+    records["unseen_loss"] = (records["test_loss"] - records["test_validated"]) / (1 - share)
+    rows = []
+    for seed, run in records.groupby("seed"):
+        losses = run["unseen_loss"].to_numpy()
+        stop = stopping_place(run[watched].to_numpy(), patience)
+        for moment, loss in (("stop", losses[stop]), ("end", losses[-1]), ("best", losses.min())):
+            rows.append({"seed": seed, "moment": moment, "loss": loss})
+    table = pd.DataFrame(rows)
+    table.attrs = records.attrs
+    return table
+
+
+@claim(
+    "The error on the training set is an overly optimistic estimate of the error on future data, because the model has "
+    "been trained on the same data.",
+    source=lectures("2.5"),
+    literature="Hastie, Tibshirani and Friedman 2009, section 7.4",
+    criterion=Greater(
+        "error",
+        of="future",
+        than="estimate",
+        by="of",
+        margin=0.02,
+        because="two mistakes more in a hundred images would mislead the choice of a model",
+    ),
+    smoke={"steps": 200},
+    full={"data": "mnist", "images": 1000, "steps": 3000},
+    control={"estimated_on": "unseen"},
+)
+def training_error_optimistic(seeds, *, estimated_on="training", images=200, steps=1000, draws=4, data="digits"):
+    """Compares a network's share of mistakes on the 200 images it was trained on with that on future ones.
+
+    Networks of 64 ReLU units trained by Adam at its default rate; every seed draws the images four times and averages.
+    Future data are other training images, from the same source. The control estimates the error on 600 images that were
+    not trained on.
+    """
+    rows = []
+    for seed in seeds:
+        estimates, errors = zip(
+            *(_errors(estimated_on, images, steps, data, seed * draws + draw) for draw in range(draws)), strict=True
+        )
+        rows.append({"seed": seed, "of": "estimate", "error": np.mean(estimates)})
+        rows.append({"seed": seed, "of": "future", "error": np.mean(errors)})
+    return pd.DataFrame(rows)
+
+
+@claim(
+    "Patterns can be found even in random data, which leads to the false belief that the model performs well.",
+    source=lectures("2.5"),
+    literature="Zhang et al. 2017",
+    criterion=AllOf(
+        found=Equivalent(
+            "train_accuracy",
+            1.0,
+            within=0.02,
+            because="a network that fits all but two of a hundred random labels seems to perform well",
+        ),
+        belief_is_false=Equivalent(
+            "test_accuracy",
+            "chance",
+            within=0.05,
+            because="ten classes are guessed right once in ten times; half of that more would be a pattern",
+        ),
+    ),
+    smoke={"steps": 500, "draws": 2},
+    full={"data": "cifar10", "images": 5000, "width": 512, "steps": 20_000},
+    control={"width": 1},
+    reported={"Zhang et al. 2017, Inception on CIFAR-10 with random labels, training accuracy": "100 %"},
+)
+def random_labels_fit(seeds, *, images=100, width=64, steps=1500, draws=4, data="digits"):
+    """Trains networks on 100 images whose labels were shuffled, and measures accuracy on them and on test images.
+
+    One hidden layer of 64 ReLU units, Adam at its default rate on full batches. Every seed draws the images and
+    shuffles their labels four times; accuracies are averaged. The control has a single hidden unit, which has too
+    little capacity to find a pattern.
+    """
+    rows = []
+    for seed in seeds:
+        chosen = load(data).standardized().flat().subset(images, seed)
+        generator = np.random.default_rng((seed, 7))
+        finals = []
+        for draw in range(draws):
+            labels = generator.permutation(chosen.y_train)
+            shuffled = SimpleNamespace(
+                x_train=chosen.x_train, y_train=labels, x_test=chosen.x_test, y_test=chosen.y_test
+            )
+            finals.append(_train_adam(shuffled, chosen.classes, width, steps, seed * draws + draw).final)
+        accuracies = pd.concat(finals)[["train_accuracy", "test_accuracy"]].mean().to_dict()
+        rows.append({"seed": seed, **accuracies, "chance": 1 / chosen.classes})
+    return pd.DataFrame(rows)
+
+
+@claim(
+    "error = bias + variance, where models of low capacity have high bias and those of high capacity high variance.",
+    source=(notes("Remark 3.13"), notes("Definition 3.43"), notes("Definition 3.44"), notes("Definition 3.45")),
+    literature="Geman, Bienenstock and Doursat 1992",
+    criterion=AllOf(
+        sum=Ratio(
+            "value",
+            of="error",
+            than="sum",
+            by="quantity",
+            expected=1.0,
+            within=1.05,
+            because="the sampling error of 2000 training sets is less than half of that",
+            each=("capacity",),
+        ),
+        bias=Greater(
+            "bias",
+            of=1,
+            than=9,
+            by="capacity",
+            factor=2.0,
+            because="a bias is high if it is a multiple of another",
+            where={"quantity": "sum"},
+        ),
+        variance=Greater(
+            "variance",
+            of=9,
+            than=1,
+            by="capacity",
+            factor=2.0,
+            because="a variance is high if it is a multiple of another",
+            where={"quantity": "sum"},
+        ),
+    ),
+    control={"constant_fit": True},
+    correction=Correction(
+        r"Expected squared error = bias$^2$ + variance + variance of the noise; models of low capacity have high bias, "
+        "those of high capacity high variance.",
+        terms="squared bias, variance and noise",
+    ),
+)
+def bias_variance(
+    seeds, *, capacities=(1, 3, 9), examples=30, sets=2000, noise=0.3, terms="bias and variance", constant_fit=False
+):
+    """Fits polynomials of degree 1, 3 and 9 to 2000 training sets and decomposes their squared error on fresh data.
+
+    30 uniform inputs, a sine with normal noise. Bias and variance are those of the predictions over training sets, both
+    averaged over 50 test inputs, the bias by its absolute value. The error is measured on fresh noisy targets. As it
+    stands the equation adds a length to a squared length, and leaves out the noise. The control fits no data at all.
+    """
+    rows = []
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        x, x_test = generator.uniform(-1, 1, size=(sets, examples)), np.linspace(-0.9, 0.9, 50)
+        y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
+        truth = np.sin(3 * x_test)
+        targets = truth + noise * generator.normal(size=(sets, len(x_test)))
+        for capacity in capacities:
+            degree = 0 if constant_fit else capacity
+            features = np.polynomial.legendre.legvander(x, degree)
+            coefficients = (np.linalg.pinv(features) @ y[..., None])[..., 0]
+            predictions = coefficients @ np.polynomial.legendre.legvander(x_test, degree).T
+            bias, variance = predictions.mean(axis=0) - truth, predictions.var(axis=0).mean()
+            parts = {
+                "bias and variance": np.abs(bias).mean() + variance,
+                "squared bias, variance and noise": np.square(bias).mean() + variance + noise**2,
+            }
+            common = {"seed": seed, "capacity": capacity, "bias": np.abs(bias).mean(), "variance": variance}
+            error = np.square(predictions - targets).mean()
+            rows.append({**common, "quantity": "error", "value": error})
+            rows.append({**common, "quantity": "sum", "value": parts[terms]})
+    return pd.DataFrame(rows)
+
+
+def noisy_images(data, images, noise):
+    """A few standardised training images with some wrong labels, as many others for validation, and the test images."""
+    source = load(data).standardized().flat()
+    both = source.subset(2 * images, 0)
+    return SimpleNamespace(
+        x_train=both.x_train[:images],
+        y_train=noisy_labels(both.y_train[:images], source.classes, noise, 0),
+        x_validation=both.x_train[images:],
+        y_validation=both.y_train[images:],
+        x_test=source.x_test,
+        y_test=source.y_test,
+        classes=source.classes,
+    )
+
+
+def with_validation(chosen):
+    """Put validation images before the test images; targets [examples, 2] say in their second column which they are."""
+    parts = (chosen.y_validation, np.ones_like(chosen.y_validation)), (chosen.y_test, np.zeros_like(chosen.y_test))
+    return SimpleNamespace(
+        x_train=chosen.x_train,
+        y_train=np.column_stack([chosen.y_train, np.zeros_like(chosen.y_train)]),
+        x_test=np.concatenate([chosen.x_validation, chosen.x_test]),
+        y_test=np.concatenate([np.column_stack(part) for part in parts]),
+    )
+
+
+def first_column_loss(targets, outputs):
+    """Cross-entropy of the classes in the first column of the targets, for each example."""
+    return keras.losses.sparse_categorical_crossentropy(targets[:, 0], outputs, from_logits=True)
+
+
+def validation_loss(targets, outputs):
+    """Cross-entropy of validation examples, zero for others."""
+    return keras.ops.cast(targets[:, 1], "float32") * first_column_loss(targets, outputs)
+
+
+def stopping_place(losses, patience):
+    """Find the minimum that no later one improves on within some measurements.
+
+    Args:
+        losses: measurements in order.
+        patience: measurements after a minimum that may pass without a new one; zero stops before the first increase.
+    """
+    place = 0
+    for later in range(1, len(losses)):
+        if losses[later] < losses[place]:
+            place = later
+        elif later - place > patience:
+            break
+    return place
+
+
+def _errors(estimated_on, images, steps, data, seed):
+    """Share of mistakes on what the error is estimated on, and on future images."""
+    source = load(data).standardized().flat()
+    order = np.random.default_rng((seed, 7)).permutation(len(source.x_train))
+    x, y = source.x_train[order], source.y_train[order]
+    trained, unseen, future = slice(images), slice(images, 4 * images), slice(4 * images, None)
+    chosen = SimpleNamespace(x_train=x[trained], y_train=y[trained], x_test=x[future], y_test=y[future])
+    model = _train_adam(chosen, source.classes, 64, steps, seed).model(0)
+    for part in (trained if estimated_on == "training" else unseen, future):
+        predicted = keras.ops.convert_to_numpy(model(x[part])).argmax(axis=1)
+        yield np.mean(predicted != y[part])
+
+
+def _train_adam(chosen, classes, width, steps, seed):
+    return train(
+        mlp,
+        chosen,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        optimizer=keras.optimizers.Adam(),
+        steps=steps,
+        batch_size=min(100, len(chosen.x_train)),
+        seeds=[seed],
+        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
+        inputs=chosen.x_train.shape[1],
+        outputs=classes,
+        widths=(width,),
+    )

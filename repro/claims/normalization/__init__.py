@@ -1,0 +1,1 @@
+"""Normalisation: what its layers compute, and what they do for training."""
