@@ -16,6 +16,7 @@ PUBLISHED = {name: CLAIMS[name] for name in SMOKE}
 TINY = {
     "data": "digits",
     "batch_size": 32,
+    "batch_sizes": (4, 8),
     "depth": 3,
     "depths": (8, 14),
     "dimensions": (2, 5),
@@ -44,6 +45,14 @@ TINY = {
     "units": 4,
     "hidden": (2, 2),
     "width": 8,
+    "examples": 200,
+    "generated": 20,
+    "langevin_steps": 5,
+    "lengths": (50, 100),
+    "paths": 5,
+    "sets": ("clusters",),
+    "sides": (1, 2),
+    "starts": 20,
 }
 
 
