@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Greater, Monotone, Peak, cheatsheet, claim, lectures, notes
+from repro import AllOf, Correction, Greater, Monotone, Peak, Ratio, cheatsheet, claim, lectures, notes
 from repro.data import load, noisy_labels
 from repro.training import train
 
@@ -157,6 +157,80 @@ def capacity_u_curve(
         for seed in seeds
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    "error = bias + variance, where models of low capacity have high bias and those of high capacity high variance.",
+    source=(notes("Remark 3.13"), notes("Definition 3.43"), notes("Definition 3.44"), notes("Definition 3.45")),
+    literature="Geman, Bienenstock and Doursat 1992",
+    criterion=AllOf(
+        sum=Ratio(
+            "value",
+            of="error",
+            than="sum",
+            by="quantity",
+            expected=1.0,
+            within=1.05,
+            because="the sampling error of 2000 training sets is less than half of that",
+            each=("capacity",),
+        ),
+        bias=Greater(
+            "bias",
+            of=1,
+            than=9,
+            by="capacity",
+            factor=2.0,
+            because="a bias is high if it is a multiple of another",
+            where={"quantity": "sum"},
+        ),
+        variance=Greater(
+            "variance",
+            of=9,
+            than=1,
+            by="capacity",
+            factor=2.0,
+            because="a variance is high if it is a multiple of another",
+            where={"quantity": "sum"},
+        ),
+    ),
+    control={"constant_fit": True},
+    correction=Correction(
+        r"Expected squared error = bias$^2$ + variance + variance of the noise; models of low capacity have high bias, "
+        "those of high capacity high variance.",
+        terms="squared bias, variance and noise",
+    ),
+)
+def bias_variance(
+    seeds, *, capacities=(1, 3, 9), examples=30, sets=2000, noise=0.3, terms="bias and variance", constant_fit=False
+):
+    """Fits polynomials of degree 1, 3 and 9 to 2000 training sets and decomposes their squared error on fresh data.
+
+    30 uniform inputs, a sine with normal noise. Bias and variance are those of the predictions over training sets, both
+    averaged over 50 test inputs, the bias by its absolute value. The error is measured on fresh noisy targets. As it
+    stands the equation adds a length to a squared length, and leaves out the noise. The control fits no data at all.
+    """
+    rows = []
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        x, x_test = generator.uniform(-1, 1, size=(sets, examples)), np.linspace(-0.9, 0.9, 50)
+        y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
+        truth = np.sin(3 * x_test)
+        targets = truth + noise * generator.normal(size=(sets, len(x_test)))
+        for capacity in capacities:
+            degree = 0 if constant_fit else capacity
+            features = np.polynomial.legendre.legvander(x, degree)
+            coefficients = (np.linalg.pinv(features) @ y[..., None])[..., 0]
+            predictions = coefficients @ np.polynomial.legendre.legvander(x_test, degree).T
+            bias, variance = predictions.mean(axis=0) - truth, predictions.var(axis=0).mean()
+            parts = {
+                "bias and variance": np.abs(bias).mean() + variance,
+                "squared bias, variance and noise": np.square(bias).mean() + variance + noise**2,
+            }
+            common = {"seed": seed, "capacity": capacity, "bias": np.abs(bias).mean(), "variance": variance}
+            error = np.square(predictions - targets).mean()
+            rows.append({**common, "quantity": "error", "value": error})
+            rows.append({**common, "quantity": "sum", "value": parts[terms]})
+    return pd.DataFrame(rows)
 
 
 def two_layer_network(*, inputs, outputs, width, ridge):

@@ -1,0 +1,10 @@
+"""Threads and precision must be pinned before Keras runs first."""
+
+import pytest
+
+from repro import backend
+
+
+@pytest.fixture(autouse=True, scope="session")
+def configured():
+    backend.configure()
