@@ -128,7 +128,7 @@ def start_workers(count: int, log: Path) -> Iterator[Workers]:
             threads_per_worker=1,
             memory_limit=0,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would claim the usual port, and warn where it is taken
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,

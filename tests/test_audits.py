@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_cli import assert_wrong_usage, command
 
-from repro.audits import commands, hunting
+from repro.audits import hunting
 from repro.audits.hunting import Found
 from repro.cli import main
 
@@ -83,7 +83,7 @@ def test_faults_as_one_object(monkeypatch, capsys):
 
 
 def test_calibration(monkeypatch, capsys):
-    monkeypatch.setattr(commands.calibrations, "calibrate", lambda simulations: CALIBRATION.head(simulations))
+    monkeypatch.setattr("repro.audits.calibration.calibrate", lambda simulations: CALIBRATION.head(simulations))
     shown = run(monkeypatch, capsys, "calibration", "--simulations", "2").splitlines()
     assert all(len(line) <= 80 for line in shown)
     assert "Greater normal boundary 16 0.40 % 0.50 % 99.20 %" in " ".join(" ".join(shown).split())

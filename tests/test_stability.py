@@ -8,6 +8,7 @@ import stand_in
 from repro import Greater, cheatsheet, claim, running
 from repro.audits.stability import audit_stability
 from repro.errors import ReproError
+from repro.running import SEEDS
 
 
 @claim(
@@ -54,9 +55,9 @@ def test_sets_of_seeds_are_disjoint_from_each_other_and_from_those_of_runs():
 
     audit([recorded], repeats=5)
     seeds = [seed for chosen in used for seed in chosen]
-    assert [len(chosen) for chosen in used] == [12] * 5
+    assert [len(chosen) for chosen in used] == [SEEDS["smoke"]] * 5
     assert len(set(seeds)) == len(seeds)
-    assert not set(seeds) & set(range(12))
+    assert not set(seeds) & set(range(SEEDS["smoke"]))
 
 
 def test_claims_without_randomness_are_left_out():
