@@ -7,6 +7,7 @@ rate that the criterion has anywhere. Intervals must cover the true effect. The 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from itertools import product
@@ -102,7 +103,7 @@ def draw(generator: np.random.Generator, noise: str, shape: tuple[int, ...]) -> 
         return generator.standard_t(3, shape) / 3**0.5
     normal = generator.standard_normal(shape)
     if noise == "skewed":
-        return (np.exp(normal) - 1) / float(np.sqrt((np.e - 1) * np.e))
+        return (np.exp(normal) - 1) / math.sqrt((math.e - 1) * math.e)
     return np.round(normal / ROUNDING) * ROUNDING / _rounded_deviation() if noise == "rounded" else normal
 
 
