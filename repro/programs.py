@@ -12,7 +12,7 @@ import numpy.typing as npt
 from etils import epy
 
 from repro import backend, signals
-from repro.replicas import Array, OverReplicas, check_reproducible, initial_values, tensors
+from repro.replicas import Array, OverReplicas, check_reproducible, initial_values, repeated
 
 with epy.lazy_imports():
     import keras
@@ -114,13 +114,15 @@ class Program:
         """Make the state of replicas, which differ in hyperparameters or in their places among the seeds."""
         drawn = [keras.ops.take(values, places, axis=0) for values in initial_values(self.model, seeds)]
         values = dict(zip(map(id, self.model.variables), drawn, strict=True))
-        of_optimizer = dict(zip(map(id, self.optimizer.variables), tensors(self.optimizer.variables), strict=True))
-        repeated = {key: keras.ops.repeat(value[None], len(places), axis=0) for key, value in of_optimizer.items()}
-        given = {id(self.held[name]): keras.ops.convert_to_tensor(value) for name, value in held.items()}
-        return (
-            [values[id(variable)] for variable in self.model.trainable_variables],
-            [values[id(variable)] for variable in self.model.non_trainable_variables],
-            [(repeated | given)[id(variable)] for variable in self.optimizer.variables],
+        values |= {id(variable): repeated(variable, len(places)) for variable in self.optimizer.variables}
+        values |= {id(self.held[name]): keras.ops.convert_to_tensor(value) for name, value in held.items()}
+        return tuple(
+            [values[id(variable)] for variable in variables]
+            for variables in (
+                self.model.trainable_variables,
+                self.model.non_trainable_variables,
+                self.optimizer.variables,
+            )
         )
 
     def _run(self, state: Any, batches: Any, x: Any, y: Any, evaluation: Any) -> Any:
@@ -166,23 +168,27 @@ class Program:
         """Average loss and metrics over the training and over the test examples, and observe the layers."""
         trainable, non_trainable, _ = state
 
-        def average(trainable: Any, non_trainable: Any, batch: Any) -> Any:
-            indices, shares = batch
-            inputs, targets = keras.ops.take(x, indices, axis=0), keras.ops.take(y, indices, axis=0)
-            outputs, _ = self.model.stateless_call(trainable, non_trainable, inputs, training=False)
-            each = [_per_example(function, targets, outputs) for function in (self.loss, *self.metrics)]
-            shares = keras.ops.expand_dims(shares, axis=2)
-            # what does not count may be infinite
-            counted = keras.ops.where(shares > 0, shares * keras.ops.stack(each, axis=1), 0.0)
-            return keras.ops.sum(counted, axis=1)
+        replicas = (trainable or non_trainable)[0].shape[0]
 
         def add(sums: Any, batch: Any) -> tuple[Any, Any]:
-            averages = backend.over_replicas(
-                lambda trainable, non_trainable: average(trainable, non_trainable, batch), trainable, non_trainable
+            indices, shares = batch
+            inputs, targets = keras.ops.take(x, indices, axis=0), keras.ops.take(y, indices, axis=0)
+            outputs = backend.over_replicas(
+                lambda trainable, non_trainable: self.model.stateless_call(
+                    trainable, non_trainable, inputs, training=False
+                )[0],
+                trainable,
+                non_trainable,
             )
-            return sums + averages, ()
+            # TensorFlow cannot vectorise every metric, but metrics treat the examples of all replicas as one batch.
+            outputs = keras.tree.map_structure(lambda values: keras.ops.reshape(values, (-1, *values.shape[2:])), outputs)
+            targets = keras.ops.tile(targets, (replicas, *[1] * (len(targets.shape) - 1)))
+            each = [_per_example(function, targets, outputs) for function in (self.loss, *self.metrics)]
+            each = keras.ops.reshape(keras.ops.stack(each, axis=1), (replicas, 1, indices.shape[0], -1))
+            shares = keras.ops.expand_dims(shares, axis=2)
+            # what does not count may be infinite
+            return sums + keras.ops.sum(keras.ops.where(shares > 0, shares * each, 0.0), axis=2), ()
 
-        replicas = (trainable or non_trainable)[0].shape[0]
         averages, _ = backend.scan(add, keras.ops.zeros((replicas, 2, 1 + len(self.metrics))), evaluation)
         return averages, self._observe(trainable, non_trainable, x, y) if self.probed else {}
 

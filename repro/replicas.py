@@ -79,8 +79,7 @@ def initial_values(model: Any, seeds: Sequence[int] | Array) -> list[Any]:
             draw = _drawing(configured(random[id(variable)]), tuple(variable.shape), variable.dtype)
             values.append(draw(next(weight_seeds)))
         else:
-            value = keras.ops.convert_to_tensor(variable.numpy())
-            values.append(keras.ops.repeat(value[None], len(seeds), axis=0))
+            values.append(repeated(variable, len(seeds)))
     return values
 
 
@@ -206,9 +205,9 @@ class OverReplicas:
         return keras.tree.pack_sequence_as(outputs, joined)
 
 
-def tensors(variables: Sequence[Any]) -> list[Any]:
-    """Copy the values of Keras variables, as the stateless calls of models and optimisers take them."""
-    return [keras.ops.convert_to_tensor(variable.numpy()) for variable in variables]
+def repeated(variable: Any, replicas: int) -> Any:
+    """Copy the value of a Keras variable for replicas, [replicas, ...]."""
+    return keras.ops.broadcast_to(variable.numpy(), (replicas, *variable.shape))
 
 
 def combinations(grids: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
