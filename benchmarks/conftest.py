@@ -13,6 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks import workloads
 from benchmarks.figures import summary
 from benchmarks.measuring import Side, Workers, take_turns
+from repro import compilation_cache
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def pytest_configure() -> None:
     """Let processes share a GPU, and let every compilation count that is said to count."""
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+    os.environ["TF_XLA_FLAGS"] = f"{compilation_cache.TENSORFLOW_FLAG}="
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from etils import epy
 
+from repro import compilation_cache
 from repro.errors import ReproError, TrainingError
 
 with epy.lazy_imports():
     import keras
-    import platformdirs
     import threadpoolctl
 
 BACKENDS = ("tensorflow", "jax")
@@ -79,15 +79,13 @@ def configure() -> None:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
         jax.config.update("jax_enable_x64", True)
         jax.config.update("jax_default_matmul_precision", "highest")
-        if jax.config.jax_compilation_cache_dir is None:  # unlike TensorFlow's, sound on CPU
-            jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("keras-repro") / "xla"))
-            jax.config.update("jax_compilation_cache_max_size", 2**30)
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        compilation_cache.use_in_jax()
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow
 
         tensorflow.get_logger().setLevel("ERROR")  # many small programs are meant, and are no cause for a warning
+        compilation_cache.use_in_tensorflow(tensorflow.__version__)
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
         try:
             tensorflow.config.threading.set_intra_op_parallelism_threads(1)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
+from repro import compilation_cache
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -49,6 +51,7 @@ def _in_fresh_process(function: Callable[[Argument], Result], argument: Argument
 
 def _prepare() -> None:
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+    os.environ["TF_XLA_FLAGS"] = f"{compilation_cache.TENSORFLOW_FLAG}="
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)  # the descriptors and not sys.stdout, because XLA writes to them directly
     os.dup2(descriptor, 2)
