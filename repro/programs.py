@@ -181,7 +181,9 @@ class Program:
                 non_trainable,
             )
             # TensorFlow cannot vectorise every metric, but metrics treat the examples of all replicas as one batch.
-            outputs = keras.tree.map_structure(lambda values: keras.ops.reshape(values, (-1, *values.shape[2:])), outputs)
+            outputs = keras.tree.map_structure(
+                lambda values: keras.ops.reshape(values, (-1, *values.shape[2:])), outputs
+            )
             targets = keras.ops.tile(targets, (replicas, *[1] * (len(targets.shape) - 1)))
             each = [_per_example(function, targets, outputs) for function in (self.loss, *self.metrics)]
             each = keras.ops.reshape(keras.ops.stack(each, axis=1), (replicas, 1, indices.shape[0], -1))

@@ -14,7 +14,7 @@ from repro.backend import value_and_gradient
 from repro.claims.diffusion.processes import schedule
 from repro.claims.diffusion.trained import weighted_squared_error
 from repro.data import load
-from repro.replicas import seeded, tensors
+from repro.replicas import seeded
 from repro.training import train
 from repro.tuning import compare
 
@@ -178,7 +178,9 @@ def _gradients(seed, samples, pixels, batch=64, components=200):
             outputs, _ = model.stateless_call(weights, model.non_trainable_variables, x)
             return keras.ops.mean(weighted_squared_error(y, outputs)), ()
 
-        _, _, gradient = value_and_gradient(loss, tensors(model.trainable_variables))
+        _, _, gradient = value_and_gradient(
+            loss, [keras.ops.convert_to_tensor(variable.numpy()) for variable in model.trainable_variables]
+        )
         found[prediction] = np.concatenate([np.ravel(keras.ops.convert_to_numpy(part)) for part in gradient])
     kept = np.random.default_rng(seed).choice(len(found["noise"]), size=components, replace=False)
     return pd.concat(
