@@ -188,6 +188,7 @@ def compare(
     *,
     by: str = "arm",
     objective: str | Callable[[Training], float] = "train_loss",
+    **labels: Any,
 ) -> pd.DataFrame:
     """Train the arms of a comparison, each at its own tuned hyperparameters, on the same seeds.
 
@@ -198,15 +199,21 @@ def compare(
         seeds: to train with; one seed draws the same batches in every arm.
         by: name of the column that holds the labels.
         objective: what the searches minimise, see ``tune``.
+        **labels: columns of the records and of the trials, the same for all arms.
 
     Returns:
         The records of all arms; the trials of their searches are in ``attrs["tuning"]``.
     """
-    records, trials = [], []
+    tables = []
     for label, arm in arms.items():
         tuning = tune(arm, space, budget, objective=objective)
-        records.append(arm(seeds=list(seeds), **tuning.best).records.assign(**{by: label}))
-        trials += tuning.table(**{by: label})
-    observations = pd.concat(records, ignore_index=True)
-    observations.attrs["tuning"] = trials
+        tables.append(arm(seeds=list(seeds), **tuning.best).records.assign(**labels, **{by: label}))
+        tables[-1].attrs["tuning"] = tuning.table(**labels, **{by: label})
+    return joined(tables)
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables of observations, with the trials of their searches."""
+    observations = pd.concat(tables, ignore_index=True)
+    observations.attrs["tuning"] = [trial for table in tables for trial in table.attrs.get("tuning", [])]
     return observations

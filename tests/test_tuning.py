@@ -10,7 +10,7 @@ import pytest
 from repro import backend
 from repro.errors import ReproError
 from repro.training import Training
-from repro.tuning import TUNING_SEEDS, compare, tune
+from repro.tuning import TUNING_SEEDS, compare, joined, tune
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -189,6 +189,14 @@ def test_arms_are_compared_at_their_own_best_on_the_same_seeds():
     tuning = pd.DataFrame(observations.attrs["tuning"])
     assert list(tuning["arm"]) == ["slow"] * 3 + ["fast"] * 3
     assert set(tuning) == {"arm", "learning_rate", "width", "score"}
+
+
+def test_labels_stand_in_records_and_trials_and_survive_joining():
+    arms = {"slow": Parabola(-2.0)}
+    tables = [compare(arms, {"learning_rate": [0.1]}, 1, [0], by="arm", depth=depth) for depth in (1, 2)]
+    observations = joined(tables)
+    assert list(observations["depth"]) == [1, 1, 2, 2]
+    assert [trial["depth"] for trial in observations.attrs["tuning"]] == [1, 2]
 
 
 def test_a_real_training_is_tuned():

@@ -6,7 +6,6 @@ import itertools
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, ExponentialDecay, Greater, Proportion, claim, lectures
@@ -14,7 +13,7 @@ from repro.claims.initialization.networks import cross_entropy, normal_network, 
 from repro.data import load
 from repro.models import mlp
 from repro.training import Record, train
-from repro.tuning import compare, tune
+from repro.tuning import compare, joined, tune
 
 with epy.lazy_imports():
     import keras
@@ -45,18 +44,7 @@ def arm(network, data, steps, **grids):
 
 def tuned(arms, rates, seeds, by="weights", **labels):
     """Train arms, each at the rate of the lowest final training loss on seeds of its own, with labels as columns."""
-    observations = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by=by)
-    trials = [{**labels, **trial} for trial in observations.attrs["tuning"]]
-    observations = observations.assign(**labels)
-    observations.attrs["tuning"] = trials
-    return observations
-
-
-def joined(tables):
-    """Join tables with the trials of their searches."""
-    observations = pd.concat(tables, ignore_index=True)
-    observations.attrs["tuning"] = [trial for table in tables for trial in table.attrs.get("tuning", [])]
-    return observations
+    return compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by=by, **labels)
 
 
 @claim(

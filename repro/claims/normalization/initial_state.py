@@ -9,7 +9,6 @@ import pandas as pd
 from etils import epy
 
 from repro import Correction, Greater, claim, lectures, notes
-from repro.claims.normalization.training import correct
 from repro.data import load
 from repro.probing import probe
 from repro.training import Record, train
@@ -119,7 +118,7 @@ def bn_init_robust(
             optimizer=keras.optimizers.SGD(),
             steps=steps,
             batch_size=32,
-            record=Record(metrics={"accuracy": correct}),
+            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
             inputs=images.x_train.shape[1],
             outputs=images.classes,
             widths=widths,

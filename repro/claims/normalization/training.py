@@ -11,7 +11,7 @@ from etils import epy
 from repro import Correction, Greater, claim, lectures, notes
 from repro.data import load
 from repro.training import Record, Training, train
-from repro.tuning import compare
+from repro.tuning import compare, joined
 
 with epy.lazy_imports():
     import keras
@@ -56,7 +56,7 @@ def bn_speeds_up(
     nothing. Ioffe and Szegedy's factor of 14 is from a network far deeper, trained for millions of steps.
     """
     images = load(data).standardized().flat()
-    observations, trials_of_all = [], []
+    tables = []
     for activation in activations:
         arms = {
             label: partial(
@@ -82,13 +82,12 @@ def bn_speeds_up(
             trials,
             seeds,
             objective=lambda training: float(_steps_to(target, training.records, ["seed"]).median()),
+            activation=activation,
         )
-        observations.append(_steps_to(target, records, ["seed", "arm"]).rename("steps").reset_index())
-        observations[-1]["activation"] = activation
-        trials_of_all += [{"activation": activation, **trial} for trial in records.attrs["tuning"]]
-    table = pd.concat(observations, ignore_index=True)
-    table.attrs["tuning"] = trials_of_all
-    return table
+        reached = _steps_to(target, records, ["seed", "arm"]).rename("steps").reset_index()
+        tables.append(reached.assign(activation=activation))
+        tables[-1].attrs = records.attrs
+    return joined(tables)
 
 
 @claim(
@@ -266,12 +265,6 @@ def _steps_to(target, records, by):
     return reached.groupby([records[name] for name in by]).min()
 
 
-def correct(targets, outputs):
-    """Whether the right class has the largest output: Keras' accuracy without argmax, which cannot be vectorised."""
-    right = keras.ops.take_along_axis(outputs, keras.ops.cast(targets, "int32")[:, None], axis=1)[:, 0]
-    return keras.ops.cast(right >= keras.ops.max(outputs, axis=1), "float32")
-
-
 def _train(images, steps, widths, activation, statistics, *, every=None, **options):
     """Train networks with normalisation of a kind by SGD."""
     return train(
@@ -281,7 +274,7 @@ def _train(images, steps, widths, activation, statistics, *, every=None, **optio
         optimizer=keras.optimizers.SGD(),
         steps=steps,
         batch_size=32,
-        record=Record(every=every, metrics={"accuracy": correct}),
+        record=Record(every=every, metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
         inputs=images.x_train.shape[1],
         outputs=images.classes,
         widths=widths,

@@ -13,7 +13,7 @@ from repro.claims.vanishing_gradients.networks import HALF_IN_TEN_LAYERS, cross_
 from repro.data import load
 from repro.probing import probe
 from repro.training import Record, train
-from repro.tuning import compare
+from repro.tuning import compare, joined
 
 with epy.lazy_imports():
     import keras
@@ -125,15 +125,14 @@ def depth_experiment(
     stochastic gradient descent with batches of 32, each network at the rate of the lowest final training loss on seeds
     of its own.
     """
-    tables, trials = [], []
+    shapes = dict(zip(("shallow", "deep"), depths, strict=True))
+    tables = []
     for activation in activations:
-        shapes = dict(zip(("shallow", "deep"), depths, strict=True))
         arms = {name: _arm(data, steps, width, depth=depth, activation=activation) for name, depth in shapes.items()}
-        trained = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="network")
-        trials += [{"activation": activation, **trial} for trial in trained.attrs["tuning"]]
-        tables.append(trained.assign(activation=activation, train_error=1 - trained["train_accuracy"]))
-    observations = pd.concat(tables, ignore_index=True)
-    observations.attrs["tuning"] = trials
+        space = {"learning_rate": list(rates)}
+        tables.append(compare(arms, space, len(rates), seeds, by="network", activation=activation))
+    observations = joined(tables)
+    observations["train_error"] = 1 - observations["train_accuracy"]
     return observations
 
 
@@ -213,7 +212,8 @@ def large_weights_explode(
     loss on seeds of its own. The control leaves the weights at their usual scale.
     """
     images = load(data).standardized().flat()
-    tables, trials = [], []
+    space = {"learning_rate": list(rates)}
+    tables = []
     for activation in activations:
         usual = SCALE.get(activation, 1.0)
         network = {"depth": depth, "width": width, "activation": activation, "scale": usual * factor**2}
@@ -223,12 +223,12 @@ def large_weights_explode(
             name: _arm(data, steps, width, depth=depth, activation=activation, scale=scale)
             for name, scale in (("usual", usual), ("large", usual * factor**2))
         }
-        trained = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="weights")
-        trials += [{"activation": activation, **trial} for trial in trained.attrs["tuning"]]
-        tables += [probed.assign(quantity="gradient"), trained.assign(quantity="training", activation=activation)]
-    observations = pd.concat(tables, ignore_index=True)
-    observations.attrs["tuning"] = trials
-    return observations
+        labels = {"quantity": "training", "activation": activation}
+        tables += [
+            probed.assign(quantity="gradient"),
+            compare(arms, space, len(rates), seeds, by="weights", **labels),
+        ]
+    return joined(tables)
 
 
 def _arm(data, steps, width, *, depth, activation, scale=None):
