@@ -74,6 +74,7 @@ class Claim:
         reported: numbers that the literature reports, by reference.
         requires: ``tensorflow`` or ``gpu``.
         seeds: largest useful number of seeds; None for no limit.
+        decided_by: the size that would decide the claim where profile ``standard`` leaves it inconclusive.
         figure: draws a picture better than the criterion's own, from observations and verdict.
     """
 
@@ -91,6 +92,7 @@ class Claim:
     reported: Mapping[str, float | str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     seeds: int | None = None
+    decided_by: str = ""
     figure: Callable[[pd.DataFrame, Verdict], Figure] | None = None
 
     def __post_init__(self) -> None:

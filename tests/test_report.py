@@ -11,6 +11,7 @@ from repro import report
 from repro.claim import Claim, Correction
 from repro.criteria import AtMost, Greater
 from repro.errors import StoreError
+from repro.report import summary
 from repro.report.pages import file_name
 from repro.report.text import cell, duration, formula, paragraphs, prose, size
 from repro.result import ClaimResult, Evaluation, Run
@@ -191,6 +192,54 @@ def test_observations_are_written_whole(index):
     pd.testing.assert_frame_equal(table, arms(list(range(24)), shift=0.01))
 
 
+def test_mistakes_of_the_documents_are_listed_with_what_holds_instead(index):
+    page = Page(index.parent / "mistakes.html")
+    for expected in (
+        "Deep Learning Cheat Sheet, January 2026",
+        "2 Arms",
+        "Arm b loses more than arm a.",
+        "Draws two arms that differ by",
+        "Arm b loses less than arm a",
+        "✓ reproduced",
+    ):
+        assert expected in page.text
+    assert BOUND.id not in page.text
+    assert "mistakes.html" in Page(index).links
+
+
+@pytest.mark.usefixtures("index")
+def test_a_mistake_of_a_claim_that_is_gone_is_still_listed(store):
+    text = Page(report.build(store, claims={BOUND.id: BOUND}).parent / "mistakes.html").text
+    assert "Claims that are not registered any more" in text
+    assert ORDER.id in text
+
+
+def test_a_summary_holds_every_verdict_and_every_mistake(store, index, tmp_path):
+    assert index.exists()
+    run = store.run()
+    overview, table = summary.write(tmp_path / "reports" / "cpu", run, store.results(run.id), CLAIMS)
+    text = overview.read_text()
+    assert "2 claims: 1 reproduced, 1 refuted, 0 inconclusive; 2 of the verdicts are sound." in text
+    cells = next(line for line in text.splitlines() if BOUND.id in line).split(" | ")
+    assert cells[1] == "reproduced"
+    assert cells[2].startswith("0 [0, 0.1981]")
+    assert cells[3:] == ["24", "cheatsheet 1.1 Convergence |"]
+    assert "Arm b loses less than arm a, by $0.5$. Reproduced" in text
+    verdicts = pd.read_csv(table)
+    assert list(verdicts["kind"]) == ["claim", "control", "claim", "correction"]
+    assert list(verdicts["status"]) == ["reproduced", "refuted", "refuted", "reproduced"]
+    assert verdicts["effect"].notna().all()
+
+
+def test_an_inconclusive_claim_says_what_would_decide_it(store):
+    run = begin(store)
+    claim = replace(ORDER, decided_by="a shift of at least 0.2")
+    record(store, run, claim, evaluate(store, claim, shift=0.1))
+    index = report.build(store, claims={claim.id: claim})
+    assert "a shift of at least 0.2" in Page(index).text
+    assert "What would decide it: a shift of at least 0.2" in page_of(index, claim.id).text
+
+
 def test_unsound_claims_come_first_and_undecided_ones_last(store):
     run = begin(store)
     record(store, run, ORDER, evaluate(store, ORDER))
@@ -308,7 +357,7 @@ def test_everything_is_escaped(store):
     claim = Claim(
         statement=f"{HOSTILE} $\\text{{{HOSTILE}}}$ `{HOSTILE}` $\\href{{javascript:alert(1)}}{{x}}$",
         sources=(Source(HOSTILE, HOSTILE),),
-        criterion=AtMost(HOSTILE, bound=2.0, each=("note",)),
+        criterion=AtMost(HOSTILE, bound=0.5, each=("note",)),
         function=experiment,
         literature=HOSTILE,
         correction=Correction(HOSTILE, points="other"),
@@ -323,7 +372,7 @@ def test_everything_is_escaped(store):
     failed = Evaluation("correction", HOSTILE, {HOSTILE: HOSTILE}, (0,), "error", message=HOSTILE, traceback=HOSTILE)
     store.record(run.id, ClaimResult(claim.id, own, (failed,)))
     index = report.build(store, claims={claim.id: claim})
-    assert len(pages(index)) == 2
+    assert len(pages(index)) == 3
     for page in pages(index):
         assert "script" not in page.tags
         assert page.links.isdisjoint({"x", "javascript:alert(1)"})

@@ -94,6 +94,21 @@ class ClaimPage:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A refuted statement on the page of what the documents get wrong.
+
+    Attributes:
+        result: of the claim.
+        sections: of the document that make the statement.
+        explanation: the docstring of the claim; empty if it is not registered any more.
+    """
+
+    result: ClaimResult
+    sections: list[str]
+    explanation: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """The first page.
 
@@ -119,6 +134,23 @@ def overview(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Clai
         multiplicity=multiplicity(results),
         command=_run_command(run, results, claims),
     )
+
+
+def mistakes(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[tuple[str, list[Mistake]]]:
+    """Sort the refuted statements by the documents that make them, in the order in which these first appear."""
+    documents: dict[str, list[Mistake]] = {}
+    for result in results:
+        if result.status != "refuted":
+            continue
+        claim = claims.get(result.id)
+        if claim is None:
+            documents.setdefault("Claims that are not registered any more", []).append(Mistake(result, [], ""))
+            continue
+        explanation = inspect.getdoc(claim.function) or ""
+        for title in dict.fromkeys(source.title for source in claim.sources):
+            sections = [source.section for source in claim.sources if source.title == title]
+            documents.setdefault(title, []).append(Mistake(result, sections, explanation))
+    return list(documents.items())
 
 
 def claim_page(store: Store, run: Run, result: ClaimResult, claim: Claim | None) -> ClaimPage:

@@ -64,6 +64,8 @@ def _write(site: Path, store: Store, run: Run, results: Sequence[ClaimResult], c
         run=run, claims=claims, overview=pages.overview(run, results, claims), root=""
     )
     (site / "index.html").write_text(index, encoding="utf-8")
+    wrong = environment.get_template("mistakes.html").render(run=run, mistakes=pages.mistakes(results, claims), root="")
+    (site / "mistakes.html").write_text(wrong, encoding="utf-8")
     template = environment.get_template("claim.html")
     order = [None, *results, None]
     for previous, result, following in zip(order, results, order[2:], strict=False):

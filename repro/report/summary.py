@@ -1,0 +1,86 @@
+"""Writes a run as Markdown and CSV, small enough to stand in a repository."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from repro.claim import Claim
+from repro.report import pages, text
+from repro.result import ClaimResult, Evaluation, Run
+from repro.store import write_atomically
+from repro.verdict import format_effect
+
+
+def write(folder: Path, run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Path]:
+    """Write ``<profile>.md``, an overview for readers, and ``<profile>.csv``, every verdict for programs.
+
+    Args:
+        folder: made if missing; what it holds of another profile stays.
+        run: whose profile names the files.
+        results: of the run.
+        claims: by id; of a result whose claim is not among them no source is told.
+
+    Returns:
+        The files.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    environment = Environment(  # noqa: S701  Markdown escapes nothing the way HTML does
+        loader=PackageLoader("repro.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"line": _line, "measured": _measured, "size": text.size}
+    overview = environment.get_template("summary.md").render(
+        run=run,
+        results=results,
+        claims=claims,
+        counts=Counter(result.status for result in results),
+        sound=sum(result.sound is True for result in results),
+        mistakes=pages.mistakes(results, claims),
+    )
+    table = io.StringIO()
+    verdicts(results).to_csv(table, index=False, float_format="%.6g")
+    contents = {"md": overview, "csv": table.getvalue()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, content in contents.items():
+        write_atomically(folder / f"{run.profile}.{suffix}", content.encode())
+    return [folder / f"{run.profile}.{suffix}" for suffix in contents]
+
+
+def verdicts(results: Sequence[ClaimResult]) -> pd.DataFrame:
+    """Tabulate the evaluations of all claims, one row each; no numbers where there is no verdict."""
+    return pd.DataFrame(
+        {"id": result.id, "sound": result.sound, **_row(evaluation)}
+        for result in results
+        for evaluation in (result.evaluation, *result.counterparts)
+    )
+
+
+def _row(evaluation: Evaluation) -> dict[str, Any]:
+    verdict = evaluation.verdict
+    found = {} if verdict is None else {name: getattr(verdict, name) for name in NUMBERS}
+    return {"kind": evaluation.kind, "status": evaluation.status, **found, "seconds": round(evaluation.seconds, 1)}
+
+
+NUMBERS = ("measure", "deciding", "effect", "low", "high", "confidence", "p", "n")
+
+
+def _line(prose: str) -> str:
+    """Make a cell of a Markdown table of a statement."""
+    return re.sub(r"\s+", " ", prose).replace("|", r"\|")
+
+
+def _measured(evaluation: Evaluation) -> str:
+    verdict = evaluation.verdict
+    if verdict is None:
+        return evaluation.message
+    part = f" ({verdict.deciding})" if verdict.deciding else ""
+    return f"{format_effect(verdict.effect, verdict.low, verdict.high)} {verdict.measure}{part}"
