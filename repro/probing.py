@@ -72,7 +72,7 @@ def probe(
     return pd.concat(rows, ignore_index=True)
 
 
-AT_ONCE = 16
+AT_ONCE = 8
 
 
 def _architecture(network: Any) -> Any:

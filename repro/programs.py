@@ -22,7 +22,7 @@ Metric = Callable[[Any, Any], Any]
 EVALUATION_BATCH = 2048
 
 CACHE_BYTES = 4 * 2**20
-MOST_ON_CPU = 64
+FEW_ON_CPU, MOST_ON_CPU = 8, 64
 ACCELERATOR_BYTES = 8 * 2**30
 MOST_ON_ACCELERATOR = 4096
 
@@ -242,12 +242,18 @@ def _positive_variable() -> Any:
     return PositiveVariable
 
 
-def replicas_at_once(program: Program, batch_size: int) -> int:
+def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
     """Choose how many replicas a program runs at once.
 
     On CPU as many as keep weights, gradients, optimiser state and activations of a step in the cache: replicas of small
-    networks share the cost of starting each operation, those of larger ones would only push each other out. On
-    accelerators as many as their memory holds.
+    networks share the cost of starting each operation, those of larger ones would only push each other out. Eight save
+    most of that cost, and whatever their number runs are made of eight, which are compiled once; only many replicas
+    are worth a larger program of their own. On accelerators as many as their memory holds.
+
+    Args:
+        program: that is to run.
+        batch_size: examples per step.
+        replicas: their number.
     """
     outputs = signals.values_per_example(program.model)
     if outputs is None:
@@ -258,7 +264,7 @@ def replicas_at_once(program: Program, batch_size: int) -> int:
     sizes += [math.prod(variable.shape) for variable in program.optimizer.variables]
     if backend.device() == "CPU":
         fitting = CACHE_BYTES // (4 * (sum(sizes) + 2 * batch_size * outputs))
-        return max(1, min(fitting, MOST_ON_CPU))
+        return max(1, min(fitting, MOST_ON_CPU if replicas >= MOST_ON_CPU else FEW_ON_CPU))
     fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + (2 * batch_size + EVALUATION_BATCH) * outputs))
     return max(1, min(fitting, MOST_ON_ACCELERATOR))
 

@@ -177,7 +177,9 @@ class OverReplicas:
         self._compiled = backend.compiled(function)
 
     def __call__(self, arguments: Callable[[Array], tuple[Any, ...]], replicas: int, at_once: int) -> Any:
-        """Call the function in chunks of one size.
+        """Call the function in chunks of one size, the last one filled up.
+
+        Chunks of fewer have a power of two, so that a search and the evaluation after it share a compiled function.
 
         Args:
             arguments: makes the arguments of the function for the replicas of the given indices.
@@ -189,7 +191,7 @@ class OverReplicas:
         """
         if min(replicas, at_once) > 1 and not self.reason:
             try:
-                return self._in_chunks(arguments, replicas, math.ceil(replicas / math.ceil(replicas / at_once)))
+                return self._in_chunks(arguments, replicas, min(at_once, 2 ** math.ceil(math.log2(replicas))))
             except Exception as error:  # noqa: BLE001  what backends raise where they cannot vectorise is not documented
                 self.reason = first_line(error)
         return self._in_chunks(arguments, replicas, 1)
@@ -197,7 +199,6 @@ class OverReplicas:
     def _in_chunks(self, arguments: Callable[[Array], tuple[Any, ...]], replicas: int, size: int) -> Any:
         results = []
         for start in range(0, replicas, size):
-            # The last chunk is filled up with its last replica, so that nothing is compiled for another size.
             outputs = self._compiled(*arguments(np.arange(start, start + size).clip(max=replicas - 1)))
             wanted = slice(min(size, replicas - start))
             results.append([keras.ops.convert_to_numpy(values)[wanted] for values in keras.tree.flatten(outputs)])

@@ -186,7 +186,7 @@ def train(
         places = [place * len(seeds) + index for place in group.places for index in range(len(seeds))]
         part = replicas.iloc[places]
         held = {name: np.repeat(values, len(seeds)) for name, values in group.held.items()}
-        at_once = replicas_at_once(program, batch_size)
+        at_once = replicas_at_once(program, batch_size, len(places))
         averaged, observed, trained = program.run(examples, batches, part["seed"].tolist(), held, at_once)
         averages[places] = averaged.reshape(len(places), -1, len(record.columns))
         weights |= {place: [values[index] for values in trained] for index, place in enumerate(places)}

@@ -57,6 +57,7 @@ def tune(
     """Search the hyperparameters of one arm of a comparison.
 
     An oracle of Keras Tuner proposes trials, the engine trains them at once, and the oracle learns what came of them.
+    Where there is nothing to choose nothing is trained.
 
     Args:
         arm: trains with ``seeds`` and ``settings``, such as ``partial(train, model, data, loss=..., ...)``; for
@@ -80,6 +81,8 @@ def tune(
         raise ReproError("Hyperband needs the steps of its longest trials, and only Hyperband takes them")
     if budget < 1:
         raise ReproError(f"a search needs a budget of at least one trial, not {budget}")
+    if all(isinstance(values, list) and len(values) == 1 for values in space.values()):
+        return Tuning({name: values[0] for name, values in space.items()}, pd.DataFrame())
     proposing = _oracle(oracle, space if oracle != "grid" else _grid(space, budget), budget)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -212,7 +212,7 @@ def test_larger_networks_have_fewer_replicas_at_once():
             partial(mlp, inputs=6, outputs=CLASSES, widths=(width,)), entropy(), keras.optimizers.SGD(), 1, {}, 0
         )
 
-    counts = [replicas_at_once(program(width), 8) for width in (4, 2000, 20_000, 200_000)]
+    counts = [replicas_at_once(program(width), 8, 64) for width in (4, 2000, 20_000, 200_000)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > 8
     assert counts[-1] == 1
@@ -264,7 +264,7 @@ def test_layers_of_a_subclassed_model_cannot_be_observed(monkeypatch):
 
     with pytest.raises(TrainingError, match="'subclassed' must be sequential or functional"):
         run(build, VECTORS, 4, monkeypatch, record=Record(probed=4))
-    assert replicas_at_once(Program(build, entropy(), keras.optimizers.SGD(), 1, {}, 0), 8) == 1
+    assert replicas_at_once(Program(build, entropy(), keras.optimizers.SGD(), 1, {}, 0), 8, 64) == 1
 
 
 @pytest.mark.parametrize(("train", "test"), [(24, 10), (3, 4), (7, 7), (1, 1), (100, 1)])

@@ -150,8 +150,8 @@ def test_hyperband_gives_the_better_trials_more_steps():
         ({"learning_rate": [0.1]}, 1, {"steps": 9}, "only Hyperband takes them"),
         ({"learning_rate": [0.1, 0.2], "width": [1, 2]}, 3, {}, "a grid of 4 combinations needs a budget"),
         (
-            {"learning_rate": [0.1]},
-            1,
+            {"learning_rate": [0.1, 0.2]},
+            2,
             {"objective": "loss"},
             "the records have no 'loss' to minimise; they have seed, ",
         ),
@@ -169,8 +169,17 @@ def test_a_search_prints_nothing(oracle, capfd):
 
 
 def test_a_table_of_trials_carries_labels():
-    table = tune(Parabola(), {"learning_rate": [0.1]}, 1).table(arm="plain")
-    assert table == [{"learning_rate": 0.1, "score": pytest.approx(2.25), "arm": "plain"}]
+    first, second = tune(Parabola(), {"learning_rate": [0.1, 1.0]}, 2).table(arm="plain")
+    assert first == {"learning_rate": 0.1, "score": pytest.approx(2.25), "arm": "plain"}
+    assert second["learning_rate"] == 1.0
+
+
+def test_nothing_is_trained_where_there_is_nothing_to_choose():
+    arm = Parabola()
+    tuning = tune(arm, {"learning_rate": [0.1], "width": [2]}, 4)
+    assert tuning.best == {"learning_rate": 0.1, "width": 2}
+    assert tuning.table(arm="plain") == []
+    assert not arm.calls
 
 
 def test_arms_are_compared_at_their_own_best_on_the_same_seeds():
@@ -193,10 +202,11 @@ def test_arms_are_compared_at_their_own_best_on_the_same_seeds():
 
 def test_labels_stand_in_records_and_trials_and_survive_joining():
     arms = {"slow": Parabola(-2.0)}
-    tables = [compare(arms, {"learning_rate": [0.1]}, 1, [0], by="arm", depth=depth) for depth in (1, 2)]
+    space = {"learning_rate": [0.1, 1.0]}
+    tables = [compare(arms, space, 2, [0], by="arm", depth=depth) for depth in (1, 2)]
     observations = joined(tables)
     assert list(observations["depth"]) == [1, 1, 2, 2]
-    assert [trial["depth"] for trial in observations.attrs["tuning"]] == [1, 2]
+    assert [trial["depth"] for trial in observations.attrs["tuning"]] == [1, 1, 2, 2]
 
 
 def test_a_real_training_is_tuned():
