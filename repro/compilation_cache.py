@@ -1,8 +1,7 @@
 """Compiled programs that outlive their process, in the user's cache folder.
 
 A user's own settings of the frameworks take precedence: ``JAX_COMPILATION_CACHE_DIR`` and
-``JAX_ENABLE_COMPILATION_CACHE``, or the flag ``--tf_xla_persistent_cache_directory`` in ``TF_XLA_FLAGS``, which is empty
-for none.
+``JAX_ENABLE_COMPILATION_CACHE``, or ``--tf_xla_persistent_cache_directory`` in ``TF_XLA_FLAGS``, empty for none.
 """
 
 from __future__ import annotations
