@@ -96,6 +96,18 @@ def configured(configured: Any) -> Keyed:
     return Keyed((type(configured), hashable(configured.get_config() | {"name": None})), configured)
 
 
+def called(function: Callable[..., Any]) -> Keyed:
+    """Identify a function by itself, and a ``functools.partial``, which equals no other one, by what it binds."""
+    if not isinstance(function, partial):
+        return Keyed(function, function)
+    key = (function.func, hashable(function.args), hashable(function.keywords))
+    try:
+        hash(key)
+    except TypeError:
+        return Keyed(function, function)
+    return Keyed(key, function)
+
+
 def hashable(value: Any) -> Any:
     """Replace nested mappings and lists by tuples."""
     if isinstance(value, Mapping):

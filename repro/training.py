@@ -27,6 +27,7 @@ from repro.replicas import (
     Keyed,
     ModelFunction,
     build_model,
+    called,
     check_fit,
     check_replicas,
     combinations,
@@ -174,12 +175,12 @@ def train(
     layers, programs = [], []
     for group in _groups(grid, optimizer):
         program = _program(
-            model,
+            called(model),
             Keyed(hashable(group.of_model), group.of_model),
-            configured(loss) if isinstance(loss, keras.Loss) else Keyed(loss, loss),
+            configured(loss) if isinstance(loss, keras.Loss) else called(loss),
             configured(found(type(optimizer).from_config, group.of_optimizer)),
             every,
-            tuple(record.metrics.items()),
+            tuple((name, called(metric)) for name, metric in record.metrics.items()),
             record.probed,
         )
         check_fit(program.model, loss, data)
@@ -305,17 +306,18 @@ def batch_indices(examples: int, batch_size: int, steps: int, seed: int) -> npt.
 
 @lru_cache(maxsize=64)
 def _program(
-    model: ModelFunction,
+    model: Keyed,
     of_model: Keyed,
     loss: Keyed,
     optimizer: Keyed,
     every: int,
-    metrics: tuple[tuple[str, Metric], ...],
+    metrics: tuple[tuple[str, Keyed], ...],
     probed: int,
 ) -> Program:
     """Prepare a training run, once for all seeds, held hyperparameters and searches."""
-    build = partial(build_model, model, of_model.value)
-    return Program(build, loss.value, optimizer.value, every, dict(metrics), probed)
+    build = partial(build_model, model.value, of_model.value)
+    measured = {name: metric.value for name, metric in metrics}
+    return Program(build, loss.value, optimizer.value, every, measured, probed)
 
 
 def _check_examples(data: Examples, batch_size: int) -> None:

@@ -245,6 +245,19 @@ def test_programs_are_compiled_once_for_all_seeds_and_learning_rates():
     assert training._program.cache_info().misses == 2
 
 
+def weighted(weight, targets, outputs):
+    return weight * keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
+
+
+def test_functions_that_bind_the_same_are_the_same():
+    training._program.cache_clear()
+    first, again, doubled = (train_small(loss=partial(weighted, weight)) for weight in (1.0, 1.0, 2.0))
+    assert training._program.cache_info().misses == 2
+    assert again.records.equals(first.records)
+    assert not doubled.records.equals(first.records)
+    train_small(loss=partial(weighted, np.ones(1, np.float32)))  # what cannot be compared is never the same
+
+
 def test_a_grid_value_may_be_a_configuration():
     initializer = {"class_name": "Zeros", "config": {}}
     trained = train_small(initializer=initializer, learning_rate=0.0)
