@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,16 @@ from etils import epy
 from repro import backend, signals
 from repro.replicas import (
     Examples,
+    Keyed,
     ModelFunction,
     OverReplicas,
     build_model,
+    called,
     check_fit,
     check_replicas,
     check_reproducible,
     combinations,
+    configured,
     found,
     hashable,
     initial_values,
@@ -54,15 +57,17 @@ def probe(
     loss = found(keras.losses.get, loss)
     x, y = data.x_train[:examples], data.y_train[:examples]
     rows = []
-    programs: dict[Any, OverReplicas] = {}
     for values in combinations(grids):
         build = partial(build_model, model, values)
         network = build()
         layers = [layer.name for layer in signals.observed(network)]
         check_fit(network, loss, data)
         check_reproducible(build, network)
-        program = programs.setdefault(_architecture(network), _program(network, loss, x, y))
-        measured = program(partial(_values, network, seeds), len(seeds), AT_ONCE)
+        program = _program(
+            Keyed(_architecture(model, values, network), network),
+            configured(loss) if isinstance(loss, keras.Loss) else called(loss),
+        )
+        measured = program(partial(_arguments, network, seeds, x, y), len(seeds), AT_ONCE)
         table = pd.DataFrame({name: array.ravel() for name, array in measured.items()})
         table["seed"] = np.repeat(seeds, len(layers))
         table["layer"] = np.tile(np.arange(1, len(layers) + 1), len(seeds))
@@ -75,11 +80,11 @@ def probe(
 AT_ONCE = 8
 
 
-def _architecture(network: Any) -> Any:
+def _architecture(model: ModelFunction, parameters: Mapping[str, Any], network: Any) -> Any:
     """Identify sequential networks that differ in their initialisers only: one program does for all of them."""
     if not isinstance(network, keras.Sequential):
-        return id(network)
-    return tuple(
+        return called(model), hashable(parameters)
+    return called(model), *(
         (type(layer), hashable({name: value for name, value in layer.get_config().items() if _is_compiled(name)}))
         for layer in network.layers
     )
@@ -89,18 +94,22 @@ def _is_compiled(option: str) -> bool:
     return option != "name" and not option.endswith("initializer")
 
 
-def _program(network: Any, loss: Any, x: Any, y: Any) -> OverReplicas:
-    """Measure networks of given values; statistics of shape [replicas, layers]."""
+@lru_cache(maxsize=64)
+def _program(network: Keyed, loss: Keyed) -> OverReplicas:
+    """Measure networks of given values on inputs and targets; statistics of shape [replicas, layers]."""
 
-    def statistics(trainable: Any, non_trainable: Any) -> Any:
-        return signals.statistics(network, loss, trainable, non_trainable, x, y)
+    def run(trainable: Any, non_trainable: Any, x: Any, y: Any) -> Any:
+        def statistics(trainable: Any, non_trainable: Any) -> Any:
+            return signals.statistics(network.value, loss.value, trainable, non_trainable, x, y)
 
-    return OverReplicas(partial(backend.over_replicas, statistics))
+        return backend.over_replicas(statistics, trainable, non_trainable)
+
+    return OverReplicas(run)
 
 
-def _values(network: Any, seeds: Sequence[int], replicas: Any) -> tuple[Any, ...]:
-    """Draw initial values of replicas: the trainable and the other variables."""
+def _arguments(network: Any, seeds: Sequence[int], x: Any, y: Any, replicas: Any) -> tuple[Any, ...]:
+    """Draw initial values of replicas, the trainable and the other variables, for the same inputs and targets."""
     drawn = initial_values(network, [seeds[replica] for replica in replicas])
     values = dict(zip(map(id, network.variables), drawn, strict=True))
     of = (network.trainable_variables, network.non_trainable_variables)
-    return tuple([values[id(variable)] for variable in variables] for variables in of)
+    return *([values[id(variable)] for variable in variables] for variables in of), x, y
