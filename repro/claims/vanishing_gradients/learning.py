@@ -21,7 +21,7 @@ with epy.lazy_imports():
 SCALE = {"relu": 2.0}  # He's for ReLU, Xavier's for the others
 
 
-def layer_experiment(seeds, *, activation="sigmoid", depth=6, width=32, steps=400, rates=(0.1, 1.0), data="digits"):
+def layer_experiment(seeds, *, activation="sigmoid", depth=6, width=32, steps=400, rates=(0.03, 0.1), data="digits"):
     """Trains networks of equal layers and measures for the first and the last hidden layer how much they learn.
 
     Stochastic gradient descent with batches of 32 on standardised images, at several rates: what is compared is the
