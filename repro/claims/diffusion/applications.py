@@ -148,8 +148,8 @@ def latent(
 
     A Keras autoencoder is trained once on real images; its latent variables, standardised, are what a small network
     learns to denoise, and samples of them are decoded. The other network does the same on pixels. Both have one hidden
-    layer, four times as wide as their outputs, at its tuned rate. The control trains the autoencoder to return another
-    image than it is given, so that latent variables say nothing of their image.
+    layer, four times as wide as their outputs, at its tuned rate. The control trains the autoencoder to return any
+    images but the one that it is given, twenty for each, so that latent variables say nothing of their image.
     """
     points, chain = points_of(data), schedule("linear", levels)
     encode, decode = _autoencoder(points.train, size, steps, batch_size, paired)
@@ -196,7 +196,10 @@ def autoencoder(*, inputs, size, width=128):
 def _autoencoder(x, size, steps, batch_size, paired):
     """Train an autoencoder once; return its two halves as functions of arrays."""
     x = x.astype(np.float32)
-    targets = x if paired else np.random.default_rng(0).permutation(x)
+    targets = x
+    if not paired:  # a single other image for each could be learnt by heart
+        generator = np.random.default_rng(0)
+        x, targets = np.tile(x, (20, 1)), np.concatenate([generator.permutation(x) for _ in range(20)])
     model = train(
         autoencoder,
         SimpleNamespace(x_train=x, y_train=targets, x_test=x[:100], y_test=targets[:100]),
