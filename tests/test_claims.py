@@ -1,17 +1,22 @@
-"""Every published claim: sound at smoke, as published, and its full profile runs. Every claim: described."""
+"""Every claim: at smoke as published, its full profile runs, and it says how it is measured."""
 
 import inspect
+import json
 
 import pandas as pd
 import pytest
 import stand_in
 
-from repro.published import published
+import repro
+from repro import backend, environment
+from repro.published import FOLDER, published
 from repro.registry import registered
 
 CLAIMS = registered()
 SMOKE = published("smoke")
-PUBLISHED = {name: CLAIMS[name] for name in SMOKE}
+PUBLISHED_ON = json.loads((FOLDER / "smoke.json").read_text(encoding="utf-8"))["environment"]
+# The published verdicts are TensorFlow's; on JAX the headline claims stand for all.
+CHECKED = {name: CLAIMS[name] for name in SMOKE if backend.name() == "tensorflow" or "headline" in CLAIMS[name].tags}
 # What makes any experiment small; a parameter of another name is small already, or is added here.
 TINY = {
     "data": "digits",
@@ -56,23 +61,50 @@ TINY = {
 }
 
 
-@pytest.fixture(params=PUBLISHED.values(), ids=PUBLISHED)
+# Tests that share the smoke run; where tests run in several processes these stay in one.
+of_smoke_run = pytest.mark.xdist_group("smoke")
+
+
+@pytest.fixture(scope="session")
+def smoke_results(tmp_path_factory):
+    """The results of one smoke run of the claims, by id."""
+    run = repro.run(*CHECKED, profile="smoke", results=tmp_path_factory.mktemp("smoke"))
+    return {result.id: result for result in run.results}
+
+
+@pytest.fixture(params=CHECKED.values(), ids=CHECKED)
 def claim(request):
     return request.param
 
 
-def test_is_sound_at_smoke(claim, smoke_results):
+@of_smoke_run
+def test_contradicts_nothing_that_is_published(claim, smoke_results):
     result = smoke_results[claim.id]
     messages = [evaluation.message for evaluation in (result.evaluation, *result.counterparts)]
-    assert result.sound, (result.status, messages)
+    assert not result.failed, (result.status, result.published, messages)
 
 
+@of_smoke_run
+@pytest.mark.skipif(
+    (PUBLISHED_ON["cpu"], PUBLISHED_ON["keras"]) != (environment.cpu(), environment.version("keras"))
+    or backend.name() != "tensorflow",
+    reason="another processor or release rounds otherwise, and what is near a boundary may come out undecided",
+)
+def test_agrees_with_the_published_verdicts(claim, smoke_results):
+    result, reference = smoke_results[claim.id], SMOKE[claim.id]
+    found = {evaluation.kind: evaluation.status for evaluation in (result.evaluation, *result.counterparts)}
+    counterparts = {kind: counterpart.status for kind, counterpart in reference.counterparts.items()}
+    assert found == {"claim": reference.status, **counterparts}
+
+
+@of_smoke_run
 def test_observations_differ_between_seeds(claim, smoke_results):
     verdict = smoke_results[claim.id].evaluation.verdict
     if claim.takes_seeds and verdict is not None:
         assert differ_between_seeds(verdict.observations), "the experiment takes seeds and ignores them"
 
 
+@of_smoke_run
 def test_counterparts_observe_something_else(claim, smoke_results):
     result = smoke_results[claim.id]
     for counterpart in result.counterparts:
@@ -93,12 +125,7 @@ def test_notices_an_experiment_that_ignores_its_seeds():
     assert not differ_between_seeds(stand_in.unsound([0, 1, 2]))
 
 
-@pytest.mark.parametrize("name", SMOKE)
-def test_agrees_with_the_published_verdict(name, smoke_results):
-    assert smoke_results[name].status == SMOKE[name].status
-
-
-@pytest.mark.parametrize("name", [claim.id for claim in PUBLISHED.values() if claim.full])
+@pytest.mark.parametrize("name", [claim.id for claim in CHECKED.values() if claim.full])
 def test_full_overrides_run_at_one_seed_and_tiny_size(name):
     claim = CLAIMS[name]
     parameters = {setting: TINY.get(setting, value) for setting, value in claim.variants("full")[0].parameters.items()}
