@@ -78,11 +78,11 @@ def published(profile: Profile, folder: Path = FOLDER) -> dict[str, PublishedCla
 
 
 def publish(run: Run, results: Iterable[ClaimResult], folder: Path = FOLDER) -> Path:
-    """Make a run the reference of its profile; skipped claims are left out.
+    """Make a run the reference of its profile.
 
     Args:
-        run: its profile names the file.
-        results: of that run; they replace all that was published for the profile.
+        run: its profile names the file, and its environment is published.
+        results: of that run; what is published of other claims stays, and of those that were skipped.
         folder: of the file; made if missing.
 
     Returns:
@@ -92,8 +92,9 @@ def publish(run: Run, results: Iterable[ClaimResult], folder: Path = FOLDER) -> 
         ReproError: a claim or counterpart ended in error.
         StoreError: the file cannot be written.
     """
-    claims = {result.id: asdict(_published(result)) for result in results if result.status != "skipped"}
-    document = {"environment": run.environment, "claims": claims}
+    claims = {name: asdict(claim) for name, claim in published(run.profile, folder).items()}
+    claims |= {result.id: asdict(_published(result)) for result in results if result.status != "skipped"}
+    document = {"environment": run.environment, "claims": dict(sorted(claims.items()))}
     content = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     file = folder / f"{run.profile}.json"
     try:

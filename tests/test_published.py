@@ -88,10 +88,12 @@ def test_profiles_are_apart(tmp_path):
     assert published("standard", tmp_path) == PUBLISHED
 
 
-def test_a_run_replaces_what_was_published(tmp_path):
+def test_a_run_replaces_what_was_published_of_its_claims(tmp_path):
     publish(RUN, RESULTS, tmp_path)
-    publish(RUN, RESULTS[1:], tmp_path)
-    assert list(published("standard", tmp_path)) == ["dropout.mixture"]
+    again = replace(RESULTS[1], evaluation=replace(RESULTS[1].evaluation, seconds=77.0))
+    publish(RUN, [again], tmp_path)
+    assert published("standard", tmp_path)["perceptron.novikoff"] == PUBLISHED["perceptron.novikoff"]
+    assert published("standard", tmp_path)["dropout.mixture"].seconds == 77.0
     assert [path.name for path in tmp_path.iterdir()] == ["standard.json"]
 
 

@@ -6,6 +6,7 @@ python tools/publish.py standard-results latest reports/cpu-2-cores
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,21 +16,24 @@ from repro.report import summary
 from repro.store import Store
 
 
-def main(results: Path, runs: list[str], reports: Path) -> None:
-    """Publish what runs of one profile found; a later one replaces what an earlier one found of the same claim.
-
-    Args:
-        results: the results folder.
-        runs: their ids, or ``latest``.
-        reports: folder of this kind of machine.
-    """
+def main(
+    results: Annotated[Path, typer.Argument(help="the results folder")],
+    runs: Annotated[list[str], typer.Argument(help="runs of one profile; later ones replace what earlier ones found")],
+    reports: Annotated[Path, typer.Argument(help="the folder of this kind of machine")],
+    leave_out: Annotated[list[str], typer.Option(help="a claim that is not to be published")] = [],  # noqa: B006
+) -> None:
+    """Publish what runs of one profile found, but for claims that ended in error."""
     store = Store.open(results)
     chosen = [store.run(run) for run in runs]
     found = {result.id: result for run in chosen for result in store.results(run.id)}
     claims = registered()
-    ordered = [found[name] for name in claims if name in found]
-    for file in (publish(chosen[-1], ordered), *summary.write(reports, chosen[-1], ordered, claims)):
+    ordered = [found[name] for name in claims if name in found and name not in leave_out]
+    failed = [result.id for result in ordered if result.status == "error"]
+    kept = [result for result in ordered if result.id not in failed]
+    for file in (publish(chosen[-1], kept), *summary.write(reports, chosen[-1], kept, claims)):
         typer.echo(file)
+    if failed:
+        typer.echo(f"in error and not published: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

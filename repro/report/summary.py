@@ -37,7 +37,7 @@ def write(folder: Path, run: Run, results: Sequence[ClaimResult], claims: Mappin
     environment = Environment(  # noqa: S701  Markdown escapes nothing the way HTML does
         loader=PackageLoader("repro.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"line": _line, "measured": _measured, "size": text.size}
+    environment.filters |= {"cell": _cell, "line": _line, "measured": _measured, "size": text.size}
     overview = environment.get_template("summary.md").render(
         run=run,
         results=results,
@@ -74,8 +74,12 @@ NUMBERS = ("measure", "deciding", "effect", "low", "high", "confidence", "p", "n
 
 
 def _line(prose: str) -> str:
-    """Make a cell of a Markdown table of a statement."""
-    return re.sub(r"\s+", " ", prose).replace("|", r"\|")
+    return re.sub(r"\s+", " ", prose)
+
+
+def _cell(prose: str) -> str:
+    """Make a cell of a Markdown table, where bars would divide."""
+    return _line(prose).replace("|", r"\|")
 
 
 def _measured(evaluation: Evaluation) -> str:
