@@ -61,10 +61,6 @@ TINY = {
 }
 
 
-# Tests that share the smoke run; where tests run in several processes these stay in one.
-of_smoke_run = pytest.mark.xdist_group("smoke")
-
-
 @pytest.fixture(scope="session")
 def smoke_results(tmp_path_factory):
     """The results of one smoke run of the claims, by id."""
@@ -77,14 +73,12 @@ def claim(request):
     return request.param
 
 
-@of_smoke_run
 def test_contradicts_nothing_that_is_published(claim, smoke_results):
     result = smoke_results[claim.id]
     messages = [evaluation.message for evaluation in (result.evaluation, *result.counterparts)]
     assert not result.failed, (result.status, result.published, messages)
 
 
-@of_smoke_run
 @pytest.mark.skipif(
     (PUBLISHED_ON["cpu"], PUBLISHED_ON["keras"]) != (environment.cpu(), environment.version("keras"))
     or backend.name() != "tensorflow",
@@ -97,14 +91,12 @@ def test_agrees_with_the_published_verdicts(claim, smoke_results):
     assert found == {"claim": reference.status, **counterparts}
 
 
-@of_smoke_run
 def test_observations_differ_between_seeds(claim, smoke_results):
     verdict = smoke_results[claim.id].evaluation.verdict
     if claim.takes_seeds and verdict is not None:
         assert differ_between_seeds(verdict.observations), "the experiment takes seeds and ignores them"
 
 
-@of_smoke_run
 def test_counterparts_observe_something_else(claim, smoke_results):
     result = smoke_results[claim.id]
     for counterpart in result.counterparts:
