@@ -10,3 +10,7 @@ sys.path.append(str(Path(__file__).parent / "stand_ins"))
 # The same examples in every run, whatever the machine's load.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--every-claim", action="store_true", help="hold slow claims to their published verdicts, too")
