@@ -26,7 +26,6 @@ from repro.errors import ClaimError, DataUnavailableError, ReproError
 with epy.lazy_imports():
     import dask
     import distributed
-    import psutil
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +136,6 @@ def start_workers(count: int, log: Path) -> Iterator[Workers]:
         yield DaskWorkers(client, count, log)
 
 
-def largest_worker(count: int) -> float:
-    """Peak memory in bytes after which a worker is replaced: together they may keep a quarter of the machine's."""
-    return float(psutil.virtual_memory().total / (4 * count))
-
-
 class ThisProcess:
     """Executes jobs one after the other in this process."""
 
@@ -197,16 +191,8 @@ class DaskWorkers:
         submit(at_once)
         for future in completed:
             result = self._result(future)
-            if result.memory > largest_worker(self.count):
-                self._restart_worker_of(future)
             submit(1)
             yield running.pop(future), result
-
-    def _restart_worker_of(self, future: Any) -> None:
-        """End a worker that is idle and start another one: frameworks never free the programs that they compiled."""
-        workers = list(self.client.who_has([future]).get(future.key, ()))
-        future.release()
-        self.client.restart_workers(workers)
 
     def _submit(self, job: Job) -> Any:
         arguments = (job.reference, job.parameters, job.seeds, job.requires)
