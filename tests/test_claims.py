@@ -114,7 +114,13 @@ def test_agrees_with_the_published_verdicts(held_claim, smoke_results):
     assert found == {"claim": reference.status, **counterparts}
 
 
+# Deviations beyond the bound are so rare that none is drawn at smoke, with any seed.
+WITHOUT_EVENTS = ("generalization.vc_inequality",)
+
+
 def test_observations_differ_between_seeds(held_claim, smoke_results):
+    if held_claim.id in WITHOUT_EVENTS:
+        pytest.skip("nothing happens at this size")
     verdict = smoke_results[held_claim.id].evaluation.verdict
     if held_claim.takes_seeds and verdict is not None and has_measurements(verdict.observations):
         assert differ_between_seeds(verdict.observations), "the experiment takes seeds and ignores them"
