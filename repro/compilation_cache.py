@@ -12,6 +12,7 @@ import platform
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from etils import epy
 
@@ -22,14 +23,16 @@ LARGEST_BYTES = 2**30
 TENSORFLOW_FLAG = "--tf_xla_persistent_cache_directory"
 
 
-def use_in_jax() -> None:
-    """Let JAX keep programs; it evicts them itself, and tells versions and processors apart."""
-    import jax
+def use_in_jax(config: Any) -> None:
+    """Let JAX keep programs; it evicts them itself, and tells versions and processors apart.
 
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(_folder() / "jax"))
-        jax.config.update("jax_compilation_cache_max_size", LARGEST_BYTES)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    Args:
+        config: of JAX.
+    """
+    if config.jax_compilation_cache_dir is None:
+        config.update("jax_compilation_cache_dir", str(_folder() / "jax"))
+        config.update("jax_compilation_cache_max_size", LARGEST_BYTES)
+        config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def use_in_tensorflow(version: str) -> None:
