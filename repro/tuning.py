@@ -6,16 +6,19 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
+from repro.data import load
 from repro.errors import ReproError
-from repro.training import Training
+from repro.training import Record, Training, train
 
 with epy.lazy_imports():
+    import keras
     import keras_tuner
 
 Arm = Callable[..., Training]
@@ -213,6 +216,31 @@ def compare(
         tables.append(arm(seeds=list(seeds), **tuning.best).records.assign(**labels, **{by: label}))
         tables[-1].attrs["tuning"] = tuning.table(**labels, **{by: label})
     return joined(tables)
+
+
+def gradient_descent_arm(network: Callable[..., Any], data: str, steps: int, **grids: Any) -> Arm:
+    """Prepare an arm: classifying standardised images by stochastic gradient descent with batches of 32.
+
+    Args:
+        network: builds a Keras model with logits; takes the numbers of ``inputs`` and ``outputs``, and the grids.
+        data: name of the image data set.
+        steps: number of optimiser steps.
+        **grids: further parameters of the network, see ``train``.
+    """
+    images = load(data).standardized().flat()
+    return partial(
+        train,
+        network,
+        images,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        optimizer=keras.optimizers.SGD(),
+        steps=steps,
+        batch_size=32,
+        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
+        inputs=images.x_train.shape[1],
+        outputs=images.classes,
+        **grids,
+    )
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

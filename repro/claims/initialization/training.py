@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from functools import partial
 
 import numpy as np
-from etils import epy
 
 from repro import AllOf, AtMost, Correction, ExponentialDecay, Greater, Proportion, claim, lectures
-from repro.claims.initialization.networks import cross_entropy, normal_network, probe_hidden
-from repro.data import load
+from repro.claims.initialization.networks import normal_network, probe_hidden
 from repro.models import mlp
-from repro.training import Record, train
-from repro.tuning import compare, joined, tune
-
-with epy.lazy_imports():
-    import keras
+from repro.tuning import compare, gradient_descent_arm, joined, tune
 
 HALF_IN_TEN_LAYERS = np.log(2) / 10
 VANISHES = "a gradient of which ten layers leave less than half vanishes in networks of ordinary depth"
 TWOFOLD = "twice the loss after the same steps, each at its best rate, is more than seeds differ by"
 INITIAL = lectures("2.3.5")
-
-
-def arm(network, data, steps, **grids):
-    """Training of a network on standardised images by stochastic gradient descent with batches of 32."""
-    images = load(data).standardized().flat()
-    return partial(
-        train,
-        network,
-        images,
-        loss=cross_entropy(),
-        optimizer=keras.optimizers.SGD(),
-        steps=steps,
-        batch_size=32,
-        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-        inputs=images.x_train.shape[1],
-        outputs=images.classes,
-        **grids,
-    )
 
 
 def tuned(arms, rates, seeds, by="weights", **labels):
@@ -83,7 +58,9 @@ def symmetry(
     for activation, (weights, initializer) in itertools.product(
         activations, (("zero", random if noise else "zeros"), ("random", "glorot_uniform"))
     ):
-        training = arm(mlp, data, steps, widths=(width,), activation=activation, initializer=initializer)
+        training = gradient_descent_arm(
+            mlp, data, steps, widths=(width,), activation=activation, initializer=initializer
+        )
         tuning = tune(training, {"learning_rate": list(rates)}, len(rates))
         trained = training(seeds=list(seeds), **tuning.best)
         distance = [_unit_distance(*values) for values in trained.weights]
@@ -158,7 +135,10 @@ def large_init_unstable(
         for weights, scale in scales.items():
             rows = growth[growth["scale"] == scale]
             tables.append(rows.assign(quantity="gradient", weights=weights, depth=depth))
-        arms = {weights: arm(normal_network, data, steps, scale=scale, **shape) for weights, scale in scales.items()}
+        arms = {
+            weights: gradient_descent_arm(normal_network, data, steps, scale=scale, **shape)
+            for weights, scale in scales.items()
+        }
         tables.append(tuned(arms, rates, seeds, quantity="training", depth=depth))
     return joined(tables)
 
@@ -187,7 +167,7 @@ def small_weights_experiment(
         probed = probe_hidden(constant_variance_network, data, seeds, weight_variance=variance, **shape)
         tables.append(probed.assign(quantity="gradient"))
     arms = {
-        f"{weights}, {name}": arm(
+        f"{weights}, {name}": gradient_descent_arm(
             constant_variance_network,
             data,
             steps,
@@ -307,7 +287,9 @@ def he_beats_xavier(
     shape = {"activation": "relu", "depth": depth, "width": width}
     probed = probe_hidden(normal_network, data, seeds, scale=sorted(set(scales.values())), **shape)
     gradients = [probed[probed["scale"] == each].assign(weights=name) for name, each in scales.items()]
-    arms = {name: arm(normal_network, data, steps, scale=each, **shape) for name, each in scales.items()}
+    arms = {
+        name: gradient_descent_arm(normal_network, data, steps, scale=each, **shape) for name, each in scales.items()
+    }
     trained = tuned(arms, rates, seeds, quantity="training")
     return joined([*(table.assign(quantity="gradient") for table in gradients), trained])
 
@@ -330,7 +312,9 @@ def xavier_experiment(
     """
     tables = []
     for activation, depth in itertools.product(activations, depths):
-        training = arm(normal_network, data, steps, activation=activation, depth=depth, width=width, scale=1.0)
+        training = gradient_descent_arm(
+            normal_network, data, steps, activation=activation, depth=depth, width=width, scale=1.0
+        )
         table = tuned({depth: training}, rates, seeds, by="depth", activation=activation)
         tables.append(table.assign(trained=table["train_accuracy"] >= target))
     return joined(tables)

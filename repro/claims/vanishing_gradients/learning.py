@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 from etils import epy
@@ -13,7 +11,7 @@ from repro.claims.vanishing_gradients.networks import HALF_IN_TEN_LAYERS, cross_
 from repro.data import load
 from repro.probing import probe
 from repro.training import Record, train
-from repro.tuning import compare, joined
+from repro.tuning import compare, gradient_descent_arm, joined
 
 with epy.lazy_imports():
     import keras
@@ -128,7 +126,11 @@ def depth_experiment(
     shapes = dict(zip(("shallow", "deep"), depths, strict=True))
     tables = []
     for activation in activations:
-        arms = {name: _arm(data, steps, width, depth=depth, activation=activation) for name, depth in shapes.items()}
+        network = {"width": width, "activation": activation, "scale": SCALE.get(activation, 1.0)}
+        arms = {
+            name: gradient_descent_arm(equal_layers, data, steps, depth=depth, **network)
+            for name, depth in shapes.items()
+        }
         space = {"learning_rate": list(rates)}
         tables.append(compare(arms, space, len(rates), seeds, by="network", activation=activation))
     observations = joined(tables)
@@ -220,7 +222,7 @@ def large_weights_explode(
         shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
         probed = probe(equal_layers, images, seeds, loss=cross_entropy(), **network, **shape).query("layers_back > 0")
         arms = {
-            name: _arm(data, steps, width, depth=depth, activation=activation, scale=scale)
+            name: gradient_descent_arm(equal_layers, data, steps, **network | {"scale": scale})
             for name, scale in (("usual", usual), ("large", usual * factor**2))
         }
         labels = {"quantity": "training", "activation": activation}
@@ -229,24 +231,3 @@ def large_weights_explode(
             compare(arms, space, len(rates), seeds, by="weights", **labels),
         ]
     return joined(tables)
-
-
-def _arm(data, steps, width, *, depth, activation, scale=None):
-    """Training of networks of equal layers, on standardised images by stochastic gradient descent."""
-    images = load(data).standardized().flat()
-    return partial(
-        train,
-        equal_layers,
-        images,
-        loss=cross_entropy(),
-        optimizer=keras.optimizers.SGD(),
-        steps=steps,
-        batch_size=32,
-        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-        depth=depth,
-        width=width,
-        activation=activation,
-        scale=scale or SCALE.get(activation, 1.0),
-        inputs=images.x_train.shape[1],
-        outputs=images.classes,
-    )
