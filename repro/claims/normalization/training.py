@@ -59,21 +59,7 @@ def bn_speeds_up(
     tables = []
     for activation in activations:
         arms = {
-            label: partial(
-                train,
-                normalized_network,
-                images,
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                optimizer=keras.optimizers.SGD(),
-                steps=steps,
-                batch_size=32,
-                record=Record(every=every, metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-                inputs=images.x_train.shape[1],
-                outputs=images.classes,
-                widths=widths,
-                activation=activation,
-                statistics=chosen,
-            )
+            label: partial(_train, images, steps, widths, activation, chosen, every=every)
             for label, chosen in (("plain", "none"), ("batch normalisation", statistics))
         }
         records = compare(
