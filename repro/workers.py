@@ -26,6 +26,7 @@ from repro.errors import ClaimError, DataUnavailableError, ReproError
 with epy.lazy_imports():
     import dask
     import distributed
+    import psutil
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +118,7 @@ def start_workers(count: int, log: Path) -> Iterator[Workers]:
         return
     settings = {
         "distributed.scheduler.allowed-failures": 0,  # what ended a worker once would end the next one too
+        "distributed.deploy.lost-worker-timeout": "1 day",  # the cluster would close what replaces a worker meanwhile
         "distributed.comm.timeouts.connect": "60s",  # loading Keras can keep a busy machine's workers from answering
     }
     # Were it loaded inside the settings, its own defaults would end with them.
@@ -134,6 +136,11 @@ def start_workers(count: int, log: Path) -> Iterator[Workers]:
         distributed.Client(cluster) as client,
     ):
         yield DaskWorkers(client, count, log)
+
+
+def largest_worker(count: int) -> float:
+    """Peak memory in bytes after which a worker is replaced: together they may keep a quarter of the machine's."""
+    return float(psutil.virtual_memory().total / (4 * count))
 
 
 class ThisProcess:
@@ -191,8 +198,16 @@ class DaskWorkers:
         submit(at_once)
         for future in completed:
             result = self._result(future)
+            if result.memory > largest_worker(self.count):
+                self._restart_worker_of(future)
             submit(1)
             yield running.pop(future), result
+
+    def _restart_worker_of(self, future: Any) -> None:
+        """End a worker that is idle and start another one: frameworks never free the programs that they compiled."""
+        workers = list(self.client.who_has([future]).get(future.key, ()))
+        future.release()
+        self.client.restart_workers(workers)
 
     def _submit(self, job: Job) -> Any:
         arguments = (job.reference, job.parameters, job.seeds, job.requires)
