@@ -9,6 +9,10 @@ def process_and_double(number):
     return os.getpid(), 2 * number
 
 
+def flags_of_caches(_):
+    return os.environ["JAX_ENABLE_COMPILATION_CACHE"], os.environ["TF_XLA_FLAGS"]
+
+
 def fail_or_die(what):
     if what == "fail":
         raise ValueError("no such number")
@@ -22,6 +26,13 @@ def test_every_call_has_a_process_of_its_own_that_prints_nothing(capfd):
     assert {number: result for number, (_, result) in found.items()} == {1: 2, 2: 4, 3: 6}
     assert len({os.getpid(), *(process for process, _ in found.values())}) == 4
     assert capfd.readouterr().out == ""
+
+
+def test_programs_are_not_taken_from_caches(monkeypatch):
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    ((_, flags),) = in_fresh_processes(flags_of_caches, [None], workers=1)
+    assert flags == ("false", "--tf_xla_persistent_cache_directory=")
+    assert "TF_XLA_FLAGS" not in os.environ
 
 
 def test_a_call_that_fails_or_dies_leaves_the_others_alone():
