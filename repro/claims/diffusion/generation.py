@@ -175,7 +175,7 @@ def generators(
     sets=("clusters", "digits"),
     trained_levels="all",
     levels=50,
-    steps=4000,
+    steps=2500,
     draws=20,
     batch_size=128,
     width=128,

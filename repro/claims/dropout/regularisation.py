@@ -202,7 +202,7 @@ def selective_layers(
     images=500,
     filters=8,
     width=64,
-    steps=400,
+    steps=300,
     rates=(0.1, 0.3, 1.0),
     everywhere=True,
     data="digits",

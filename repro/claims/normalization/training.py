@@ -153,7 +153,7 @@ def bn_regularises(
     steps=800,
     every=10,
     level=0.1,
-    starts=16,
+    starts=10,
     rates=(0.03, 0.1, 0.3),
     data="digits",
 ):
@@ -161,7 +161,7 @@ def bn_regularises(
 
     Networks of three hidden ReLU layers on 300 images, SGD with batches of 32, each arm at the rate of the least final
     training loss. The gap is the test loss minus the training loss at the first measurement with a training loss of 0.1
-    or less, both in inference mode, infinite for a run that does not get there; the median over 16 starts of each
+    or less, both in inference mode, infinite for a run that does not get there; the median over 10 starts of each
     seed. The control normalises nothing; the correction has dropout of a half in place of normalisation.
     """
     chosen = load(data).standardized().flat().subset(images, 0)
