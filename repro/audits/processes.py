@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import TypeVar
@@ -20,10 +21,9 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 PRELOADED = ["keras", "keras_tuner", "repro.claims", "scipy.stats", "sklearn.datasets"]
-QUIET_AND_WITHOUT_CACHES = {
+WITHOUT_CACHES = {
     "JAX_ENABLE_COMPILATION_CACHE": "false",
     "TF_XLA_FLAGS": f"{compilation_cache.TENSORFLOW_FLAG}=",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
 
@@ -60,18 +60,27 @@ def in_fresh_processes(
 def _start_server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    with patch.dict(os.environ, QUIET_AND_WITHOUT_CACHES):
+    with patch.dict(os.environ, WITHOUT_CACHES), _output_to_nowhere():
         forkserver.ensure_running()
     return context
 
 
+@contextmanager
+def _output_to_nowhere() -> Iterator[None]:
+    """Let processes that are started meanwhile print nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}  # not sys.stdout: XLA writes to them directly
+    for descriptor in kept:
+        os.dup2(nowhere, descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, copy in kept.items():
+            os.dup2(copy, descriptor)
+        for descriptor in (nowhere, *kept.values()):
+            os.close(descriptor)
+
+
 def _in_fresh_process(server: ForkServerContext, function: Callable[[Argument], Result], argument: Argument) -> Result:
-    with ProcessPoolExecutor(1, mp_context=server, initializer=_print_nothing) as process:
+    with ProcessPoolExecutor(1, mp_context=server) as process:
         return process.submit(function, argument).result()
-
-
-def _print_nothing() -> None:
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, 1)  # the descriptors and not sys.stdout, because XLA writes to them directly
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
