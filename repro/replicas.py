@@ -150,7 +150,7 @@ def _drawing(initializer: Keyed, shape: tuple[int, ...], dtype: str) -> Callable
 
     def draw(state: Any) -> Any:
         with keras.StatelessScope(state_mapping=[(generator.state, state)]):
-            return drawing(shape, dtype=dtype)
+            return keras.ops.cast(drawing(shape, dtype=dtype), dtype)  # as Keras does when it builds a variable
 
     draw_all = backend.mapped(draw, dtype)
     return lambda states: draw_all(keras.ops.convert_to_tensor(states, generator.state.dtype))

@@ -10,7 +10,16 @@ import pytest
 from repro import backend
 from repro.errors import TrainingError
 from repro.models import mlp, residual_network
-from repro.replicas import build_model, check_fit, check_replicas, check_reproducible, combinations, found, seeded
+from repro.replicas import (
+    build_model,
+    check_fit,
+    check_replicas,
+    check_reproducible,
+    combinations,
+    found,
+    initial_values,
+    seeded,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,6 +69,16 @@ def test_recurrent_kernels_are_drawn_by_their_own_initializer():
     network = seeded(lambda: keras.Sequential([keras.Input((5, 2)), keras.layers.SimpleRNN(4)]), 3)
     kernel = network.layers[0].cell.recurrent_kernel.numpy()
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(4), atol=1e-6)
+
+
+def test_initial_weights_have_the_type_of_their_variable_whatever_the_initializer_computes_in():
+    class Doubled(keras.initializers.GlorotUniform):
+        def __call__(self, shape, dtype=None):
+            return np.float64(2) * super().__call__(shape, dtype)
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_initializer=Doubled())])
+    kernel, bias = initial_values(model, [0])
+    assert keras.backend.standardize_dtype(kernel.dtype) == keras.backend.standardize_dtype(bias.dtype) == "float32"
 
 
 def test_networks_that_differ_in_layers_without_random_weights_start_alike():
