@@ -145,7 +145,8 @@ def sampled(
         np.sqrt(chain.posterior_variance),
         level_features(levels),
     )
-    step = partial(_reverse_step, prediction, within, conditions, scale)
+    limits = tuple(map(float, within))  # NumPy's scalars would make JAX compute in double precision
+    step = partial(_reverse_step, prediction, limits, conditions, scale)
     found = []
     for seed, simulate in zip(seeds, simulations(training, step), strict=True):
         noise = np.random.default_rng((seed, 1)).normal(size=(levels, samples, dimensions))
