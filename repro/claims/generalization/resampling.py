@@ -33,11 +33,11 @@ HELD_OUT = Equivalent(
             because="every image is validated once, five times as many as in one fold; half of that would be worth it",
         ),
     ),
-    smoke={"sets": 30},
+    smoke={"training_sets": 30},
     full={"data": "mnist", "images": 500},
     control={"evaluated": "training groups"},
 )
-def k_fold(seeds, *, images=200, folds=5, sets=100, evaluated="held-out group", data="digits"):
+def k_fold(seeds, *, images=200, folds=5, training_sets=100, evaluated="held-out group", data="digits"):
     """Compares the 5-fold estimate for a least-squares classifier on 200 images with its error on all other images.
 
     Per seed the mean over 100 random training sets, fitted to one-hot targets with a ridge. The precision is the mean
@@ -47,8 +47,8 @@ def k_fold(seeds, *, images=200, folds=5, sets=100, evaluated="held-out group", 
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
-        estimates, errors, classes = np.empty((sets, folds)), np.empty(sets), load(data).classes
-        for place in range(sets):
+        estimates, errors, classes = np.empty((training_sets, folds)), np.empty(training_sets), load(data).classes
+        for place in range(training_sets):
             x, y, x_unseen, y_unseen = _images(generator, images, data)
             groups = np.array_split(generator.permutation(images), folds)
             for fold, group in enumerate(groups):
