@@ -45,6 +45,7 @@ TINY = {
     "steps": 6,
     "target": 0.0,
     "training_images": 64,
+    "training_sets": 2,
     "trials": 2,
     "units": 4,
     "hidden": (2, 2),
@@ -78,14 +79,21 @@ def held(config):
     ]
 
 
+def grown(config):
+    """The claims with parameters of their own for the full profile: the headline claims stand for all."""
+    every = config.getoption("--every-claim")
+    return [claim for claim in CLAIMS.values() if claim.full and (every or "headline" in claim.tags)]
+
+
 def cost(reference):
     return sum(item.seconds for item in (reference, *reference.counterparts.values()))
 
 
 def pytest_generate_tests(metafunc):
-    if "held_claim" in metafunc.fixturenames:
-        claims = held(metafunc.config)
-        metafunc.parametrize("held_claim", claims, ids=[claim.id for claim in claims])
+    for fixture, choose in (("held_claim", held), ("grown_claim", grown)):
+        if fixture in metafunc.fixturenames:
+            claims = choose(metafunc.config)
+            metafunc.parametrize(fixture, claims, ids=[claim.id for claim in claims])
 
 
 @pytest.fixture(scope="session")
@@ -151,11 +159,10 @@ def test_notices_an_experiment_that_ignores_its_seeds():
     assert not differ_between_seeds(stand_in.unsound([0, 1, 2]))
 
 
-@pytest.mark.parametrize("name", [claim.id for claim in CLAIMS.values() if claim.full and "headline" in claim.tags])
-def test_full_overrides_run_at_one_seed_and_tiny_size(name):
-    claim = CLAIMS[name]
-    parameters = {setting: TINY.get(setting, value) for setting, value in claim.variants("full")[0].parameters.items()}
-    observations = claim([0], **parameters) if claim.takes_seeds else claim(**parameters)
+def test_full_overrides_run_at_one_seed_and_tiny_size(grown_claim):
+    full = grown_claim.variants("full")[0].parameters
+    parameters = {setting: TINY.get(setting, value) for setting, value in full.items()}
+    observations = grown_claim([0], **parameters) if grown_claim.takes_seeds else grown_claim(**parameters)
     assert isinstance(observations, pd.DataFrame)
     assert not observations.empty
 
