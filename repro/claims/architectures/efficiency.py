@@ -72,7 +72,7 @@ def mobilenet(*, separable):
     "the whole batch on one device.",
     source=notes("Remark 3.30"),
     literature="PyTorch documentation of DataParallel",
-    criterion=Identity("summed", "whole", operations=1000, each=("network",)),
+    criterion=Identity("summed", "whole", operations=1000, dtype="float32", each=("network",)),
     control={"loss_over": "chunk"},
     correction=Correction(
         "It does where the examples of a batch do not influence each other; batch normalisation in training mode takes "
@@ -90,7 +90,7 @@ def data_parallel_gradients(
     width=8,
     loss_over="batch",
 ):
-    """Compares gradients of a Keras network in training mode, in double precision: chunks summed against whole batch.
+    """Compares gradients of a Keras network in training mode: chunks summed against whole batch.
 
     The outputs of all chunks share one cross-entropy, the mean over the whole batch, as in DataParallel; the replicas
     run one after the other on one device. Data are normal with random classes. The mistake is the scope, because
@@ -128,13 +128,11 @@ def _normalized():
 def _small_network(kind, features, width):
     layers = {
         "dense": [],
-        "layer normalisation": [keras.layers.LayerNormalization(dtype="float64")],
-        "batch normalisation": [keras.layers.BatchNormalization(dtype="float64")],
+        "layer normalisation": [keras.layers.LayerNormalization()],
+        "batch normalisation": [keras.layers.BatchNormalization()],
     }[kind]
-    hidden = keras.layers.Dense(width, dtype="float64")
-    activation = keras.layers.Activation("tanh", dtype="float64")
-    outputs = keras.layers.Dense(3, dtype="float64")
-    return keras.Sequential([keras.Input((features,), dtype="float64"), hidden, *layers, activation, outputs])
+    hidden, outputs = keras.layers.Dense(width), keras.layers.Dense(3)
+    return keras.Sequential([keras.Input((features,)), hidden, *layers, keras.layers.Activation("tanh"), outputs])
 
 
 def _gradient(model, weights, x, y, examples):
@@ -145,6 +143,6 @@ def _gradient(model, weights, x, y, examples):
         losses = keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits=True)
         return keras.ops.sum(losses) / examples, ()
 
-    values = [keras.ops.convert_to_tensor(weight) for weight in weights]
+    values = [keras.ops.convert_to_tensor(weight, "float32") for weight in weights]
     _, _, gradient = backend.value_and_gradient(loss, values)
     return np.concatenate([keras.ops.convert_to_numpy(one).ravel() for one in gradient])
