@@ -26,9 +26,10 @@ FULL = {"data": "mnist", "steps": 3000, "widths": (64, 64)}
 def weights_experiment(seeds, *, sides=(1, 2, 4, 7), channels=6, classes=4, exponent=1):
     """Differentiates the class scores of a pooling head by the activations of its maps, in Keras.
 
-    Random maps, uniform on (0, 1), and random weights of the classes, in double precision; the score of class c is the
-    sum over k of W_ck times the mean of map k. One row per class and map: the weight, and the sum and the average of
-    the gradient over positions. With another exponent the mean is that of powers, its root.
+    Random maps, uniform on (0, 1), and random weights of the classes; the score of class c is the sum over k of W_ck
+    times the mean of map k, which Keras takes in single precision on JAX, whatever its type. One row per class and map:
+    the weight, and the sum and the average of the gradient over positions. With another exponent the mean is that of
+    powers, its root.
     """
     rows = []
     for seed in seeds:
@@ -55,7 +56,7 @@ def weights_experiment(seeds, *, sides=(1, 2, 4, 7), channels=6, classes=4, expo
     source=(notes("Definition 3.33"), notes("Remark 3.25")),
     literature="Zhou et al. 2016; Selvaraju et al. 2019",
     reads=weights_experiment,
-    criterion=Identity("sum", "weight", operations=200, each=("side",)),
+    criterion=Identity("sum", "weight", operations=200, dtype="float32", each=("side",)),
     control={"exponent": 2},
 )
 def cam(observations):
@@ -73,7 +74,7 @@ def cam(observations):
     source=notes("Remark 3.25"),
     literature="Selvaraju et al. 2019, section 3.1",
     reads=weights_experiment,
-    criterion=Identity("gradient", "weight", operations=200, each=("side",)),
+    criterion=Identity("gradient", "weight", operations=200, dtype="float32", each=("side",)),
     correction=Correction(
         r"The weight is the sum of the gradient over positions, z times its average for z positions.", reduction="sum"
     ),

@@ -25,7 +25,7 @@ with epy.lazy_imports():
     source=lectures("3.5.3"),
     literature="Lin, Chen and Yan 2013, section 3.2",
     criterion=AllOf(
-        product=Identity("pooled", "product", operations=100, each=("side",)),
+        product=Identity("pooled", "product", operations=100, dtype="float32", each=("side",)),
         trained=AtMost("trainable_weights", 0),
     ),
     control={"pooling": "maximum"},
@@ -33,8 +33,8 @@ with epy.lazy_imports():
 def gap_constant_matrix(seeds, *, sides=(1, 3, 7), channels=5, pooling="average"):
     """Compares the Keras layer with a block-diagonal matrix from SciPy, on normal maps flattened one after the other.
 
-    Each of the blocks, one per channel, is a row of side² entries 1 / side²; the maps are in double precision. The
-    control takes their maximum, which no constant matrix gives.
+    Each of the blocks, one per channel, is a row of side² entries 1 / side². Keras takes means in single precision on
+    JAX, whatever their type. The control takes the maximum, which no constant matrix gives.
     """
     layer = _global_pooling(pooling)
     rows = []
@@ -54,15 +54,15 @@ def gap_constant_matrix(seeds, *, sides=(1, 3, 7), channels=5, pooling="average"
     "Global average pooling spreads the gradient equally over all positions, global max pooling passes it only to the "
     "maximum.",
     source=notes("Remark 3.23"),
-    criterion=Identity("gradient", "expected", operations=100, each=("pooling",)),
+    criterion=Identity("gradient", "expected", operations=100, dtype="float32", each=("pooling",)),
     control={"exponent": 2},
 )
 def gap_gradients_dense(seeds, *, side=6, channels=5, exponent=1):
-    """Differentiates a random combination of the pooled maps by every activation, in Keras, in double precision.
+    """Differentiates a random combination of the pooled maps by every activation, in Keras.
 
     The average must give weight / side² everywhere, the maximum the weight at the largest activation of its map and
-    zero elsewhere. Maps are uniform on (0, 1), without ties. In the control the average is that of squares (its root),
-    whose gradient follows the activations.
+    zero elsewhere. Maps are uniform on (0, 1), without ties; Keras takes means in single precision on JAX. In the
+    control the average is that of squares (its root), whose gradient follows the activations.
     """
     rows = []
     for seed in seeds:

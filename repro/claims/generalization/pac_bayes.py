@@ -315,7 +315,8 @@ def _logistic(x, y, parameters):
     def total(values):
         logits = keras.ops.matmul(values[0], x.T)
         targets = keras.ops.broadcast_to(keras.ops.convert_to_tensor(y), keras.ops.shape(logits))
-        losses = keras.ops.mean(keras.ops.softplus(logits) - targets * logits, axis=1)
+        # The sum, because Keras takes means in single precision on JAX, whatever their type.
+        losses = keras.ops.sum(keras.ops.softplus(logits) - targets * logits, axis=1) / len(y)
         return keras.ops.sum(losses), losses
 
     _, losses, (gradient,) = value_and_gradient(total, [keras.ops.convert_to_tensor(parameters, "float64")])
