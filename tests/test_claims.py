@@ -26,6 +26,7 @@ TINY = {
     "dimensions": (2, 5),
     "draws": 1,
     "epochs": 1,
+    "every": 3,
     "images": 30,
     "labellings": 3,
     "levels": 50,

@@ -201,7 +201,14 @@ def capacity_u_curve(
     ),
 )
 def bias_variance(
-    seeds, *, capacities=(1, 3, 9), examples=30, sets=2000, noise=0.3, terms="bias and variance", constant_fit=False
+    seeds,
+    *,
+    capacities=(1, 3, 9),
+    examples=30,
+    training_sets=2000,
+    noise=0.3,
+    terms="bias and variance",
+    constant_fit=False,
 ):
     """Fits polynomials of degree 1, 3 and 9 to 2000 training sets and decomposes their squared error on fresh data.
 
@@ -212,10 +219,10 @@ def bias_variance(
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
-        x, x_test = generator.uniform(-1, 1, size=(sets, examples)), np.linspace(-0.9, 0.9, 50)
+        x, x_test = generator.uniform(-1, 1, size=(training_sets, examples)), np.linspace(-0.9, 0.9, 50)
         y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
         truth = np.sin(3 * x_test)
-        targets = truth + noise * generator.normal(size=(sets, len(x_test)))
+        targets = truth + noise * generator.normal(size=(training_sets, len(x_test)))
         for capacity in capacities:
             degree = 0 if constant_fit else capacity
             features = np.polynomial.legendre.legvander(x, degree)

@@ -87,7 +87,7 @@ def k_fold(seeds, *, images=200, folds=5, training_sets=100, evaluated="held-out
         examples_of_model=9,
     ),
 )
-def leave_one_out_unbiased(seeds, *, examples=10, features=4, examples_of_model=10, sets=20_000):
+def leave_one_out_unbiased(seeds, *, examples=10, features=4, examples_of_model=10, training_sets=20_000):
     """Averages the leave-one-out estimate of least squares over 20,000 training sets of ten normal examples.
 
     Four features and unit noise. The expected squared error of a model trained on m examples is known in closed form,
@@ -97,8 +97,8 @@ def leave_one_out_unbiased(seeds, *, examples=10, features=4, examples_of_model=
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
-        x = generator.normal(size=(sets, examples, features))
-        y = generator.normal(size=(sets, examples))  # coefficients zero: least squares is equivariant
+        x = generator.normal(size=(training_sets, examples, features))
+        y = generator.normal(size=(training_sets, examples))  # coefficients zero: least squares is equivariant
         q, _ = np.linalg.qr(x)
         leverage = np.square(q).sum(axis=2)
         residuals = y - np.einsum("sij,skj,sk->si", q, q, y, optimize=True)
@@ -130,10 +130,10 @@ def leave_one_out_unbiased(seeds, *, examples=10, features=4, examples_of_model=
             because="an estimate that explains less than a hundredth of a model's error says nothing about that model",
         ),
     ),
-    smoke={"sets": 1000},
+    smoke={"training_sets": 1000},
     control={"method": "hold-out"},
 )
-def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=10, sets=4000, method="folds"):
+def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=10, training_sets=4000, method="folds"):
     """Compares estimates for least squares with the error of the fitted model and with the mean error over all sets.
 
     Per seed 4000 training sets of 100 normal examples with 20 features and unit noise; a model's error is exactly
@@ -143,8 +143,8 @@ def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=1
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
-        estimates, errors = np.empty(sets), np.empty(sets)
-        for place in range(sets):
+        estimates, errors = np.empty(training_sets), np.empty(training_sets)
+        for place in range(training_sets):
             x, y = generator.normal(size=(examples, features)), generator.normal(size=examples)
             weights = np.linalg.solve(x.T @ x, x.T @ y)
             errors[place] = 1 + weights @ weights
@@ -166,7 +166,7 @@ def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=1
     source=lectures("2.5"),
     literature="Efron and Tibshirani 1997 on samples with replacement, which need the examples that were not drawn",
     criterion=HELD_OUT,
-    smoke={"sets": 10},
+    smoke={"training_sets": 10},
     full={"data": "mnist", "images": 500},
     correction=Correction(
         "Cross-validation splits the data by random subsampling without replacement, so that no example is in both "
@@ -174,7 +174,7 @@ def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=1
         replacement=False,
     ),
 )
-def resampled_splits(seeds, *, images=200, sets=40, replacement=True, data="digits"):
+def resampled_splits(seeds, *, images=200, training_sets=40, replacement=True, data="digits"):
     """Compares the validation error of the nearest neighbour on random splits of 200 images with its test error.
 
     Of every set of images 160 are drawn for training and 40 for validation, with replacement or without, 40 sets for a
@@ -185,7 +185,7 @@ def resampled_splits(seeds, *, images=200, sets=40, replacement=True, data="digi
     for seed in seeds:
         generator = np.random.default_rng(seed)
         found = []
-        for _ in range(sets):
+        for _ in range(training_sets):
             x, y, x_unseen, y_unseen = _images(generator, images, data)
             drawn = generator.choice(images, size=images, replace=replacement)
             train, validation = drawn[images // 5 :], drawn[: images // 5]
