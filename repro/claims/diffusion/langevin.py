@@ -97,9 +97,9 @@ def noise_fills_low_density(
 
     One Keras network is trained on points of a mixture in the plane, another on points with noise of several sizes,
     which it is told; each at its tuned rate, with the exact score for target. Median squared error in the square's
-    region of low density, times the variance of the noise, which puts scores of all sizes on one scale: of the largest
-    noise, and without noise. Samples start evenly spread over the square; Langevin steps shrink with the noise (Song
-    and Ermon, algorithm 1), or have the smallest size throughout. In the control the noise is too small to fill.
+    region of low density, times the variance of a noised mode, which puts scores of all sizes on one scale: of the
+    largest noise, and without noise. Samples start evenly spread over the square; Langevin steps shrink with the noise
+    (Song and Ermon, algorithm 1), or have the smallest size throughout. In the control the noise is too small to fill.
     """
     of_noise = np.geomspace(largest, smallest, sizes)
     generator = np.random.default_rng(0)

@@ -25,15 +25,13 @@ DIVERGENCE = r"$D(q(x_{t-1}|x_t,x_0) \| p_\theta(x_{t-1}|x_t))$"
 SAME_GRADIENT = Identity("of_divergence", "of_error", operations=10**6)
 
 
-def gradients(
-    seeds, *, prediction="image", averaged=False, reverse_variance="posterior", levels=100, images=100, data="digits"
-):
+def gradients(seeds, *, prediction="image", averaged=False, mean_of_noised=True, levels=100, images=100, data="digits"):
     """Gradients of the divergence and of the documented error with respect to the outputs of a Keras network.
 
     The network sees images of a small set of real ones, noised to the levels 2 to T of a linear schedule; what it puts
-    out makes the mean of a Gaussian reverse step. The divergence between Gaussians is taken in full, with both
-    variances, and both gradients by Keras' backend in double precision; if they agree at every output, the arg min over
-    weights is the same, whatever the network. Every level counts alike: both are divided by the size of the second.
+    out makes the mean of a Gaussian reverse step, of the posterior's variance. Both gradients are by Keras' backend in
+    double precision; if they agree at every output, the arg min over weights is the same, whatever the network. Every
+    level counts alike: both are divided by the size of the second.
     """
     tables = []
     for seed in seeds:
@@ -51,13 +49,12 @@ def gradients(
             known = posterior_weights(noised, points, np.sqrt(running), 1 - running)
         of_image = (np.sqrt(before) * beta / (1 - running))[..., None] * points
         of_noised = (np.sqrt(alpha) * (1 - before) / (1 - running) * noised)[:, None]
-        reverse = variance if reverse_variance == "posterior" else beta
+        left_out = 0 if mean_of_noised else of_noised
 
-        def divergence(outputs, q=of_image + of_noised, p=reverse, weights=known, noised=noised, columns=columns):
+        def divergence(outputs, q=of_image + of_noised + left_out, weights=known, noised=noised, columns=columns):
             mean = _reverse_mean(prediction, outputs[0], noised, columns)
-            distances = keras.ops.sum(keras.ops.square(q - mean[:, None]), axis=-1) / (2 * p)
-            constant = 0.5 * noised.shape[1] * (np.log(p / columns[4]) - 1 + columns[4] / p)
-            return keras.ops.sum(weights * (distances + constant)), ()
+            distances = keras.ops.sum(keras.ops.square(q - mean[:, None]), axis=-1) / (2 * columns[4])
+            return keras.ops.sum(weights * distances), ()
 
         target = {"image": points[chosen], "noise": noise}.get(prediction)
         if target is None:
@@ -87,10 +84,10 @@ def gradients(
     criterion=SAME_GRADIENT,
     smoke={"levels": 50, "images": 30},
     full={"data": "mnist", "levels": 400},
-    control={"reverse_variance": "beta"},
+    control={"mean_of_noised": False},
 )
 def loss_x0(observations):
-    """The network predicts the image. The control gives the reverse step another variance than that of q."""
+    """The network predicts the image. In the control the reverse step's mean lacks its part of the noised image."""
     return observations
 
 
@@ -104,10 +101,10 @@ def loss_x0(observations):
     criterion=SAME_GRADIENT,
     smoke={"levels": 50, "images": 30},
     full={"data": "mnist", "levels": 400},
-    control={"reverse_variance": "beta"},
+    control={"mean_of_noised": False},
 )
 def loss_noise(observations):
-    """The network predicts the noise. The control gives the reverse step another variance than that of q."""
+    """The network predicts the noise. In the control the reverse step's mean lacks its part of the noised image."""
     return observations
 
 

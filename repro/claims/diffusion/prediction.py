@@ -54,7 +54,8 @@ INTERCHANGEABLE = partial(
     full={"data": "mnist", "steps": 50_000, "draws": 5, "width": 512, "levels": 1000},
     control={"weighted": False},
     correction=Correction(
-        r"The three weighted losses are one function of one prediction, so that a single network, whose output is "
+        r"With the score given the image, $\nabla \log q(x_t | x_0)$, for target the three weighted losses are one "
+        r"function of one prediction, so that a single network, whose output is "
         r"converted to an image, to noise or to a score, has the same gradient under all three and trains alike. "
         r"Networks that put out different quantities are different trainings: the conversions, which depend on $t$, "
         r"change what the outputs have to cover.",
@@ -82,7 +83,9 @@ def losses_equivalent(
     Trained: three Keras networks on the same noised digits, each putting out what it predicts ("own"), or all putting
     out noise that is converted ("noise"), each at its tuned learning rate; all three test losses are the same
     consistency term, averaged over levels 2 to T of a linear schedule. The score of a noised image given its original,
-    -noise / sqrt(1 - alpha_bar), has the marginal's score for its mean (Vincent 2011). The control drops the weights.
+    -noise / sqrt(1 - alpha_bar), has the marginal's score for its mean (Vincent 2011). The problem is the same and the
+    trainings are not, which the document half admits where it says that noise works better. The control drops the
+    weights.
     """
     images = load(data).flat()
     samples = {
