@@ -133,7 +133,7 @@ def alexnet_parameters(*, groups=(1, 2), hidden=(4096, 4096)):
 
 @claim(
     r"A stack of $3 \times 3$ convolutions has the receptive field of one larger filter, with fewer parameters and "
-    "more non-linearities, in all layers.",
+    "more non-linearities.",
     source=lectures("3.5.2"),
     literature="Simonyan and Zisserman 2014, section 2.3, where inputs and outputs have equally many channels",
     criterion=AllOf(
@@ -153,7 +153,8 @@ def small_filters(*, depths=(2, 3), channels=((3, 64), (64, 64), (64, 128), (256
 
     The receptive field is the side of the square on which the gradient of one output does not vanish, for positive
     weights. The mistake is the scope: a stack has 9(ab + (n-1)b²) weights for a input and b output channels, the filter
-    (2n+1)² ab, and a stack that widens is dominated by its own b² (VGG16 begins with 3 to 64 channels).
+    (2n+1)² ab, and a stack that widens is dominated by its own b² (VGG16 begins with 3 to 64 channels). Of VGG16 as a
+    whole it is true: 14.7 million weights of convolutions against 21.1 million.
     """
     rows = []
     for depth in depths:

@@ -93,7 +93,8 @@ def data_parallel_gradients(
     """Compares gradients of a Keras network in training mode: chunks summed against whole batch.
 
     The outputs of all chunks share one cross-entropy, the mean over the whole batch, as in DataParallel; the replicas
-    run one after the other on one device. Data are normal with random classes. The mistake is the scope, because
+    run one after the other on one device. Data are normal with random classes. The notes only say that gradients are
+    summed; that the sum is the single device's is what makes it data parallelism, and the mistake is the scope:
     networks with batch normalisation are not excepted. In the control each replica takes the mean over its own chunk.
     """
     rows = []

@@ -147,9 +147,10 @@ def gap_shift_robust(observations, *, pooled="average"):
     full=FULL,
     control={"average": "maximum"},
     correction=Correction(
-        "The average itself moves less under independent noise of mean zero on the maps, by the root of the number of "
-        "positions, than their maximum; but the differences between images that a classifier reads are smaller in an "
-        "average, too, and noise on the pixels leaves ReLU layers with a mean that is not zero.",
+        "The average itself moves less under independent noise of mean zero on the maps than their maximum: by the "
+        "noise divided by the root of the number of positions, the maximum by about as much as the noise or more. But "
+        "the differences between images that a classifier reads are smaller in an average, too, and noise on the "
+        "pixels leaves ReLU layers with a mean that is not zero.",
         measured="pooled values",
     ),
     seeds=12,

@@ -132,8 +132,8 @@ def gap_cheaper(*, sides=(2, 4, 7, 14), channels=(64, 512), classes=(10, 1000), 
     """Counts multiply-adds and additions of both heads in Keras, from maps of side² positions to class scores.
 
     The connected head multiplies each of the side² C values by every class; the other adds them up and multiplies C
-    means by every class, a share 1 / classes + 1 / side² of the operations. Significant means at most half. Time
-    follows the operations where these are what takes it. The control flattens instead of pooling.
+    means by every class, a share of about 1 / classes + 1 / side² of the operations. Significant means at most half.
+    Time follows the operations where these are what takes it. The control flattens instead of pooling.
     """
     rows = []
     for side in sides:
