@@ -52,8 +52,10 @@ def curse_of_dimensionality(seeds, *, examples=500, tests=1000, intrinsic=None):
 
     Covered: distinct inputs among 500 random ones over the 2^d that can occur, d from 14 to 22. Neighbours: 500 normal
     points labelled by the sign of a random linear function; the share of test points whose nearest neighbour has
-    another label, in 2 and in 64 dimensions. The trillion is the logarithm to base 10 of 10^12 / 2^100. In the control
-    inputs of every dimension are functions of two hidden ones.
+    another label, in 2 and in 64 dimensions. The trillion is the logarithm to base 10 of 10^12 / 2^100. What is
+    exponential is the fraction; of the error only is asked that it grows, and only for a learner that compares
+    neighbours: others need not cover the space. In the control inputs of every dimension are functions of two hidden
+    ones.
     """
     rows = []
     for seed in seeds:

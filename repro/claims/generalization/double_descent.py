@@ -112,8 +112,8 @@ def double_descent_second_descent(
 
 
 @claim(
-    "Models that are too simple underfit, models that are too complex overfit, and the best lies between; the training "
-    "error falls with capacity all the way.",
+    "Below the interpolation point models that are too simple underfit, models that are too complex overfit, and the "
+    "best lies between; the training error falls with capacity all the way.",
     source=(
         lectures("2.5"),
         notes("Definition 3.41"),
@@ -150,7 +150,8 @@ def capacity_u_curve(
     """Measures squared training and test error of least-squares classifiers below the interpolation point.
 
     The models and data of ``double_descent_peak``: 3 to 285 random features on 300 images, a fifth of whose labels are
-    wrong. The control penalises the squared weights, so that complex models do not fit the wrong labels.
+    wrong. The documents do not speak of models beyond interpolation, whose errors may fall again. The control penalises
+    the squared weights, so that complex models do not fit the wrong labels.
     """
     tables = [
         _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws).assign(seed=seed)
@@ -193,7 +194,7 @@ def capacity_u_curve(
             where={"quantity": "sum"},
         ),
     ),
-    control={"constant_fit": True},
+    control={"constant_fit": True, "terms": "squared bias, variance and noise"},
     correction=Correction(
         r"Expected squared error = bias$^2$ + variance + variance of the noise; models of low capacity have high bias, "
         "those of high capacity high variance.",
@@ -214,7 +215,8 @@ def bias_variance(
 
     30 uniform inputs, a sine with normal noise. Bias and variance are those of the predictions over training sets, both
     averaged over 50 test inputs, the bias by its absolute value. The error is measured on fresh noisy targets. As it
-    stands the equation adds a length to a squared length, and leaves out the noise. The control fits no data at all.
+    stands the equation adds a length to a squared length, and leaves out the noise. The control fits a constant at
+    every capacity, and has the right terms: capacity is all that is missing.
     """
     rows = []
     for seed in seeds:

@@ -214,7 +214,7 @@ def resampled_splits(seeds, *, images=200, training_sets=40, replacement=True, d
         each=("classes",),
     ),
     full={"data": "mnist"},
-    control={"stratify_by": "random labels"},
+    control={"stratify_by": "random labels", "classes": ("rare",)},
     correction=Correction(
         "Stratified sampling lowers the variance of the estimated error where classes differ in how often they are "
         "mistaken, as a rare one does. With balanced classes that are equally hard it changes next to nothing.",
@@ -235,7 +235,8 @@ def stratified_splits(
 
     One class of images against all others: fifty of it (balanced), or five (rare), one for each fold. Share of mistakes
     of the least-squares classifier fitted on the other four folds; its variance is averaged over which class it is.
-    Every seed draws the images. The control stratifies by labels that have nothing to do with the classes.
+    Every seed draws the images. The control stratifies by labels that have nothing to do with the classes, one of which
+    is rare.
     """
     rows = []
     for seed in seeds:
