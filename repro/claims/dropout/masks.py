@@ -98,7 +98,7 @@ def thinned_networks(seeds, *, few=6, many=(32, 128), keep=(0.5, 0.9), draws=20_
     return pd.DataFrame(rows)
 
 
-PERCENT = "a hundredth is four standard errors of the share of 65,536 coins"
+PERCENT = "a hundredth is five standard errors of the share of 65,536 coins"
 
 
 @claim(

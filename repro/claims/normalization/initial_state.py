@@ -104,9 +104,10 @@ def bn_init_robust(
 ):
     """Measures how much the final training accuracy differs between starts from weights of different scales.
 
-    Per seed 8 networks of three hidden ReLU layers, the scale of every layer's weights drawn between a tenth and ten
-    times He's; the spread is the largest training accuracy minus the smallest. Batches of 32, SGD, each arm at the rate
-    of the least training loss from such weights. With frozen statistics the layers are there and normalise nothing.
+    Per seed 8 networks of three hidden ReLU layers, the scale of every hidden layer's weights drawn between a tenth and
+    ten times He's; the spread is the largest training accuracy minus the smallest. Batches of 32, SGD, each arm at the
+    rate of the least training loss from such weights. With frozen statistics the layers are there and normalise
+    nothing.
     """
     images = load(data).standardized().flat()
     arms = {

@@ -139,8 +139,8 @@ def hebbian_is_sgd(seeds, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0,
     the gradient by automatic differentiation of each point's share of the loss, applied to a copy of the weights by the
     optimiser at rate 1/2, against t x / 2 added for misclassified points and no change for others. Proportional: the
     loss against the one multiple of the summed distance (to the nearest points of the hyperplane) that fits all
-    hyperplanes best; a loss proportional to the distance is that multiple for every hyperplane. The control sums over
-    all points.
+    hyperplanes best; a loss proportional to the distance is that multiple for every hyperplane. The mistake is that the
+    factor is the norm of w, which is no constant. The control sums over all points.
     """
     tables = []
     for seed in seeds:

@@ -142,11 +142,11 @@ MOST = "a learner that solves a problem does so more often than not, from whatev
     control={"activation": "linear"},
 )
 def xor(seeds, *, activation="tanh", units=8, steps=300, epochs=100):
-    """Counts the mistakes on the four records of XOR, the fewest at any time of a training.
+    """Counts the mistakes on the four records of XOR, of perceptrons the fewest at any time of a training.
 
     A perceptron learns with Hebbian updates from normal weights in a random order; once more with the product of both
     inputs as a third. The multi-layer perceptron is a Keras network with one hidden layer, trained with all four
-    records by Adam. With linear units it is a perceptron.
+    records by Adam; its mistakes are those at the end. With linear units it is a perceptron.
     """
     signed, targets = SIGNED_INPUTS[:, 1:], 2 * XOR - 1
     product = np.column_stack([signed, signed.prod(axis=1)])
