@@ -29,6 +29,7 @@ TINY = {
     "every": 3,
     "images": 30,
     "labellings": 3,
+    "layers": ((2, 0.5), (16, 0.5)),
     "levels": 50,
     "matrices": 3,
     "most": 4,

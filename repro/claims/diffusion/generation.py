@@ -280,7 +280,7 @@ def simplified_criterion(observations):
         than="noise",
         by="predicted",
         factor=1.25,
-        because="a quarter more distance is more than another seed or a longer training would change",
+        because="a quarter more distance is the least that a reader of a table of distances would call better",
         each=("data",),
     ),
     smoke=SMOKE,
@@ -292,8 +292,8 @@ def noise_prediction_works_better(observations, *, other="image"):
     """Compares squared Fréchet distances from held-out data, of networks that are trained without weights.
 
     One hidden layer, and predicted points are clipped to the range of the data. Without clipping two narrow layers
-    predicted the image better, so the verdict is one on this setting. In the control the other network predicts the
-    noise as well: it shows no more than that equal arms do not differ.
+    predicted the image better, so the verdict is one on this setting, of which the document says only that it occurs.
+    In the control the other network predicts the noise as well: it shows no more than that equal arms do not differ.
     """
     compared = {"noise": "noise", "other": other}
     tables = [observations[observations["arm"] == arm].assign(predicted=name) for name, arm in compared.items()]
