@@ -47,7 +47,7 @@ def paths_experiment(
     examples = SimpleNamespace(
         x_train=source.x_train, y_train=labels, x_test=source.x_test[:100], y_test=source.y_test[:100]
     )
-    widths = {"bottleneck": (1, narrow), "paths": (paths, narrow if paths == 1 else 2)}
+    widths = {"bottleneck": (1, narrow), "paths": (paths, 2)}
     options = {"shape": source.shape, "classes": source.classes, "channels": channels, "blocks": blocks}
     arms = {
         name: partial(
@@ -65,9 +65,12 @@ def paths_experiment(
         for name, (count, width) in widths.items()
     }
     records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="block")
-    costs = [multiplications(path_network(paths=count, width=width, **options)) for count, width in widths.values()]
+    costs = {
+        name: multiplications(path_network(paths=count, width=width, **options))
+        for name, (count, width) in widths.items()
+    }
     trained = records[["seed", "block", "learning_rate", "train_loss"]].assign(
-        part="training", multiplications_share=costs[1] / costs[0]
+        part="training", multiplications_share=records["block"].map(costs) / costs["bottleneck"]
     )
     observations = pd.concat([trained, *map(_paths_and_groups, seeds)], ignore_index=True)
     observations.attrs = records.attrs
@@ -94,24 +97,25 @@ def paths_experiment(
     ),
     smoke={"training_images": 200, "steps": 150, "rates": (0.01,)},
     full={"data": "cifar10", "training_images": 2000, "steps": 5000},
-    control={"paths": 1},
+    control={"less_capable": "paths"},
     correction=Correction(
         "At the same cost one bottleneck has more capacity than the parallel paths in networks this small, whose paths "
         "are two channels narrow. In the paper they are four channels wide, of 256, and more paths reduce the error on "
         "new images.",
         more_capable="bottleneck",
+        less_capable="paths",
     ),
     seeds=12,
     reported={"Xie et al. 2017, ImageNet top-1 error, ResNet-50 and ResNeXt-50 at equal cost": "23.9 % and 22.2 %"},
 )
-def resnext(observations, *, more_capable="paths"):
-    """Compares the losses of both kinds of blocks; the control has one path, the bottleneck's, in both.
+def resnext(observations, *, more_capable="paths", less_capable="bottleneck"):
+    """Compares the losses of both kinds of blocks; in the control both are of parallel paths.
 
     The correction expects more capacity of the bottleneck.
     """
-    trained = observations["part"] == "training"
-    expected = np.where(observations["block"] == more_capable, "more capable", "less capable")
-    return observations.assign(expected=np.where(trained, expected, None))
+    arms = (("more capable", more_capable), ("less capable", less_capable))
+    trained = [observations[observations["block"] == block].assign(expected=expected) for expected, block in arms]
+    return pd.concat([*trained, observations[observations["part"] == "paths"]], ignore_index=True)
 
 
 def path_network(*, shape, classes, channels, blocks, paths, width):
