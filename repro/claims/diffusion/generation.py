@@ -176,7 +176,7 @@ def generators(
     sets=("clusters", "digits"),
     trained_levels="all",
     levels=50,
-    steps=2500,
+    steps=4000,
     draws=20,
     batch_size=128,
     width=128,
