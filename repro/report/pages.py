@@ -147,10 +147,17 @@ def mistakes(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> lis
             documents.setdefault("Claims that are not registered any more", []).append(Mistake(result, [], ""))
             continue
         explanation = inspect.getdoc(claim.function) or ""
-        for title in dict.fromkeys(source.title for source in claim.sources):
-            sections = [source.section for source in claim.sources if source.title == title]
+        for title, sections in sections_by_document(claim).items():
             documents.setdefault(title, []).append(Mistake(result, sections, explanation))
     return list(documents.items())
+
+
+def sections_by_document(claim: Claim) -> dict[str, list[str]]:
+    """List the sections that make the statement, by the titles of their documents."""
+    sections: dict[str, list[str]] = {}
+    for source in claim.sources:
+        sections.setdefault(source.title, []).append(source.section)
+    return sections
 
 
 def claim_page(store: Store, run: Run, result: ClaimResult, claim: Claim | None) -> ClaimPage:

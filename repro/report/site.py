@@ -104,5 +104,9 @@ def _environment() -> Environment:
         "size": text.size,
     }
     environment.filters |= filters
-    environment.globals |= {"counterpart_statuses": pages.counterpart_statuses, "effect": format_effect}
+    environment.globals |= {
+        "counterpart_statuses": pages.counterpart_statuses,
+        "effect": format_effect,
+        "sections_by_document": pages.sections_by_document,
+    }
     return environment
