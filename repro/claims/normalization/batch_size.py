@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+from functools import partial
 
-import pandas as pd
 from etils import epy
 
 from repro import Correction, Greater, Peak, claim, notes
 from repro.claims.normalization.training import normalized_network
 from repro.data import load
 from repro.training import train
-from repro.tuning import TUNING_SEEDS
+from repro.tuning import compare, joined
 
 with epy.lazy_imports():
     import keras
@@ -33,7 +32,7 @@ SIZES = (8, 16, 32, 64, 128, 256, 512)
         because="the range is a factor of the root of two around its middle; best means a tenth less loss than at the "
         "ends of the sizes tried",
     ),
-    smoke={"batch_sizes": (8, 32, 64, 128, 512), "epochs": 5, "starts": 2, "rates": (0.01, 0.1, 0.5, 2.0)},
+    smoke={"batch_sizes": (8, 32, 64, 128, 512), "epochs": 5, "rates": (0.01, 0.1, 0.5, 2.0)},
     full={"data": "cifar10", "images": 40_960, "epochs": 50},
     control={"statistics": "frozen"},
     correction=Correction(
@@ -49,7 +48,7 @@ def bn_batch_size(
     batch_sizes=SIZES,
     images=1024,
     epochs=10,
-    starts=4,
+    starts=2,
     rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     statistics="batch",
     data="digits",
@@ -57,7 +56,7 @@ def bn_batch_size(
     """Asks at which batch size the test loss is least, after equally many epochs.
 
     Three hidden layers of 64 ReLU units on 1024 images, SGD, every batch size at its own rate, that of the least test
-    loss on seeds of its own; losses in inference mode at the end, the mean over four starts of a seed. Without
+    loss on seeds of its own; losses in inference mode at the end, the mean over two starts of a seed. Without
     normalisation (frozen statistics) the batch size has less to do.
     """
     return _over_batch_sizes(seeds, batch_sizes, [statistics], images, epochs, starts, rates, data)
@@ -75,7 +74,7 @@ def bn_batch_size(
         factor=1.2,
         because="a fifth more between the best and the worst batch size makes the choice more significant",
     ),
-    smoke={"batch_sizes": (8, 64, 512), "epochs": 5, "starts": 2, "rates": (0.01, 0.1, 0.5, 2.0)},
+    smoke={"batch_sizes": (8, 64, 512), "epochs": 5, "rates": (0.01, 0.1, 0.5, 2.0)},
     full={"data": "cifar10", "images": 40_960, "epochs": 50},
     control={"normalized": "none again"},
     correction=Correction(
@@ -90,7 +89,7 @@ def bn_batch_size_matters_more(
     batch_sizes=SIZES,
     images=1024,
     epochs=10,
-    starts=4,
+    starts=2,
     rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     normalized="batch",
     data="digits",
@@ -109,38 +108,33 @@ def bn_batch_size_matters_more(
 
 
 def _over_batch_sizes(seeds, batch_sizes, kinds, images, epochs, starts, rates, data):
-    """Train networks of every kind of normalisation at every batch size, each at its tuned rate.
-
-    The seeds of the tuning train in the same program as the others: compiling takes longer than training.
-    """
+    """Train networks of every kind of normalisation at every batch size, each at its tuned rate."""
     chosen = load(data).standardized().flat().subset(images, 0)
     replicas = [seed * starts + start for seed in seeds for start in range(starts)]
-    tables, trials = [], []
-    for size, statistics in itertools.product(batch_sizes, kinds):
-        final = train(
-            normalized_network,
-            chosen,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(),
-            steps=epochs * (images // size),
-            batch_size=size,
-            seeds=[*TUNING_SEEDS, *replicas],
-            inputs=chosen.x_train.shape[1],
-            outputs=chosen.classes,
-            widths=(64, 64, 64),
-            activation="relu",
-            statistics=statistics,
-            learning_rate=list(rates),
-        ).final
-        tuning = final["seed"].isin(TUNING_SEEDS)
-        scores = final[tuning].groupby("learning_rate")["test_loss"].median()
-        best = final[~tuning & (final["learning_rate"] == scores.idxmin())]
-        means = best.groupby(best["seed"] // starts)["test_loss"].mean().reset_index()
-        tables.append(means.assign(statistics=statistics, batch_size=size))
-        trials += [
-            {"statistics": statistics, "batch_size": size, "learning_rate": rate, "score": score}
-            for rate, score in scores.items()
-        ]
-    table = pd.concat(tables, ignore_index=True)
-    table.attrs["tuning"] = trials
-    return table
+    tables = []
+    for statistics in kinds:
+        arms = {
+            size: partial(
+                train,
+                normalized_network,
+                chosen,
+                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                optimizer=keras.optimizers.SGD(),
+                steps=epochs * (images // size),
+                batch_size=size,
+                inputs=chosen.x_train.shape[1],
+                outputs=chosen.classes,
+                widths=(64, 64, 64),
+                activation="relu",
+                statistics=statistics,
+            )
+            for size in batch_sizes
+        }
+        space = {"learning_rate": list(rates)}
+        tables.append(
+            compare(arms, space, len(rates), replicas, by="batch_size", objective="test_loss", statistics=statistics)
+        )
+    records = joined(tables)
+    means = records.groupby([records["seed"] // starts, "statistics", "batch_size"])["test_loss"].mean().reset_index()
+    means.attrs = records.attrs
+    return means
