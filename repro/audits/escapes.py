@@ -35,6 +35,7 @@ WOULD_CATCH: dict[str, str] = {
     "keras.losses.sparse_categorical_crossentropy": "losses.cross_entropy_decomposes",
     "keras.losses.mean_squared_error": "losses.l2_loss_forms",
     "keras.metrics.sparse_categorical_accuracy": "metrics.confusion_rates",
+    "keras.ops.batch_normalization": "normalization.bn_standardises",
     "keras.ops.matmul": "backpropagation.layer_derivatives",
     "keras.optimizers.Adam.update_step": "optimizers.adam_notes",
     "keras.optimizers.SGD.update_step": "optimizers.gradient_flow",

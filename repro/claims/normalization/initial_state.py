@@ -90,6 +90,8 @@ def bn_gradient_flow(
     smoke={"steps": 150},
     full={"data": "mnist", "steps": 3000},
     control={"statistics": "frozen"},
+    decided_by="some 30 seeds: the interval of the median begins just below a tenth, and that of 13 shorter trainings "
+    "just above.",
 )
 def bn_init_robust(
     seeds,
