@@ -62,7 +62,7 @@ def geometric_mean(
     layers=((12, 0.5), (12, 0.8), (12, 0.95), (64, 0.5)),
     images=50,
     steps=2000,
-    sampled=2000,
+    sampled=500,
     scaled=True,
     data="digits",
 ):
@@ -71,7 +71,7 @@ def geometric_mean(
     Layers are pairs of units and the probability of keeping one. The full network is compared with the normalised
     geometric mean of all 2^units sub-networks' class probabilities, which it must equal up to rounding, and with their
     average: root-mean-square Euclidean distance over test images, beside that of a single sub-network. Of wide layers
-    2000 sub-networks are drawn, and the geometric mean is left out. Keras divides the kept units by the probability of
+    500 sub-networks are drawn, and the geometric mean is left out. Keras divides the kept units by the probability of
     keeping instead of scaling the weights later; without the scaling the full network has the weights of the
     sub-networks. The mistake is the scope: a dozen units dropped by half are too few.
     """
