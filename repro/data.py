@@ -157,16 +157,15 @@ def _load(name: str, folder: Path) -> ImageData:
 def _prepared(name: str, folder: Path) -> Any:
     builder = _find(name, folder)
     _keys(name, builder)
-    if builder.is_prepared():
-        return builder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / f"{builder.name}.lock"):  # several workers want the same data set at once
-            if not _find(name, folder).is_prepared():
-                _prepare(name, builder, folder)
-    except OSError as error:
-        raise _unavailable(name, folder, _first_line(error)) from error
-    return _find(name, folder)
+    if not builder.is_prepared():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(folder / f"{builder.name}.lock"):  # several workers want the same data set at once
+                if not _find(name, folder).is_prepared():
+                    _prepare(name, builder, folder)
+        except OSError as error:
+            raise _unavailable(name, folder, _first_line(error)) from error
+    return _find(name, folder)  # another process may have prepared it after the builder looked for its splits
 
 
 def _find(name: str, folder: Path) -> Any:

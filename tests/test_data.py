@@ -259,6 +259,20 @@ def test_several_processes_prepare_the_same_data():
     assert printed[0] == printed[1] != ""
 
 
+@pytest.mark.usefixtures("folder")
+def test_reads_what_another_process_prepares_after_it_was_found_missing(monkeypatch):
+    find = data._find
+
+    def find_and_prepare(name, folder):
+        builder = find(name, folder)
+        if not builder.is_prepared():
+            find(name, folder).download_and_prepare(file_format=data.FILE_FORMAT)
+        return builder
+
+    monkeypatch.setattr(data, "_find", find_and_prepare)
+    assert len(data.load("registered_tensors").x_train) > 0
+
+
 def check_unavailable(name, *parts):
     with pytest.raises(DataUnavailableError) as caught:
         data.load(name)
