@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
+from repro import backend
 from repro.criteria import Criterion
 from repro.errors import ClaimError, ObservationsError
 from repro.sources import Source
@@ -195,6 +196,7 @@ class Claim:
         return {name: parameters[name] for name in _defaults(self.experiment) if name in parameters}
 
     def _reduce(self, observations: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+        backend.configure()  # the function may use Keras, in a process that has executed no experiment
         own = {name: parameters[name] for name in _defaults(self.function) if name in parameters}
         reduced = self.function(observations.copy(), **own)
         reduced.attrs = observations.attrs | reduced.attrs

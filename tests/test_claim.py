@@ -4,6 +4,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
+from repro import backend
 from repro.claim import Claim, Correction, claim
 from repro.criteria import AtMost, Equivalent
 from repro.errors import ClaimError, ObservationsError
@@ -170,6 +171,12 @@ class TestSharedExperiment:
         assert reader.read(observations, {"factor": 5})["value"].tolist() == [15.0, 15.0]
         assert observations["value"].tolist() == [3.0, 3.0]
         assert plain.read(observations, {}) is observations
+
+    def test_keras_is_configured_before_a_claim_may_use_it_to_read(self, monkeypatch):
+        calls = []
+        monkeypatch.setattr(backend, "configure", lambda: calls.append("configured"))
+        reader.read(experiment([0, 1]), {})
+        assert calls == ["configured"]
 
     def test_tuning_travels_along(self):
         assert reader([0]).attrs == {"tuning": [{"rate": 0.1}]}
