@@ -185,33 +185,38 @@ class DaskWorkers:
         self, jobs: Sequence[Job], at_once: int, started: Callable[[Job], None]
     ) -> Iterator[tuple[Job, JobResult]]:
         waiting = iter(jobs)
-        running: dict[Any, Job] = {}
+        running: dict[Any, tuple[Job, str]] = {}
         completed = distributed.as_completed()
 
         def submit(count: int) -> None:
             for job in islice(waiting, count):
-                future = self._submit(job)
-                running[future] = job
+                worker = self._idle_worker({address for _, address in running.values()})
+                future = self._submit(job, worker)
+                running[future] = job, worker
                 completed.add(future)
                 started(job)
 
         submit(at_once)
         for future in completed:
             result = self._result(future)
+            job, worker = running.pop(future)
             if result.memory > largest_worker(self.count):
-                self._restart_worker_of(future)
+                future.release()
+                self.client.restart_workers([worker])  # frameworks never free the programs that they compiled
             submit(1)
-            yield running.pop(future), result
+            yield job, result
 
-    def _restart_worker_of(self, future: Any) -> None:
-        """End a worker that is idle and start another one: frameworks never free the programs that they compiled."""
-        workers = list(self.client.who_has([future]).get(future.key, ()))
-        future.release()
-        self.client.restart_workers(workers)
+    def _idle_worker(self, busy: set[str]) -> str:
+        """Return the address of a worker without a job: one with a job may be about to be restarted."""
+        while True:
+            idle: set[str] = set(self.client.scheduler_info()["workers"]) - busy
+            if idle:
+                return min(idle)
+            time.sleep(0.05)
 
-    def _submit(self, job: Job) -> Any:
+    def _submit(self, job: Job, worker: str) -> Any:
         arguments = (job.reference, job.parameters, job.seeds, job.requires)
-        return self.client.submit(_logged, self.log, _perform_referenced, *arguments, pure=False)
+        return self.client.submit(_logged, self.log, _perform_referenced, *arguments, pure=False, workers=[worker])
 
     def _result(self, future: Any) -> JobResult:
         try:
