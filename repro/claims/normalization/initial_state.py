@@ -11,8 +11,8 @@ from etils import epy
 from repro import Correction, Greater, claim, lectures, notes
 from repro.data import load
 from repro.probing import probe
-from repro.training import Record, train
-from repro.tuning import compare
+from repro.training import train
+from repro.tuning import compare, gradient_descent_arm
 
 with epy.lazy_imports():
     import keras
@@ -111,23 +111,8 @@ def bn_init_robust(
     rate of the least training loss from such weights. With frozen statistics the layers are there and normalise
     nothing.
     """
-    images = load(data).standardized().flat()
     arms = {
-        arm: partial(
-            train,
-            scattered_network,
-            images,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(),
-            steps=steps,
-            batch_size=32,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            inputs=images.x_train.shape[1],
-            outputs=images.classes,
-            widths=widths,
-            statistics=chosen,
-            decades=decades,
-        )
+        arm: gradient_descent_arm(scattered_network, data, steps, widths=widths, statistics=chosen, decades=decades)
         for arm, chosen in (("plain", "none"), ("batch normalisation", statistics))
     }
     replicas = [seed * starts + start for seed in seeds for start in range(starts)]
