@@ -158,7 +158,9 @@ def mixture(
             ]
             sampled = pd.DataFrame({"samples": samples, "distance": monte_carlo, "quantity": "distance of Monte Carlo"})
             distances = _distances(full, predictions, probability)
-            rows.append(pd.concat([sampled, distances]).assign(seed=seed, dropout=" and ".join(map(str, kept))))
+            rows.append(
+                pd.concat([sampled, distances]).assign(seed=seed, dropout=f"{' and '.join(map(str, kept))} kept")
+            )
     return pd.concat(rows, ignore_index=True)
 
 
