@@ -21,7 +21,7 @@ from repro.criteria import (
     Ratio,
     ScalingLaw,
 )
-from repro.criteria.figures import MAX_PANELS, figure, label, svg
+from repro.criteria.figures import MAX_PANELS, figure, label, render
 
 REASON = {"because": "it is a test"}
 CRITERIA = [
@@ -46,6 +46,10 @@ TRENDS = [
     Monotone("position", "value", tolerance=0.5, **REASON),
     Monotone("position", "value", tolerance=0.5, direction="decreasing", **REASON),
 ]
+
+
+def svg(drawing):
+    return render(drawing, ["svg"])["svg"].decode()
 
 
 def arms(seeds):
@@ -119,7 +123,7 @@ def test_of_many_parts_the_deciding_and_the_most_extreme_are_drawn():
     assert "width 0 – reproduced" in titles
     assert "width 19 – refuted" in titles
     assert "width 9 – reproduced" not in titles
-    assert "12 of 20 parts" in drawing.get_suptitle()
+    assert f"{MAX_PANELS} of 20 parts" in drawing.get_suptitle()
 
 
 def test_figure_draws_panels_in_their_order():

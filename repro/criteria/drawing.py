@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # Of seaborn's "colorblind" palette, by what a colour means here.
 MEASURED, EXPECTED, HOLDS, VIOLATED = "#0173b2", "#de8f05", "#029e73", "#d55e00"
+
+# How a measurement is drawn, as seaborn draws it: its own scatterplot takes ten times as long for the same dots.
+DOT: dict[str, Any] = {"color": MEASURED, "edgecolors": "white", "linewidths": 0.5, "zorder": 3}
 
 STATEMENT = "statement holds"
 MAX_LINES = 40
@@ -59,10 +62,8 @@ def paired_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], *, metric: str
     shown = _thin(table, MAX_LINES).clip(low, high)
     places = np.arange(len(shown.columns))
     axes.plot(places, shown.to_numpy().T, color=MEASURED, alpha=_opacity(len(shown)), linewidth=1, zorder=2)
-    seaborn.scatterplot(
-        x=np.tile(places, len(shown)), y=shown.to_numpy().ravel(), color=MEASURED, s=24, legend=False, ax=axes, zorder=3
-    )
-    axes.collections[-1].set_label("one seed")
+    across = np.tile(places, len(shown))
+    axes.scatter(across, shown.to_numpy().ravel(), s=24, label="one seed", **DOT)
     medians = table.median().clip(low, high)
     axes.scatter(places, medians, marker="D", s=44, color=INK, zorder=4, label="median over seeds")
     infinite = np.isinf(table.to_numpy())
@@ -98,10 +99,7 @@ def identity(axes: Axes, left: pd.Series[float], right: pd.Series[float]) -> Non
     low, high = _limits(sides.to_numpy(), log=log)
     shown = sides.clip(low, high)
     axes.plot([low, high], [low, high], color=EXPECTED, linewidth=1.2, zorder=1, label="equal")
-    seaborn.scatterplot(
-        x=shown["right"], y=shown["left"], color=MEASURED, s=22, alpha=0.8, legend=False, ax=axes, zorder=2
-    )
-    axes.collections[-1].set_label("one row")
+    axes.scatter(shown["right"], shown["left"], s=22, alpha=0.8, label="one row", **DOT)
     _rescale(axes, x="log" if log else "linear", y="log" if log else "linear")
     axes.set(xlim=(low, high), ylim=(low, high), xlabel=label(right.name), ylabel=label(left.name))
 
@@ -305,9 +303,7 @@ def _dots(
     dots = _thin(pd.DataFrame({"value": values, "height": heights}), MAX_POINTS)
     inside = dots["value"].between(band.low, band.high)
     for subset, colour in ((dots[inside], MEASURED), (dots[~inside], VIOLATED)):
-        seaborn.scatterplot(
-            x=subset["value"].clip(low, high), y=subset["height"], color=colour, s=26, legend=False, ax=axes, zorder=3
-        )
+        axes.scatter(subset["value"].clip(low, high), subset["height"], s=26, **DOT | {"color": colour})
     infinite = dots[np.isinf(dots["value"])]
     _mark_infinite(axes, infinite["value"].clip(low, high).to_numpy(), infinite["height"].to_numpy(), vertical=False)
     if estimate is not None:
@@ -324,7 +320,7 @@ def _dots(
         )
         axes.plot([np.clip(estimate.point, low, high)], [0.5], "D", color=INK, markersize=7, zorder=5)
     _rescale(axes, x=scale)
-    axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=textwrap.fill(label(measure), 44))
+    axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=label(measure))
 
 
 def _mark_infinite(axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, *, vertical: bool) -> None:
@@ -343,12 +339,18 @@ def _rescale(axes: Axes, *, x: Scale = "linear", y: Scale = "linear") -> None:
         rescale(scale, **({"linthresh": 1.0} if scale == "symlog" else {}))
         if scale == "log":
             low, high = axis.get_data_interval()
-            narrow = bool(high < 2000 * low)
-            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=7))
+            axis.set_major_locator(_logarithmic_ticks(float(high / low)))
         else:
             axis.get_major_locator().set_params(numticks=5)  # type: ignore[call-arg]  # SymmetricalLogLocator has it
         axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(ticker.NullLocator())
+
+
+def _logarithmic_ticks(span: float) -> matplotlib.ticker.Locator:
+    """Choose few ticks for a logarithmic axis whose ends have this ratio."""
+    if span < 5:
+        return matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
+    return matplotlib.ticker.LogLocator(subs=(1, 2, 5) if span < 2000 else (1,), numticks=7)
 
 
 def _limits(values: npt.ArrayLike, *, log: bool) -> tuple[float, float]:

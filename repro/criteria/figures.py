@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 INK, MUTED = "#262626", "#6b7280"
 STATUS_COLOURS = {"reproduced": "#02775a", "refuted": "#b34a00", "inconclusive": MUTED}
-MAX_PANELS = 12
+MAX_PANELS = 6
+SLIDE_DPI = 200  # a figure of 6.6 inches has then the width of a slide in full HD, nearly
+CHARACTERS_PER_INCH = 12.5  # of an axis label, in a sans-serif font of its size
 
 
 def style() -> AbstractContextManager[Any]:
@@ -40,6 +42,7 @@ def style() -> AbstractContextManager[Any]:
         "axes.spines.top": False,
         "axes.titlelocation": "left",
         "axes.titleweight": "bold",
+        "axes.titley": 1.0,
         "font.sans-serif": ["Arial", "Liberation Sans", "DejaVu Sans"],
         "grid.alpha": 0.6,
         "grid.color": "#d4d7dd",
@@ -59,7 +62,7 @@ def figure(panels: Sequence[Panel], verdict: Verdict) -> Figure:
     """Draw every panel of a verdict in a grid.
 
     Args:
-        panels: of the verdict's criterion. Of more than twelve, the deciding one and those with the most extreme
+        panels: of the verdict's criterion. Of more than six, the deciding one and those with the most extreme
             effects are drawn, and a note says so.
         verdict: gives each panel its status.
 
@@ -85,15 +88,32 @@ def figure(panels: Sequence[Panel], verdict: Verdict) -> Figure:
             note = f"{len(chosen)} of {len(panels)} parts: the deciding one and those with the most extreme effects"
             drawing.suptitle(note, x=0.01, horizontalalignment="left", fontsize="medium", color=MUTED)
         _legend(drawing, columns=3 if columns == 1 else 5)
+        _wrap_labels(drawing)
     return drawing
 
 
-def svg(drawing: Figure) -> str:
-    """Write a figure as SVG with a transparent background and text as text, the same for the same figure."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}):
-        drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+def render(drawing: Figure, formats: Sequence[str]) -> dict[str, bytes]:
+    """Write a figure in several formats, the same for the same figure.
+
+    Args:
+        drawing: its layout is settled by this.
+        formats: ``svg``, with text as text and a transparent background, ``png`` or ``pdf``.
+
+    Returns:
+        The content of a file for each format.
+    """
+    engine = drawing.get_layout_engine()
+    if engine is not None:  # Matplotlib would lay out and draw everything once more for every format
+        engine.execute(drawing)
+        drawing.set_layout_engine(None)
+    files = {}
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro", "pdf.fonttype": 42}):
+        for name in formats:
+            buffer = io.BytesIO()
+            undated = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}.get(name, {})
+            drawing.savefig(buffer, format=name, transparent=name == "svg", dpi=SLIDE_DPI, metadata=undated)
+            files[name] = buffer.getvalue()
+    return files
 
 
 def label(name: object) -> str:
@@ -115,6 +135,17 @@ def _most_telling(panels: Sequence[Panel], verdict: Verdict) -> list[Panel]:
 
     kept = {panel.name for panel in sorted(panels, key=rank)[:MAX_PANELS]}
     return [panel for panel in panels if panel.name in kept]
+
+
+def _wrap_labels(drawing: Figure) -> None:
+    """Break axis labels that are longer than their axes."""
+    for axes in drawing.axes:
+        place = axes.get_subplotspec()
+        if place is None:
+            continue
+        box, size = place.get_position(drawing), drawing.get_size_inches()
+        for text, length in ((axes.xaxis.label, box.width * size[0]), (axes.yaxis.label, box.height * size[1])):
+            text.set_text(textwrap.fill(text.get_text(), max(12, int(CHARACTERS_PER_INCH * length))))
 
 
 def _legend(drawing: Figure, columns: int) -> None:
