@@ -53,13 +53,21 @@ def from_row(row: sqlite3.Row) -> Evaluation:
         parameters={name: _with_tuples(value) for name, value in json.loads(row["parameters"]).items()},
         seeds=tuple(json.loads(row["seeds"])),
         status=row["status"],
-        verdict=None if row["verdict"] is None else _verdict(row["verdict"]),
+        verdict=verdict_from(row["verdict"]),
         observations=row["observations"],
         seconds=row["seconds"],
         memory=row["memory"],
         message=row["message"],
         traceback=row["traceback"],
     )
+
+
+def verdict_from(text: str | None) -> Verdict | None:
+    """Make a verdict from a row's text, None where there is none."""
+    if text is None:
+        return None
+    plain = json.loads(text)
+    return Verdict(**plain | {"parts": tuple(Part(**part) for part in plain["parts"])})
 
 
 def _parameters_text(parameters: Parameters) -> str:
@@ -75,11 +83,6 @@ def _verdict_text(verdict: Verdict) -> str:
     kept = [item.name for item in fields(verdict) if item.name not in ("levels", "observations", "draw")]
     plain = {name: getattr(verdict, name) for name in kept} | {"parts": [asdict(part) for part in verdict.parts]}
     return to_text(plain)
-
-
-def _verdict(text: str) -> Verdict:
-    plain = json.loads(text)
-    return Verdict(**plain | {"parts": tuple(Part(**part) for part in plain["parts"])})
 
 
 def _storable(text: str) -> str:

@@ -23,16 +23,37 @@ import pandas as pd
 from etils import epy
 
 from repro.claim import Kind, Profile
-from repro.encoding import from_row, to_row, to_text
+from repro.encoding import from_row, to_row, to_text, verdict_from
 from repro.errors import ObservationsError, StoreError
-from repro.result import ClaimResult, Evaluation, Run
+from repro.result import ClaimResult, Evaluation, Outcome, Run
 from repro.schema import migrate
+from repro.verdict import Verdict
 
 with epy.lazy_imports():
     import pyarrow
 
 DATABASE = "results.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds
+
+
+@dataclass(frozen=True)
+class PastVerdict:
+    """What came out for a claim in a run.
+
+    Attributes:
+        run, started, profile, backend: of the run.
+        status: of the claim.
+        verdict: None for ``error`` and ``skipped``.
+        seconds: wall time of the claim's own experiment; zero where it was shared.
+    """
+
+    run: str
+    started: str
+    profile: Profile
+    backend: str
+    status: Outcome
+    verdict: Verdict | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -215,6 +236,25 @@ class Store:
             )
             for row in results
         ]
+
+    def history(self, runs: int) -> dict[str, list[PastVerdict]]:
+        """Return what came out for each claim in the latest runs, newest first, by claim id.
+
+        Args:
+            runs: how many of the latest runs to look at.
+        """
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT runs.id, started, profile, backend, claim, status, verdict, seconds "
+                "FROM (SELECT * FROM runs ORDER BY number DESC LIMIT ?) AS runs JOIN results ON run = runs.id "
+                "JOIN evaluations ON result = results.number AND kind = 'claim' ORDER BY runs.number DESC",
+                (runs,),
+            ).fetchall()
+        found: dict[str, list[PastVerdict]] = {}
+        for run, started, profile, backend, claim, status, verdict, seconds in rows:
+            past = PastVerdict(run, started, profile, backend, status, verdict_from(verdict), seconds)
+            found.setdefault(claim, []).append(past)
+        return found
 
     def seconds(self, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
         """Return what experiments took when last measured; those that shared another's experiment are left out.

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from repro import registry
 from repro.claim import Claim
 from repro.errors import StoreError
-from repro.report import pages, text
-from repro.report.pages import ClaimPage, EvaluationView
+from repro.multiplicity import multiplicity
+from repro.report import evidence, listings, pages, summary, text
+from repro.report.evidence import Evidence, Wanted
 from repro.result import ClaimResult, Run
 from repro.store import Store
 from repro.verdict import format_effect, format_number
 
 STATIC = Path(__file__).parent / "static"
+FOLDERS = ("claims", "documents", "evidence", "figures", "modules", "observations")
+REMEMBERED_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about.
+
+    Attributes:
+        run: whose report it is.
+        results: of the run.
+        claims: by id, those that are known.
+    """
+
+    run: Run
+    results: Sequence[ClaimResult]
+    claims: Mapping[str, Claim]
 
 
 def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None = None) -> Path:
     """Write the report of a run; it takes the place of the report that is there.
+
+    Figures and tables that are there already, made from the same observations by the same code, are taken over.
 
     Args:
         store: results folder.
@@ -37,15 +62,18 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
     Raises:
         StoreError: there is no such run, or the folder cannot be written.
     """
-    known = registry.registered() if claims is None else claims
     chosen = store.run(run)
-    results = store.results(chosen.id)
+    known = registry.registered() if claims is None else claims
+    subject = Subject(chosen, store.results(chosen.id), known)
     site = store.folder / "site"
     try:
         # Pages are written aside, so that a report that fails half-way leaves the one that is there.
         with tempfile.TemporaryDirectory(dir=store.folder, prefix="site-") as folder:
             draft = Path(folder) / "site"
-            _write(draft, store, chosen, results, known)
+            for name in FOLDERS:
+                (draft / name).mkdir(parents=True)
+            shown = evidence.collect(store, _wanted(subject), draft, site)
+            _write(draft, store, subject, shown)
             shutil.rmtree(site, ignore_errors=True)
             draft.replace(site)
     except OSError as error:
@@ -55,37 +83,9 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
     return site / "index.html"
 
 
-def _write(site: Path, store: Store, run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> None:
-    for name in ("claims", "figures", "observations"):
-        (site / name).mkdir(parents=True)
-    shutil.copy(STATIC / "style.css", site)
-    environment = _environment()
-    index = environment.get_template("overview.html").render(
-        run=run, claims=claims, overview=pages.overview(run, results, claims), root=""
-    )
-    (site / "index.html").write_text(index, encoding="utf-8")
-    wrong = environment.get_template("mistakes.html").render(run=run, mistakes=pages.mistakes(results, claims), root="")
-    (site / "mistakes.html").write_text(wrong, encoding="utf-8")
-    template = environment.get_template("claim.html")
-    order = [None, *results, None]
-    for previous, result, following in zip(order, results, order[2:], strict=False):
-        page = pages.claim_page(store, run, result, claims.get(result.id))
-        content = template.render(run=run, page=page, previous=previous, following=following, root="../")
-        (site / "claims" / f"{pages.file_name(result.id)}.html").write_text(content, encoding="utf-8")
-        _write_evidence(site, page)
-
-
-def _write_evidence(site: Path, page: ClaimPage) -> None:
-    views: list[EvaluationView] = [page.own, *page.counterparts]
-    for view in views:
-        if view.figure is not None:
-            (site / "figures" / f"{view.name}.svg").write_text(view.figure, encoding="utf-8")
-        if view.observations is not None:
-            view.observations.to_csv(site / "observations" / f"{view.name}.csv", index=False)
-
-
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the environment of the templates, in which pages of other modules are rendered too."""
+    made = Environment(
         loader=PackageLoader("repro.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -102,11 +102,61 @@ def _environment() -> Environment:
         "python": text.python,
         "settings": text.settings,
         "size": text.size,
+        "sortable": text.sortable,
     }
-    environment.filters |= filters
-    environment.globals |= {
-        "counterpart_statuses": pages.counterpart_statuses,
+    script = (STATIC / "tables.js").read_text(encoding="utf-8")
+    made.filters |= filters
+    made.globals |= {
+        "counterpart_statuses": listings.counterpart_statuses,
         "effect": format_effect,
-        "sections_by_document": pages.sections_by_document,
+        "module_of": listings.module_of,
+        "script": Markup(script),  # noqa: S704  a file of the package
+        # Pages may execute this script and no other, whatever statements and messages try to smuggle in.
+        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "sections_by_document": listings.sections_by_document,
     }
-    return environment
+    return made
+
+
+def _wanted(subject: Subject) -> list[Wanted]:
+    codes = evidence.digests(subject.claims[result.id] for result in subject.results if result.id in subject.claims)
+    return [
+        Wanted(
+            pages.evidence_name(result, evaluation),
+            evaluation,
+            subject.claims.get(result.id),
+            evidence.digest(evaluation, codes.get(result.id, "")),
+        )
+        for result in subject.results
+        for evaluation in (result.evaluation, *result.counterparts)
+    ]
+
+
+def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evidence]) -> None:
+    run, results, claims = subject.run, subject.results, subject.claims
+    shutil.copy(STATIC / "style.css", site)
+    modules, documents = listings.modules(results, claims), listings.documents(results, claims)
+    (site / "figures" / "summary.svg").write_bytes(listings.summary_picture(modules))
+    table = io.StringIO()
+    summary.verdicts(results).to_csv(table, index=False, float_format="%.6g")
+    (site / "verdicts.csv").write_text(table.getvalue(), encoding="utf-8")
+    made = environment()
+    made.globals |= {"run": run, "claims": claims, "multiplicity": multiplicity(results)}
+
+    def write(file: str, template: str, **shown_there: Any) -> None:
+        page = made.get_template(template).render(root="../" * file.count("/"), **shown_there)
+        (site / file).write_text(page, encoding="utf-8")
+
+    overview = listings.overview(run, results, claims)
+    write("index.html", "overview.html", overview=overview, modules=modules, documents=documents)
+    write("mistakes.html", "mistakes.html", mistakes=listings.mistakes(results, claims))
+    write("costs.html", "costs.html", results=results)
+    for folder, found in (("modules", modules), ("documents", documents)):
+        for listing in found:
+            write(f"{folder}/{listing.name}.html", "listing.html", listing=listing)
+    history = store.history(REMEMBERED_RUNS)
+    order = [None, *results, None]
+    for previous, result, following in zip(order, results, order[2:], strict=False):
+        page = pages.claim_page(run, result, claims.get(result.id), shown, history.get(result.id, ()))
+        file = f"claims/{pages.file_name(result.id)}.html"
+        write(file, "claim.html", page=page, previous=previous, following=following)

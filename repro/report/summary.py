@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from repro.claim import Claim
-from repro.report import pages, text
+from repro.report import listings, text
 from repro.result import ClaimResult, Evaluation, Run
 from repro.store import write_atomically
 from repro.verdict import format_effect
@@ -44,7 +44,7 @@ def write(folder: Path, run: Run, results: Sequence[ClaimResult], claims: Mappin
         claims=claims,
         counts=Counter(result.status for result in results),
         sound=sum(result.sound is True for result in results),
-        mistakes=pages.mistakes(results, claims),
+        mistakes=listings.mistakes(results, claims),
     )
     table = io.StringIO()
     verdicts(results).to_csv(table, index=False, float_format="%.6g")

@@ -91,6 +91,11 @@ def size(memory: int) -> str:
     return f"{memory / 2**30:.1f} GiB" if memory >= 2**30 else f"{memory / 2**20:.0f} MiB"
 
 
+def sortable(value: float) -> str:
+    """Write a number as the script that sorts tables reads it."""
+    return f"{value:.6g}".replace("inf", "Infinity")
+
+
 def _restrict(math: ElementTree.Element) -> None:
     for element in math.iter():
         # latex2mathml writes characters as entities, and unescapes them, tags in texts included, once serialised.

@@ -1,0 +1,249 @@
+"""What observations show: figures, excerpts and whole tables, made anew only where observations or code changed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+import repro
+from repro import environment, registry
+from repro.claim import Claim, Kind
+from repro.criteria.figures import render
+from repro.errors import ReproError
+from repro.report.text import cell
+from repro.result import Evaluation
+from repro.store import Store
+
+SHOWN_ROWS = 12
+FORMATS: Mapping[Kind, tuple[str, ...]] = {"claim": ("svg", "png", "pdf"), "control": ("svg",), "correction": ("svg",)}
+# A process loads pandas and Matplotlib for as long as some ten figures take.
+FEWEST_FOR_PROCESSES = 24
+
+
+@dataclass(frozen=True)
+class Table:
+    """An excerpt of a table.
+
+    Attributes:
+        columns: their names.
+        rows: the first rows, as text.
+        count: number of all rows.
+    """
+
+    columns: list[str]
+    rows: list[list[str]]
+    count: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the observations of an evaluation show.
+
+    Attributes:
+        excerpt: the first observations; None where nothing is stored.
+        tuning: trials of hyperparameter searches that the observations come with; None without any.
+        formats: of the figure's files; empty where there is no figure.
+        missing: one line that says why observations or figure are missing; empty where they are not.
+    """
+
+    excerpt: Table | None = None
+    tuning: Table | None = None
+    formats: tuple[str, ...] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Evidence to be shown.
+
+    Attributes:
+        name: of its files.
+        evaluation: whose observations it is.
+        claim: that reads them; None if it is not registered any more.
+        digest: the same for the same observations, read and drawn by the same code.
+    """
+
+    name: str
+    evaluation: Evaluation
+    claim: Claim | None
+    digest: str
+
+
+def collect(store: Store, wanted: Sequence[Wanted], site: Path, previous: Path) -> dict[str, Evidence]:
+    """Put evidence into a site: what an earlier one has of it is taken over, the rest is made on all cores.
+
+    Args:
+        store: that has the observations.
+        wanted: what to show.
+        site: folder of the new site, with folders ``evidence``, ``figures`` and ``observations``.
+        previous: folder of the site before; need not exist.
+
+    Returns:
+        Evidence by name.
+    """
+    found = {item.name: _taken_over(item, site, previous) for item in wanted}
+    new = [item for item in wanted if found[item.name] is None]
+    made = _in_processes if len(new) >= FEWEST_FOR_PROCESSES else _in_this_process
+    shared = [item for item in new if item.claim is None or registry.registered().get(item.claim.id) is item.claim]
+    own = [item for item in new if item not in shared]
+    found |= dict(made(store, shared, site)) | dict(_in_this_process(store, own, site))
+    return {name: evidence for name, evidence in found.items() if evidence is not None}
+
+
+def digests(claims: Iterable[Claim]) -> dict[str, str]:
+    """Return a digest of the code that reads and draws each claim's observations, by id.
+
+    It covers the suite without its claims, and the whole folder of the claim, which may have helpers.
+    """
+    package = Path(repro.__file__).parent
+    suite = [file for file in package.rglob("*.py") if "claims" not in file.relative_to(package).parts]
+    of_suite = _hash_of(suite)
+    folders: dict[Path, str] = {}
+    found = {}
+    for claim in claims:
+        folder = _folder(claim)
+        if folder is not None and folder not in folders:
+            folders[folder] = _hash_of(folder.glob("*.py"))
+        found[claim.id] = of_suite + ("" if folder is None else folders[folder])
+    return found
+
+
+def digest(evaluation: Evaluation, code: str) -> str:
+    """Return a digest of everything that evidence depends on.
+
+    Args:
+        evaluation: whose observations are shown.
+        code: digest of the code that reads and draws them.
+    """
+    made_of = (
+        code,
+        evaluation.kind,
+        evaluation.observations,
+        evaluation.message,
+        sorted(evaluation.parameters.items()),
+    )
+    return hashlib.sha256(repr(made_of).encode(errors="backslashreplace")).hexdigest()
+
+
+def make(store: Store, wanted: Wanted, site: Path) -> Evidence:
+    """Read, reduce and draw the observations of an evaluation, and write its files.
+
+    Nothing that is missing or fails raises: the evidence says what it was.
+    """
+    evidence = _make(store, wanted, site)
+    content = json.dumps({"digest": wanted.digest, **asdict(evidence)})
+    (site / "evidence" / f"{wanted.name}.json").write_text(content, encoding="utf-8")
+    return evidence
+
+
+def _make(store: Store, wanted: Wanted, site: Path) -> Evidence:
+    evaluation, claim = wanted.evaluation, wanted.claim
+    if evaluation.observations is None:
+        return Evidence(missing=evaluation.message)
+    try:
+        stored = store.read_observations(evaluation.observations)
+    except ReproError as error:
+        return Evidence(missing=str(error))
+    if claim is None:
+        return _tables(stored, wanted, site, "the claim is not registered any more; no figure can be drawn")
+    observations = stored
+    try:
+        observations = claim.read(stored, evaluation.parameters)
+        verdict = claim.criterion(observations)
+        drawing = verdict.figure() if claim.figure is None else claim.figure(observations, verdict)
+        figures = render(drawing, FORMATS[evaluation.kind])
+    except Exception as error:  # noqa: BLE001  a claim's own code may raise anything, the page must stand
+        reason = " ".join(str(error).split())
+        missing = f"no figure could be drawn: {type(error).__name__}: {reason}"
+        return _tables(observations, wanted, site, missing)
+    for suffix, content in figures.items():
+        (site / "figures" / f"{wanted.name}.{suffix}").write_bytes(content)
+    return replace(_tables(observations, wanted, site, ""), formats=tuple(figures))
+
+
+def _tables(observations: pd.DataFrame, wanted: Wanted, site: Path, missing: str) -> Evidence:
+    observations.to_csv(site / "observations" / f"{wanted.name}.csv", index=False)
+    trials = observations.attrs.get("tuning", [])
+    tuning = _excerpt(pd.DataFrame(trials), len(trials)) if trials else None
+    return Evidence(_excerpt(observations), tuning, (), missing)
+
+
+def _excerpt(table: pd.DataFrame, count: int = SHOWN_ROWS) -> Table:
+    rows = table.head(count).to_numpy(dtype=object).tolist()
+    return Table([str(column) for column in table], [[cell(value) for value in row] for row in rows], len(table))
+
+
+def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
+    """Link the files of the earlier site, if they show the same."""
+    record = Path("evidence", f"{wanted.name}.json")
+    try:
+        content = json.loads((previous / record).read_text(encoding="utf-8"))
+        if content.pop("digest") != wanted.digest:
+            return None
+        tables = {name: content[name] and Table(**content[name]) for name in ("excerpt", "tuning")}
+        evidence = Evidence(**content | tables | {"formats": tuple(content["formats"])})
+        files = [Path("figures", f"{wanted.name}.{suffix}") for suffix in evidence.formats]
+        files += [Path("observations", f"{wanted.name}.csv")] if evidence.excerpt else []
+        for file in (*files, record):
+            _link(previous / file, site / file)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no such file, or not one of ours
+        return None
+    return evidence
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # not on every file system
+        shutil.copyfile(source, target)
+
+
+def _in_this_process(store: Store, wanted: Sequence[Wanted], site: Path) -> dict[str, Evidence]:
+    return {item.name: make(store, item, site) for item in wanted}
+
+
+def _in_processes(store: Store, wanted: Sequence[Wanted], site: Path) -> dict[str, Evidence]:
+    # Claims cannot be sent: a decorated function is no longer what its name says. Processes find them by their ids.
+    ids = [None if item.claim is None else item.claim.id for item in wanted]
+    unread = [replace(item, claim=None) for item in wanted]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(environment.cores(), mp_context=context, initializer=_silence) as pool:
+        made = pool.map(partial(_make_registered, store, site), ids, unread, chunksize=4)
+        return {item.name: evidence for item, evidence in zip(wanted, made, strict=True)}
+
+
+def _silence() -> None:
+    """Let this process print nothing: frameworks that claims load greet on the descriptors, not on sys.stdout."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def _make_registered(store: Store, site: Path, claim: str | None, wanted: Wanted) -> Evidence:
+    found = None if claim is None else registry.get(claim)
+    return make(store, replace(wanted, claim=found), site)
+
+
+def _folder(claim: Claim) -> Path | None:
+    try:
+        file = inspect.getsourcefile(claim.function)
+    except TypeError:  # a callable that is no function
+        return None
+    return None if file is None or not Path(file).exists() else Path(file).parent
+
+
+def _hash_of(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()

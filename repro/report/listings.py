@@ -1,0 +1,309 @@
+"""Pages that list claims: the overview, a module's, a document's, and what the documents get wrong."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from etils import epy
+
+from repro.claim import Claim
+from repro.criteria.figures import MUTED, STATUS_COLOURS, render, style
+from repro.multiplicity import Multiplicity, multiplicity
+from repro.report.pages import file_name, is_usual
+from repro.result import ClaimResult, Outcome, Run
+
+with epy.lazy_imports():
+    import matplotlib.figure
+    import pandas as pd
+    import seaborn
+
+GONE = "Claims that are not registered any more"
+OUTCOME_COLOURS: Mapping[Outcome, str] = {
+    "reproduced": STATUS_COLOURS["reproduced"],
+    "refuted": STATUS_COLOURS["refuted"],
+    "inconclusive": "#c9b458",
+    "error": "#b3141d",
+    "skipped": "#b9bfc9",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Claims that are listed together.
+
+    Attributes:
+        title: of the group.
+        results: of these claims.
+        note: a sentence about them.
+        attention: whether they call for it.
+    """
+
+    title: str
+    results: list[ClaimResult]
+    note: str = ""
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page that lists the claims of a module or of a document.
+
+    Attributes:
+        title: of the page.
+        name: stem of its file.
+        lead: a sentence or two about it.
+        groups: the claims, for a document by its sections, in their order.
+        counts: number of claims by status.
+    """
+
+    title: str
+    name: str
+    lead: str
+    groups: list[Group]
+    counts: Mapping[Outcome, int]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A refuted statement on the page of what the documents get wrong.
+
+    Attributes:
+        result: of the claim.
+        sections: of the document that make the statement.
+        explanation: the docstring of the claim; empty if it is not registered any more.
+    """
+
+    result: ClaimResult
+    sections: list[str]
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The first page.
+
+    Attributes:
+        counts: number of claims by status.
+        groups: those that call for attention first; without empty ones.
+        multiplicity: what the number of verdicts means for them.
+        command: that repeats the run.
+    """
+
+    counts: Mapping[Outcome, int]
+    groups: list[Group]
+    multiplicity: Multiplicity
+    command: str
+
+
+@dataclass(frozen=True)
+class Concern:
+    """A reason to look at some claims first or last.
+
+    Attributes:
+        title: of their group.
+        note: what the group means.
+        applies: whether a result belongs to it.
+        attention: whether something is wrong with it.
+    """
+
+    title: str
+    note: str
+    applies: Callable[[ClaimResult], bool]
+    attention: bool = False
+
+
+# A claim stands in the first group that it belongs to.
+CONCERNS = (
+    Concern(
+        "Unsound",
+        "A control was reproduced or a correction was refuted: these verdicts say nothing.",
+        lambda result: result.sound is False,
+        attention=True,
+    ),
+    Concern(
+        "Contradicting what is published",
+        "The package publishes another verdict for this profile.",
+        lambda result: result.contradicts_published,
+        attention=True,
+    ),
+    Concern(
+        "Errors",
+        "Here an experiment or its judgement failed.",
+        lambda result: "error" in {one.status for one in (result.evaluation, *result.counterparts)},
+        attention=True,
+    ),
+    Concern("Sound", "A counterpart confirms each of these verdicts.", lambda result: result.sound is True),
+    Concern(
+        "Skipped",
+        "These claims need something that this machine does not have.",
+        lambda result: result.status == "skipped",
+    ),
+    Concern(
+        "Undecided",
+        "No counterpart decides whether these verdicts mean something; they are not counted as sound.",
+        lambda _: True,
+    ),
+)
+
+
+def overview(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> Overview:
+    """Sort the results of a run by the attention that they call for."""
+    members: dict[str, list[ClaimResult]] = {}
+    for result in results:
+        members.setdefault(next(concern.title for concern in CONCERNS if concern.applies(result)), []).append(result)
+    return Overview(
+        counts=_counts(results),
+        groups=[
+            Group(concern.title, members[concern.title], concern.note, concern.attention)
+            for concern in CONCERNS
+            if concern.title in members
+        ],
+        multiplicity=multiplicity(results),
+        command=_run_command(run, results, claims),
+    )
+
+
+def modules(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Listing]:
+    """List the claims of every module, in the order of the results."""
+    members: dict[str, list[ClaimResult]] = {}
+    for result in results:
+        members.setdefault(module_of(result.id), []).append(result)
+    return [
+        Listing(name.replace("_", " "), file_name(name), _about(found, claims), [Group("", found)], _counts(found))
+        for name, found in members.items()
+    ]
+
+
+def documents(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Listing]:
+    """List the claims of every document by its sections; a claim of several sections stands in each."""
+    sections: dict[str, dict[str, list[ClaimResult]]] = {}
+    for result in results:
+        known = claims.get(result.id)
+        places = sections_by_document(known) if known else {GONE: [""]}
+        for title, names in places.items():
+            for name in names:
+                sections.setdefault(title, {}).setdefault(name, []).append(result)
+    return [
+        Listing(
+            title,
+            file_name(title),
+            "The sections of the document whose statements were checked, in their order.",
+            [Group(name, found[name]) for name in sorted(found, key=_place)],
+            _counts({result.id: result for members in found.values() for result in members}.values()),
+        )
+        for title, found in sections.items()
+    ]
+
+
+def mistakes(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[tuple[str, list[Mistake]]]:
+    """Sort the refuted statements by the documents that make them, in the order in which these first appear."""
+    found: dict[str, list[Mistake]] = {}
+    for result in results:
+        if result.status != "refuted":
+            continue
+        claim = claims.get(result.id)
+        if claim is None:
+            found.setdefault(GONE, []).append(Mistake(result, [], ""))
+            continue
+        explanation = inspect.getdoc(claim.function) or ""
+        for title, sections in sections_by_document(claim).items():
+            found.setdefault(title, []).append(Mistake(result, sections, explanation))
+    return list(found.items())
+
+
+def sections_by_document(claim: Claim) -> dict[str, list[str]]:
+    """List the sections that make the statement, by the titles of their documents."""
+    sections: dict[str, list[str]] = {}
+    for source in claim.sources:
+        sections.setdefault(source.title, []).append(source.section)
+    return sections
+
+
+def counterpart_statuses(result: ClaimResult) -> str:
+    """Say how the counterparts came out, which is what soundness rests on."""
+    return ", ".join(f"{counterpart.kind} {counterpart.status}" for counterpart in result.counterparts)
+
+
+def module_of(claim: str) -> str:
+    """Return the module of a claim's id."""
+    return claim.partition(".")[0]
+
+
+def summary_picture(listings: Sequence[Listing]) -> bytes:
+    """Draw how many claims of each module came out how, as SVG."""
+    table = pd.DataFrame({listing.title: listing.counts for listing in listings}).T.fillna(0)
+    outcomes = [outcome for outcome in OUTCOME_COLOURS if outcome in table]
+    ends = table[outcomes].cumsum(axis=1)
+    with style():
+        drawing = matplotlib.figure.Figure(figsize=(8.2, 0.9 + 0.3 * len(table)), layout="constrained")
+        axes = drawing.subplots()
+        for outcome in reversed(outcomes):  # each bar hides the beginning of the longer one before it
+            seaborn.barplot(
+                x=ends[outcome],
+                y=ends.index,
+                color=OUTCOME_COLOURS[outcome],
+                saturation=1,
+                label=outcome,
+                legend=False,
+                ax=axes,
+            )
+        for row, listing in enumerate(listings):
+            axes.annotate(
+                str(sum(listing.counts.values())),
+                (ends.iloc[row].max(), row),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                color=MUTED,
+            )
+        axes.set(xlabel="claims", ylabel="")
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        handles, labels = axes.get_legend_handles_labels()
+        drawing.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=len(outcomes))
+    return render(drawing, ["svg"])["svg"]
+
+
+def _counts(results: Iterable[ClaimResult]) -> Mapping[Outcome, int]:
+    found = Counter(result.status for result in results)
+    return {outcome: found[outcome] for outcome in OUTCOME_COLOURS if found[outcome]}
+
+
+def _about(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> str:
+    """Return the first paragraph of the docstring of the package or module that the claims are defined in."""
+    known = [claims[result.id] for result in results if result.id in claims]
+    if not known:
+        return ""
+    name = known[0].function.__module__
+    package = ".".join(name.split(".")[:3]) if name.startswith("repro.claims.") else name
+    return (inspect.getdoc(sys.modules.get(package)) or "").partition("\n\n")[0]
+
+
+def _place(section: str) -> tuple[bool, list[int], str]:
+    """Sort sections by the numbers that they bear, those without a number last."""
+    numbers = re.search(r"\d+(\.\d+)*", section)
+    return numbers is None, [int(number) for number in numbers[0].split(".")] if numbers else [], section
+
+
+def _run_command(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> str:
+    known = [(result.evaluation, claims[result.id]) for result in results if result.id in claims]
+    command = ["repro", "run", "--profile", run.profile, "--backend", run.backend]
+    if {result.id for result in results} != set(claims):
+        command[2:2] = [claim.id for _, claim in known]
+    if not all(is_usual(run, evaluation, claim) for evaluation, claim in known):
+        command += ["--seeds", str(max(len(evaluation.seeds) for evaluation, _ in known))]
+    data = {
+        evaluation.parameters["data"]
+        for evaluation, claim in known
+        if "data" in evaluation.parameters
+        and evaluation.parameters["data"] != claim.variants(run.profile)[0].parameters.get("data")
+    }
+    if len(data) == 1:
+        command += ["--data", str(data.pop())]
+    return shlex.join(command)
