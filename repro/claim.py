@@ -138,12 +138,16 @@ class Claim:
 
     @property
     def id(self) -> str:
-        """``module.function``; a claim in a package of ``repro.claims`` has the package's name."""
+        """``module.function``; a claim in a package of ``repro.claims`` has the package's name.
+
+        A script's claims have the name of its file in place of the module, and those of a notebook ``main``.
+        """
         module = self.function.__module__
         if module.startswith("repro.claims."):
             family = module.split(".")[2]
         elif module == "__main__":
-            family = Path(inspect.getfile(self.function)).stem
+            file = Path(inspect.getfile(self.function))
+            family = file.stem if file.exists() else "main"
         else:
             family = module.split(".")[-1]
         return f"{family}.{self.function.__name__}"

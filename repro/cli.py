@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from etils import epy
 
-from repro import backend, registry, running, settings, terminal
+from repro import backend, claim_files, registry, running, settings, terminal
 from repro.audits import commands
 from repro.claim import Claim
 from repro.errors import ReproError
@@ -81,7 +81,7 @@ def run(
     plan = running.plan(claims, profile, seeds=seeds, overrides=running.data_overrides(claims, data))
     store = Store.open(results)
     completed = _execute(plan, store, workers)
-    index = report.build(store, completed.run.id)
+    index = report.build(store, completed.run.id, registry.registered() | registry.by_id(claims))
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")
     else:
@@ -130,7 +130,9 @@ def check(
         output.print(terminal.check_text(chosen, completed))
         if figure:
             output.print(f"figure: {figure}", soft_wrap=True)
-        command = settings.repeat_command(chosen.id, profile, seeds, parameters, completed.run.backend)
+        command = settings.repeat_command(
+            claim_files.address(chosen), profile, seeds, parameters, completed.run.backend
+        )
         output.print(f"repeat: {command}", soft_wrap=True)
     return _status(completed)
 

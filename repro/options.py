@@ -11,9 +11,17 @@ from repro.claim import Profile
 
 PatternsArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="Ids, modules, shell patterns ('dropout.*') or tags (headline); all claims by default."),
+    typer.Argument(
+        help="Ids, modules, shell patterns ('dropout.*'), tags (headline) or files of your own (my_claims.py); "
+        "all claims by default."
+    ),
 ]
-ClaimArgument = Annotated[str, typer.Argument(help="Id of the claim, such as perceptron.novikoff.")]
+ClaimArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Id of the claim, such as perceptron.novikoff, or file with it: my_claims.py, my_claims.py::my_claim."
+    ),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the claim; may be repeated.")
 ]

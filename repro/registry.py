@@ -1,4 +1,7 @@
-"""Finds claims: by discovery of the modules of ``repro.claims``, and among them by id, module, pattern or tag."""
+"""Finds claims: this package's, those that installed packages bring, and those in files of the user's own.
+
+A package brings claims by entry points of the group ``repro.claims``, each of which names a module.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,33 @@ import pkgutil
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
 
 import repro.claims
+from repro import claim_files
 from repro.claim import Claim, claims_of
 from repro.errors import ClaimError, ReproError
+
+ENTRY_POINTS = "repro.claims"
 
 
 @cache
 def registered() -> dict[str, Claim]:
-    """Import every claim module.
+    """Import every claim module of this package and of those that bring claims by entry points.
 
     Returns:
-        Claims by id, in the order of modules and of their source.
+        Claims by id, in the order of modules and of their source; this package's first.
 
     Raises:
-        ClaimError: a claim is declared wrongly, or two have the same id.
+        ClaimError: a claim is declared wrongly, two have the same id, or an entry point cannot be used.
     """
     names = sorted(module.name for module in pkgutil.walk_packages(repro.claims.__path__, "repro.claims."))
-    return by_id(claim for name in names for claim in claims_of(importlib.import_module(name)))
+    modules = [importlib.import_module(name) for name in names]
+    brought = sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value))
+    return by_id(claim for module in [*modules, *map(_brought, brought)] for claim in claims_of(module))
 
 
 def by_id(claims: Iterable[Claim]) -> dict[str, Claim]:
@@ -37,7 +49,8 @@ def by_id(claims: Iterable[Claim]) -> dict[str, Claim]:
     found: dict[str, Claim] = {}
     for claim in claims:
         if claim.id in found:
-            raise ClaimError(f"two claims have the id {claim.id}; rename one of the functions")
+            places = f"{_place(found[claim.id])} and in {_place(claim)}"
+            raise ClaimError(f"two claims have the id {claim.id}, in {places}; rename a function or a file")
         found[claim.id] = claim
     return found
 
@@ -46,18 +59,23 @@ def find(*patterns: str, source: str | None = None) -> list[Claim]:
     """Find claims.
 
     Args:
-        *patterns: ids (``perceptron.novikoff``), modules (``perceptron``), shell patterns (``dropout.*``) or tags
-            (``headline``); none for all claims.
+        *patterns: ids (``perceptron.novikoff``), modules (``perceptron``), shell patterns (``dropout.*``), tags
+            (``headline``) or files of the user's own (``my_claims.py``, ``my_claims.py::name``); none for all
+            registered claims.
         source: a document and, if wanted, a section with all below it: ``lectures``, ``lectures 3.5``.
 
     Returns:
-        The claims that match any pattern and the source, in the order of the registry.
+        The claims that match any pattern and the source, in the order of the registry; those of files come last.
 
     Raises:
-        ReproError: a pattern or source that nothing matches, with the nearest names.
+        ReproError: a pattern or source that nothing matches, with the nearest names, or a file that cannot be used.
     """
-    claims = registered()
-    chosen = set(claims) if not patterns else set().union(*(_matches(pattern, claims) for pattern in patterns))
+    in_files = {pattern: _in_file(pattern) for pattern in patterns if claim_files.names_file(pattern)}
+    claims = by_id(dict.fromkeys(chain(registered().values(), *in_files.values())))
+    chosen = set() if patterns else set(claims)
+    for pattern in patterns:
+        own = in_files.get(pattern)
+        chosen |= _matches(pattern, claims) if own is None else {claim.id for claim in own}
     if source is not None:
         chosen &= _from_source(source, claims.values())
         if not chosen:
@@ -66,14 +84,55 @@ def find(*patterns: str, source: str | None = None) -> list[Claim]:
 
 
 def get(name: str) -> Claim:
-    """Return the claim of an id.
+    """Return the claim of an id, or the one in a file: ``my_claims.py`` if it has one, ``my_claims.py::name``.
 
     Raises:
-        ReproError: there is none, with the nearest names.
+        ReproError: there is none, with the nearest names, or there are several.
     """
+    if claim_files.names_file(name):
+        found = find(name)
+        if len(found) > 1:
+            first = found[0].function.__name__
+            raise ReproError(f"{name} has {len(found)} claims; name one of them, such as {_path(name)}::{first}")
+        return found[0]
     if name not in registered():
         raise ReproError(f"no claim {name!r}; {_hint(name, registered())}")
     return registered()[name]
+
+
+def _brought(entry: metadata.EntryPoint) -> ModuleType:
+    package = entry.dist.name if entry.dist else "an installed package"
+    culprit = f"entry point {entry.name} = {entry.value} of {package}"
+    try:
+        module = entry.load()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ClaimError(f"{culprit} cannot be loaded, {reason}; mend or uninstall the package") from error
+    if not isinstance(module, ModuleType):
+        raise ClaimError(f"{culprit} names no module; let it name the module that defines the claims")
+    return module
+
+
+def _in_file(text: str) -> list[Claim]:
+    """List the claims that a text such as ``my_claims.py::name`` names."""
+    path, name = _path(text), text.partition("::")[2]
+    file = claim_files.read(path)
+    known = [claim for claim in registered().values() if claim_files.path_of(claim) == file.path]
+    claims = known or claim_files.load(file)
+    chosen = [claim for claim in claims if fnmatchcase(claim.function.__name__, name or "*")]
+    if not chosen:
+        names = ", ".join(claim.function.__name__ for claim in claims)
+        raise ReproError(f"{path} has no claim {name!r}; its claims are {names}")
+    return chosen
+
+
+def _path(text: str) -> Path:
+    return Path(text.partition("::")[0]).expanduser()
+
+
+def _place(claim: Claim) -> str:
+    file = claim_files.file_of(claim)
+    return claim.function.__module__ if file is None else str(file.path)
 
 
 def _matches(pattern: str, claims: dict[str, Claim]) -> set[str]:
@@ -83,6 +142,8 @@ def _matches(pattern: str, claims: dict[str, Claim]) -> set[str]:
         if fnmatchcase(name, pattern) or name.split(".")[0] == pattern or pattern in claim.tags
     }
     if not matching:
+        if pattern and Path(pattern).exists():
+            raise ReproError(f"no claim, module or tag {pattern!r}, and {pattern} is not a Python file")
         tags = {tag for claim in claims.values() for tag in claim.tags}
         names = {*claims, *(name.split(".")[0] for name in claims), *tags}
         raise ReproError(f"no claim, module or tag {pattern!r}; {_hint(pattern, names)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from repro import backend, environment, registry
 from repro.claim import Claim, Kind, Parameters, Profile, Variant
+from repro.claim_files import file_of
 from repro.errors import ObservationsError, ReproError
 from repro.published import published
 from repro.result import ClaimResult, Evaluation, Outcome, Run
@@ -120,7 +121,7 @@ def run(
     ``if __name__ == "__main__":``, or sets ``workers=0``.
 
     Args:
-        *patterns: ids, modules, shell patterns or tags; none for all claims.
+        *patterns: ids, modules, shell patterns, tags or files; none for all registered claims.
         profile: ``smoke``, ``standard`` or ``full``.
         source: only claims from this document or section, such as ``lectures 3.5``.
         seeds: exactly this many; by default those of the profile.
@@ -143,7 +144,7 @@ def check(
     """Check one claim in this process, without its counterparts; nothing is stored.
 
     Args:
-        claim: id of a claim, or a claim.
+        claim: id of a claim, a file that defines it (see ``repro.registry.get``), or a claim.
         profile: whose parameters and number of seeds to use.
         seeds: exactly this many.
         **parameters: of the claim, replacing those of the profile.
@@ -387,6 +388,7 @@ def _job(claim: Claim, variant: Variant, seeds: tuple[int, ...]) -> Job:
         seeds=seeds,
         requires=claim.requires,
         alone="timing" in claim.tags,
+        file=file_of(claim),
     )
 
 

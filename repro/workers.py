@@ -21,6 +21,7 @@ from etils import epy
 
 from repro import backend, environment
 from repro.claim import Claim, Experiment, Parameters
+from repro.claim_files import ClaimFile, load
 from repro.errors import ClaimError, DataUnavailableError, ReproError
 
 with epy.lazy_imports():
@@ -39,6 +40,7 @@ class Job:
         seeds: its first argument; empty for an experiment without randomness.
         requires: ``tensorflow`` or ``gpu``, without which it is skipped.
         alone: whether nothing else may run at the same time.
+        file: of the user's own, by which the experiment comes; None where it is importable without.
     """
 
     experiment: Experiment
@@ -46,6 +48,7 @@ class Job:
     seeds: tuple[int, ...]
     requires: tuple[str, ...] = ()
     alone: bool = False
+    file: ClaimFile | None = None
 
     @property
     def reference(self) -> str:
@@ -215,7 +218,7 @@ class DaskWorkers:
             time.sleep(0.05)
 
     def _submit(self, job: Job, worker: str) -> Any:
-        arguments = (job.reference, job.parameters, job.seeds, job.requires)
+        arguments = (job.file, job.reference, job.parameters, job.seeds, job.requires)
         return self.client.submit(_logged, self.log, _perform_referenced, *arguments, pure=False, workers=[worker])
 
     def _result(self, future: Any) -> JobResult:
@@ -269,8 +272,11 @@ def _available() -> set[str]:
 
 
 def _perform_referenced(
-    reference: str, parameters: Parameters, seeds: Sequence[int], requires: Sequence[str]
+    file: ClaimFile | None, reference: str, parameters: Parameters, seeds: Sequence[int], requires: Sequence[str]
 ) -> JobResult:
+    if file is not None:
+        backend.configure()  # before the file can load Keras
+        load(file)
     module, _, name = reference.partition(":")
     try:
         found = operator.attrgetter(name)(importlib.import_module(module))

@@ -63,6 +63,11 @@ class TestDeclaration:
         bound.__module__ = module
         assert declare(bound, control={"size": 99}).id == f"{family}.bound"
 
+    def test_id_in_a_notebook(self):
+        names = {"__name__": "__main__"}
+        exec(compile("def bound(seeds, *, size=1): pass", "/tmp/ipykernel_7/123.py", "exec"), names)
+        assert declare(names["bound"], control={"size": 99}).id == "main.bound"
+
     def test_one_source_or_several(self):
         assert plain.sources == (Source("cheatsheet", "1"),)
         both = claim(

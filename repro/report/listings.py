@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from etils import epy
 
 from repro.claim import Claim
+from repro.claim_files import address, file_of
 from repro.criteria.figures import MUTED, STATUS_COLOURS, render, style
 from repro.multiplicity import Multiplicity, multiplicity
 from repro.report.pages import file_name, is_usual
@@ -294,8 +295,8 @@ def _place(section: str) -> tuple[bool, list[int], str]:
 def _run_command(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> str:
     known = [(result.evaluation, claims[result.id]) for result in results if result.id in claims]
     command = ["repro", "run", "--profile", run.profile, "--backend", run.backend]
-    if {result.id for result in results} != set(claims):
-        command[2:2] = [claim.id for _, claim in known]
+    if {result.id for result in results} != set(claims) or any(file_of(claim) for _, claim in known):
+        command[2:2] = [address(claim) for _, claim in known]
     if not all(is_usual(run, evaluation, claim) for evaluation, claim in known):
         command += ["--seeds", str(max(len(evaluation.seeds) for evaluation, _ in known))]
     data = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from repro import running, settings
 from repro.claim import Claim, Parameters
+from repro.claim_files import address
 from repro.report.evidence import Evidence
 from repro.result import ClaimResult, Evaluation, Run
 from repro.sampling import looks
@@ -127,4 +128,4 @@ def _check_command(run: Run, result: ClaimResult, claim: Claim) -> str:
         name: value for name, value in evaluation.parameters.items() if name in usual and usual[name] != value
     }
     seeds = None if is_usual(run, evaluation, claim) else len(evaluation.seeds)
-    return settings.repeat_command(result.id, run.profile, seeds, overridden, run.backend)
+    return settings.repeat_command(address(claim), run.profile, seeds, overridden, run.backend)
