@@ -20,6 +20,7 @@ from repro.options import (
     DataDirOption,
     DataOption,
     JsonOption,
+    JunitOption,
     PatternsArgument,
     ProfileOption,
     ResultsOption,
@@ -35,6 +36,7 @@ from repro.store import Store
 
 with epy.lazy_imports():
     from repro import report
+    from repro.report import junit as junit_xml
 
 WRONG_USAGE = 2
 INTERRUPTED = 130
@@ -73,12 +75,15 @@ def run(
     backend: BackendOption = None,
     results: ResultsOption = running.RESULTS,
     workers: WorkersOption = None,
+    junit: JunitOption = None,
     json: JsonOption = False,
 ) -> int:
     """Run claims with their controls and corrections, and write the report."""
     _prepare(backend, data_dir)
     claims = registry.find(*patterns or [], source=source)
     plan = running.plan(claims, profile, seeds=seeds, overrides=running.data_overrides(claims, data))
+    if junit is not None:
+        junit_xml.check_writable(junit)
     store = Store.open(results)
     completed = _execute(plan, store, workers)
     index = report.build(store, completed.run.id, registry.registered() | registry.by_id(claims))
@@ -89,6 +94,8 @@ def run(
         output.print(terminal.run_table(completed.results))
         output.print(*terminal.remarks(completed.results), sep="\n")
         output.print(f"report: {index}", soft_wrap=True)
+    if junit is not None:
+        junit_xml.write(junit, completed, registry.by_id(claims))
     return _status(completed)
 
 

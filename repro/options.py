@@ -39,4 +39,7 @@ WorkersOption = Annotated[
     typer.Option(help="Worker processes; 0 runs everything in this one; by default one for each core.", min=0),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+JunitOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the results as JUnit XML, too, for a CI server.")
+]
 RunArgument = Annotated[str, typer.Argument(help="Id of a run.")]

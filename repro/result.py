@@ -93,8 +93,27 @@ class ClaimResult:
     @property
     def failed(self) -> bool:
         """Whether the result calls for attention: an error, unsound, or the contrary of what is published."""
-        errors = any(evaluation.status == "error" for evaluation in (self.evaluation, *self.counterparts))
-        return errors or self.sound is False or self.contradicts_published
+        return bool(self.complaints)
+
+    @property
+    def in_error(self) -> bool:
+        """Whether the claim or a counterpart has no verdict because something failed."""
+        return any(evaluation.status == "error" for evaluation in (self.evaluation, *self.counterparts))
+
+    @property
+    def complaints(self) -> list[str]:
+        """What calls for attention, in a line each; empty unless the result is ``failed``."""
+        evaluations = (self.evaluation, *self.counterparts)
+        complaints = [f"{item.kind} ended in error, {item.message}" for item in evaluations if item.status == "error"]
+        if self.sound is False:
+            wrong = {"control": "reproduced", "correction": "refuted"}
+            causes = [
+                f"its {item.kind} is {item.status}" for item in self.counterparts if item.status == wrong[item.kind]
+            ]
+            complaints.append(f"unsound, {' and '.join(causes)}")
+        if self.contradicts_published:
+            complaints.append(f"{self.status}, but published as {self.published}")
+        return complaints
 
     @property
     def contradicts_published(self) -> bool:

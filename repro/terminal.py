@@ -124,7 +124,7 @@ def remarks(results: Sequence[ClaimResult]) -> list[Text]:
     sound = sum(result.sound is True for result in results)
     lines = [Text(f"{_count(results, 'claim')}: {counted}; {sound} sound")]
     for result in results:
-        lines += [Text(f"{result.id}: {remark}", "red") for remark in _complaints(result)]
+        lines += [Text(f"{result.id}: {remark}", "red") for remark in result.complaints]
         if result.status == "skipped":
             lines.append(Text(f"{result.id}: skipped, {result.evaluation.message}", "dim"))
     return lines
@@ -225,20 +225,6 @@ class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:  # noqa: ARG002  the time left is that of the run, not of a Rich task
         seconds = self._owner.seconds_left()
         return Text(f"{duration(seconds)} left" if seconds else "")
-
-
-def _complaints(result: ClaimResult) -> list[str]:
-    evaluations = (result.evaluation, *result.counterparts)
-    complaints = [f"{item.kind} ended in error, {item.message}" for item in evaluations if item.status == "error"]
-    if result.sound is False:
-        wrong = {"control": "reproduced", "correction": "refuted"}
-        causes = [
-            f"its {item.kind} is {item.status}" for item in result.counterparts if item.status == wrong[item.kind]
-        ]
-        complaints.append(f"unsound, {' and '.join(causes)}")
-    if result.contradicts_published:
-        complaints.append(f"{result.status}, but published as {result.published}")
-    return complaints
 
 
 def _verdict(evaluation: Evaluation) -> Text:

@@ -136,7 +136,7 @@ CONCERNS = (
     Concern(
         "Errors",
         "Here an experiment or its judgement failed.",
-        lambda result: "error" in {one.status for one in (result.evaluation, *result.counterparts)},
+        lambda result: result.in_error,
         attention=True,
     ),
     Concern("Sound", "A counterpart confirms each of these verdicts.", lambda result: result.sound is True),

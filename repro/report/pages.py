@@ -86,7 +86,7 @@ def claim_page(
         own=view(result.evaluation),
         counterparts=[view(counterpart) for counterpart in result.counterparts],
         code="" if claim is None else _code(claim),
-        command="" if claim is None else _check_command(run, result, claim),
+        command="" if claim is None else check_command(run, result, claim),
         history=history,
     )
 
@@ -121,7 +121,8 @@ def is_usual(run: Run, evaluation: Evaluation, claim: Claim) -> bool:
     return evaluation.seeds in [usual[: look.seeds] for look in looks(len(usual))]
 
 
-def _check_command(run: Run, result: ClaimResult, claim: Claim) -> str:
+def check_command(run: Run, result: ClaimResult, claim: Claim) -> str:
+    """Return the command that repeats the evaluations of one claim of a run."""
     evaluation = result.evaluation
     usual = claim.variants(run.profile)[0].parameters
     overridden = {
