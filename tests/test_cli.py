@@ -229,6 +229,10 @@ def test_report_is_written_again(folder):
         (("run", "good", "--workers", "-1"), "--workers"),
         (("run", "stand_in.addition", "--data", "mnist"), "none of the chosen claims takes a data set"),
         (("check",), "Missing argument 'claim'"),
+        (("run", "missing.py"), "there is no file missing.py"),
+        (("list", "/"), "/ is a folder; name a Python file in it"),
+        (("check", "stand_in.py"), "there is no file stand_in.py"),
+        (("audit", "stability", "missing.py::bounded"), "there is no file missing.py"),
         (("check", "stand_in.bouned"), "did you mean stand_in.bounded"),
         (("check", "stand_in.bounded", "--set", "points"), "--set takes name=value, not 'points'"),
         (("check", "stand_in.bounded", "--set", "point=3"), "no parameter 'point'; its parameters are points, shift"),
@@ -286,9 +290,33 @@ def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path):
 def test_the_example_of_the_readme_is_sound(tmp_path):
     readme = (TESTS.parent / "README.md").read_text()
     example = re.search(r"<!-- the tests run this example -->\n```python\n(.+?)```", readme, re.DOTALL)[1]
-    claims = tmp_path / "claims"
-    claims.mkdir()
-    (claims / "softmax.py").write_text(example)
-    completed = command("check", "softmax.shift_invariance", "--json", folder=tmp_path, claims=claims)
+    (tmp_path / "my_claims.py").write_text(example)
+    completed = command("check", "my_claims.py", "--json", folder=tmp_path)
     (result,) = json.loads(completed.stdout)["results"]
+    assert result["id"] == "my_claims.shift_invariance"
     assert (result["status"], result["sound"], result["n"]) == ("reproduced", True, 24)
+
+
+def test_claims_of_the_users_own_are_shown_beside_the_registered_ones(tmp_path):
+    (tmp_path / "my_claims.py").write_text(
+        "import pandas as pd\n"
+        "from repro import AtMost, Source, claim\n"
+        "@claim('Mine.', source=Source('My lecture notes', '2.3'), criterion=AtMost('x', bound=1), control={'x': 2})\n"
+        "def bounded(seeds, *, x=1):\n"
+        "    print('measuring')\n"
+        "    return pd.DataFrame({'seed': seeds, 'x': x})\n"
+    )
+    completed = command("run", "my_claims.py", "stand_in.addition", "--profile", "smoke", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    assert "2 claims: 1 reproduced, 1 refuted; 2 sound" in completed.stdout
+    site = tmp_path / "repro-results" / "site"
+    overview = (site / "index.html").read_text()
+    assert "my_claims.bounded" in overview
+    assert "stand_in.addition" in overview
+    assert "My lecture notes 2.3" in overview
+    page = (site / "claims" / "my_claims.bounded.html").read_text()
+    assert f"repro check {tmp_path / 'my_claims.py'}::bounded --profile smoke" in page
+    assert "measuring" in page  # its source code
+    again = command("report", folder=tmp_path)
+    assert again.returncode == 0
+    assert "not registered any more" in (site / "index.html").read_text()
