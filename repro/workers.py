@@ -286,12 +286,13 @@ def _perform_referenced(
 
 
 def _logged(log: Path, function: Callable[..., Any], *arguments: Any) -> Any:
-    _redirect_output(log)
+    redirect_output(log)
     return function(*arguments)
 
 
 @functools.cache
-def _redirect_output(log: Path) -> None:
+def redirect_output(log: Path) -> None:
+    """Append what this process prints from now on to a file, what libraries print included."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)  # the descriptors and not sys.stdout, because XLA writes to them directly
     os.dup2(descriptor, 2)

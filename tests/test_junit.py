@@ -83,10 +83,11 @@ def test_cases_fail_as_the_exit_status_says(tmp_path):
 
 
 def test_a_failure_explains_itself(tmp_path):
-    text = child(cases(written(tmp_path))["first_reader"])[2]
+    message, text = child(cases(written(tmp_path))["first_reader"])[1:]
+    assert message == "refuted, but published as reproduced"
     assert text.splitlines()[0] == stand_in.first_reader.statement
     assert "Rossi, Artificial Neural Networks and Deep Learning, academic year 2024-2025, 3.5.1 Sizes" in text
-    assert "refuted, but published as reproduced" in text
+    assert "refuted: <b>&\"']]> " in text
     assert "repeat: repro check stand_in.first_reader --profile smoke --backend jax" in text
 
 

@@ -8,19 +8,22 @@ from repro.result import ClaimResult, Run
 
 
 def explanation(run: Run, result: ClaimResult, claim: Claim) -> str:
-    """Tell in a few lines what was claimed and where, what came of it, and the command that repeats it."""
+    """Tell in a few lines what was claimed and where, what came of it, and the command that repeats it.
+
+    What of it calls for attention is told by ``result.complaints``.
+    """
     evaluation = result.evaluation
     verdict = evaluation.verdict
     lines = [
         claim.statement,
         "; ".join(f"{source.title}, {source.section}" for source in claim.sources),
         f"{evaluation.status}: {evaluation.message}" if verdict is None else str(verdict),
-        *(complaint for complaint in result.complaints if verdict is not None),
         f"repeat: {check_command(run, result, claim)}",
     ]
     return "\n".join(lines)
 
 
 def tracebacks(result: ClaimResult) -> str:
-    """Join the tracebacks of the evaluations that ended in error; empty where none did."""
-    return "\n".join(item.traceback for item in (result.evaluation, *result.counterparts) if item.traceback)
+    """Join the tracebacks of the evaluations that ended in error, equal ones once; empty where none did."""
+    found = dict.fromkeys(item.traceback for item in (result.evaluation, *result.counterparts))
+    return "\n".join(filter(None, found))
