@@ -80,7 +80,7 @@ def _parameters_text(parameters: Parameters) -> str:
 
 
 def _verdict_text(verdict: Verdict) -> str:
-    kept = [item.name for item in fields(verdict) if item.name not in ("levels", "observations", "draw")]
+    kept = [item.name for item in fields(verdict) if item.name not in ("statement", "levels", "observations", "draw")]
     plain = {name: getattr(verdict, name) for name in kept} | {"parts": [asdict(part) for part in verdict.parts]}
     return to_text(plain)
 

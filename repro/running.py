@@ -150,7 +150,7 @@ def check(
         **parameters: of the claim, replacing those of the profile.
 
     Returns:
-        The verdict, with ``observations`` and ``figure()``.
+        The verdict, with ``observations`` and ``figure()``; a notebook shows it with its statement and its figure.
 
     Raises:
         ReproError: no such claim or parameter. What the experiment raises is raised.
@@ -159,7 +159,8 @@ def check(
     variant = chosen.variants(profile, parameters)[0]
     chosen_seeds = seeds_of(chosen, profile, seeds)
     observations = chosen(list(chosen_seeds), **variant.parameters) if chosen_seeds else chosen(**variant.parameters)
-    return _with_figure(chosen, chosen.criterion(observations))
+    verdict = replace(chosen.criterion(observations), statement=variant.statement)
+    return _with_figure(chosen, verdict)
 
 
 def plan(

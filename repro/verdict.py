@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from etils import epy
+
 from repro.statistics import CONFIDENCE, SMALLEST, Levels, Status
+
+with epy.lazy_imports():
+    from repro import notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +45,7 @@ class Verdict:
         measure: what the effect is, in words.
         parts: the verdicts on the parts of the statement, empty for a statement in one piece.
         deciding: name of the part whose effect this is.
+        statement: that was judged; empty where a criterion is called by itself, and stored beside the verdict.
         levels: at which the statement comes out reproduced and refuted; not stored with results.
         observations: the table that was judged; not stored with results.
         draw: draws the figure of the verdict; not stored with results.
@@ -56,6 +61,7 @@ class Verdict:
     confidence: float = CONFIDENCE
     parts: tuple[Part, ...] = ()
     deciding: str = ""
+    statement: str = field(default="", repr=False, compare=False)
     levels: Levels | None = field(default=None, repr=False, compare=False)
     observations: pd.DataFrame = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
     draw: Callable[[Verdict], Figure] | None = field(default=None, repr=False, compare=False)
@@ -87,16 +93,10 @@ class Verdict:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(part.name)}</td><td>{part.status}</td>"
-            f"<td>{format_effect(part.effect, part.low, part.high)}</td><td>{part.n}</td></tr>"
-            for part in self.parts
-        )
-        head = "<tr><th>part</th><th>verdict</th><th>effect</th><th>n</th></tr>"
-        return (
-            f"<p><b>{self.status}</b>: {html.escape(self.measure)} "
-            f"{format_effect(self.effect, self.low, self.high)}, <i>n</i> = {self.n}</p>"
-        ) + (f"<table>{head}{rows}</table>" if rows else "")
+        return notebook.html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  the interface of IPython
+        printer.text(str(self))
 
 
 def format_number(value: float) -> str:

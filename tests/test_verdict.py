@@ -1,7 +1,11 @@
+import base64
 import json
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from repro.statistics import SMALLEST
 from repro.verdict import Part, Verdict, format_effect, format_number, to_json
@@ -44,11 +48,33 @@ def test_text_has_effect_deciding_part_and_parts():
 
 
 def test_html_escapes_what_it_is_given():
-    html = verdict()._repr_html_()
+    html = verdict(statement="<i>It</i> holds for $n < 3$.")._repr_html_()
+    assert "&lt;i&gt;It&lt;/i&gt; holds for" in html
     assert "<b>refuted</b>" in html
     assert "loss &lt;of&gt; a net" in html
     assert "<td>&lt;b&gt;</td>" in html
     assert "<table>" not in verdict(parts=())._repr_html_()
+
+
+def test_html_shows_formulas_and_the_figure():
+    def draw(drawn):
+        figure = Figure()
+        figure.text(0.5, 0.5, f"it is {drawn.status}")
+        return figure
+
+    html = verdict(statement=r"It is $\gamma^2$.", draw=draw)._repr_html_()
+    assert "<math" in html
+    assert "γ" in html or "&#x003B3;" in html
+    assert 'alt="refuted: loss &lt;of&gt; a net 2' in html
+    drawn = base64.b64decode(re.search('src="data:image/svg[+]xml;base64,([^"]+)"', html)[1]).decode()
+    assert "it is refuted" in ElementTree.fromstring(drawn).itertext()
+
+
+def test_a_figure_that_cannot_be_drawn_loses_nothing():
+    html = verdict(draw=lambda _: 1 / 0)._repr_html_()
+    assert "<b>refuted</b>" in html
+    assert "No figure could be drawn: ZeroDivisionError: division by zero" in html
+    assert "<img" not in verdict()._repr_html_()
 
 
 def test_json_has_the_documented_keys_and_no_infinities():
