@@ -11,7 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import workloads
-from benchmarks.figures import summary
+from benchmarks.figures import FIGURES, summary
 from benchmarks.measuring import Side, Workers, take_turns
 from repro import compilation_cache
 
@@ -29,12 +29,15 @@ class Effort:
         replica_steps: of runs of many replicas.
         growth_steps: of the runs whose cost is compared for different numbers of replicas.
         sizes: numbers of replicas on CPU whose cost is compared.
+        claims: number of claims whose results are recorded and read.
+        pages: number of claims that a report shows.
         conv_network: name of a workload.
         conv_rounds: turns of convolutional networks.
         conv_epochs: of their runs with the engine.
         conv_fit_epochs: of their runs with ``fit``.
         conv_options: what is tried for them with ``fit``, by backend: whose convolutions, ``steps_per_execution`` and
             ``jit_compile``. XLA's own convolutions are slow inside a loop, which JAX makes of several steps.
+        suite_rounds: turns of what the suite does around experiments.
         trials: of Keras Tuner's search; the time of 64 follows in proportion.
         search_rounds: turns of the searches.
     """
@@ -49,6 +52,8 @@ class Effort:
     replica_steps: int = 50 * 44
     growth_steps: int = 10 * 44
     sizes: tuple[int, ...] = (16, 64, 256, 1024)
+    claims: int = 60
+    pages: int = 10
     conv_network: str = "resnet"
     conv_rounds: int = 5
     conv_epochs: int = 10
@@ -59,6 +64,7 @@ class Effort:
             "jax": (("own", 1, True), ("patches", 11, True)),
         }
     )
+    suite_rounds: int = 7
     trials: int = 64
     search_rounds: int = 2
 
@@ -72,11 +78,14 @@ QUICK = Effort(
     replica_steps=44,
     growth_steps=4,
     sizes=(16, 64),
+    claims=4,
+    pages=2,
     conv_network="small resnet",
     conv_rounds=1,
     conv_epochs=1,
     conv_fit_epochs=1,
     conv_options={"tensorflow": (("own", 11, False),), "jax": (("own", 1, True),)},
+    suite_rounds=2,
     trials=2,
     search_rounds=1,
 )
@@ -122,11 +131,11 @@ class Report:
         benchmark.extra_info.update(environment=machine.description, quick=quick)
 
     def ratios(self, ours: Side, theirs: dict[str, Side], rounds: int) -> None:
-        """Compare the engine with others in turns: the rates of all, and each figure as the ratio of two.
+        """Compare what is ours with others in turns: the rates of all, and each figure as the ratio of two.
 
         Args:
-            ours: the engine.
-            theirs: name of the figure to what the engine is compared with.
+            ours: what is measured.
+            theirs: name of the figure to what it is compared with.
             rounds: number of turns.
         """
         rates, *others = take_turns(self.benchmark, [ours, *theirs.values()], rounds)
@@ -142,8 +151,8 @@ class Report:
             )
 
     def figure(self, name: str, values: Sequence[float], **details: Any) -> None:
-        """Record the median of a figure's values, their range, and details."""
-        found = summary(values)
+        """Record the median of a figure's values, their range, the values themselves, and details."""
+        found = {**summary(values), "better": FIGURES[name].better, "values": list(values)}
         self.benchmark.extra_info[name] = found["median"]
         self.benchmark.extra_info.setdefault("details", {})[name] = {**found, "rounds": len(values), **details}
 

@@ -23,6 +23,11 @@ class Figure:
     bound: float | None
     kind: Literal["at least", "at most"] = "at least"
 
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """Whether a higher or a lower value is better."""
+        return "higher" if self.kind == "at least" else "lower"
+
     def holds(self, value: float) -> bool:
         """Tell whether a value is within the bound."""
         if self.bound is None:
@@ -65,6 +70,22 @@ FIGURES = {
     ),
     "cost_growth": Figure(
         "time for 16, 64, 256, 1024 replicas of the MLP (on a GPU also 4096): fitted exponent", 1.05, "at most"
+    ),
+    "recording_over_plain": Figure(
+        "results with their observations recorded in a results folder: results/s over the same Parquet files and rows "
+        "written by hand, each file and row made durable on both sides",
+        None,
+    ),
+    "reading_over_plain": Figure(
+        "results of a run read back: results/s over fetching and decoding the same rows by hand", None
+    ),
+    "report_over_figures": Figure(
+        "report of a run written: claims/s over drawing the same figures alone, without pages", None
+    ),
+    "running_over_experiments": Figure(
+        "claims run in one process, their results recorded: claims/s over calling the same experiments and criteria by "
+        "hand",
+        None,
     ),
 }
 
