@@ -30,6 +30,7 @@ from repro.options import (
     SourceOption,
     WorkersOption,
 )
+from repro.performance.commands import bench
 from repro.result import run_json
 from repro.running import CompletedRun, Plan
 from repro.store import Store
@@ -48,6 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(commands.app, name="audit")
+app.command()(bench)
 
 
 def main() -> None:

@@ -23,5 +23,9 @@ class StoreError(ReproError):
     """A results folder cannot be used."""
 
 
+class BenchmarkError(ReproError):
+    """Benchmarks that cannot be run, read or compared."""
+
+
 class DataUnavailableError(ReproError):
     """A data set is missing and cannot be had. The claim that asked for it ends as ``skipped``."""

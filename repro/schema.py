@@ -44,6 +44,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (result, kind)
         )""",
     ),
+    (
+        """CREATE TABLE measurements (
+            number INTEGER PRIMARY KEY,
+            figure TEXT NOT NULL,
+            better TEXT NOT NULL,
+            rounds TEXT NOT NULL,
+            measured TEXT NOT NULL,
+            revision TEXT,
+            modified INTEGER NOT NULL,
+            backend TEXT NOT NULL,
+            environment TEXT NOT NULL
+        )""",
+    ),
 )
 
 

@@ -104,7 +104,7 @@ class Store:
         Raises:
             StoreError: there is a run of this id, or the database cannot be written.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
                 raise StoreError(f"{self.folder} already has a run {run.id}; start the run again for a new id")
             connection.execute(
@@ -169,7 +169,7 @@ class Store:
             if evaluation.observations is not None and not self._file(evaluation.observations).is_file():
                 raise StoreError(f"{result.id}: its {evaluation.kind} has no observations on disk; write them first")
         self.run(run)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if connection.execute("SELECT 1 FROM results WHERE run = ? AND claim = ?", (run, result.id)).fetchone():
                 raise StoreError(f"run {run} already has a result of {result.id}; start a new run")
             number = connection.execute(
@@ -310,7 +310,12 @@ class Store:
                 yield connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open the database for one transaction that waits for others: done whole if the block ends well, else not.
+
+        Raises:
+            StoreError: the database cannot be read or written.
+        """
         with self._connection() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import shutil
 import tempfile
@@ -12,20 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from repro import registry
 from repro.claim import Claim
 from repro.errors import StoreError
 from repro.multiplicity import multiplicity
-from repro.report import evidence, listings, pages, summary, text
+from repro.performance.history import History
+from repro.report import evidence, listings, pages, summary
 from repro.report.evidence import Evidence, Wanted
+from repro.report.performance import write_performance
+from repro.report.rendering import STATIC, environment
 from repro.result import ClaimResult, Run
 from repro.store import Store
-from repro.verdict import format_effect, format_number
 
-STATIC = Path(__file__).parent / "static"
 FOLDERS = ("claims", "documents", "evidence", "figures", "modules", "observations")
 REMEMBERED_RUNS = 20
 
@@ -83,41 +79,6 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
     return site / "index.html"
 
 
-def environment() -> Environment:
-    """Return the environment of the templates, in which pages of other modules are rendered too."""
-    made = Environment(
-        loader=PackageLoader("repro.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Any] = {
-        "cell": text.cell,
-        "duration": text.duration,
-        "file_name": pages.file_name,
-        "number": format_number,
-        "paragraphs": text.paragraphs,
-        "prose": text.prose,
-        "python": text.python,
-        "settings": text.settings,
-        "size": text.size,
-        "sortable": text.sortable,
-    }
-    script = (STATIC / "tables.js").read_text(encoding="utf-8")
-    made.filters |= filters
-    made.globals |= {
-        "counterpart_statuses": listings.counterpart_statuses,
-        "effect": format_effect,
-        "module_of": listings.module_of,
-        "script": Markup(script),  # noqa: S704  a file of the package
-        # Pages may execute this script and no other, whatever statements and messages try to smuggle in.
-        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "sections_by_document": listings.sections_by_document,
-    }
-    return made
-
-
 def _wanted(subject: Subject) -> list[Wanted]:
     codes = evidence.digests(subject.claims[result.id] for result in subject.results if result.id in subject.claims)
     return [
@@ -154,6 +115,7 @@ def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evide
     for folder, found in (("modules", modules), ("documents", documents)):
         for listing in found:
             write(f"{folder}/{listing.name}.html", "listing.html", listing=listing)
+    write_performance(site, History(store))
     history = store.history(REMEMBERED_RUNS)
     order = [None, *results, None]
     for previous, result, following in zip(order, results, order[2:], strict=False):

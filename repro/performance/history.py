@@ -1,0 +1,71 @@
+"""The history of the benchmarks in a results folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repro.encoding import to_text
+from repro.performance.measurement import Measurement, Series
+from repro.store import Store
+
+
+@dataclass(frozen=True)
+class History:
+    """What the benchmarks measured over time.
+
+    Attributes:
+        store: results folder whose database holds it.
+    """
+
+    store: Store
+
+    def record(self, measurements: Sequence[Measurement]) -> None:
+        """Add measurements, all of them or none.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        rows = [
+            (
+                *(one.figure, one.better, json.dumps(one.rounds), one.measured, one.commit, one.modified, one.backend),
+                to_text(one.environment),
+            )
+            for one in measurements
+        ]
+        with self.store.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO measurements (figure, better, rounds, measured, revision, modified, backend, environment) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def measurements(self) -> list[Measurement]:
+        """List all measurements in the order in which they were made.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with self.store.transaction() as connection:
+            rows = connection.execute("SELECT * FROM measurements ORDER BY measured, number").fetchall()
+        return [
+            Measurement(
+                figure=row["figure"],
+                better=row["better"],
+                rounds=tuple(json.loads(row["rounds"])),
+                measured=row["measured"],
+                commit=row["revision"],
+                modified=bool(row["modified"]),
+                backend=row["backend"],
+                environment=json.loads(row["environment"]),
+            )
+            for row in rows
+        ]
+
+    def series(self) -> dict[Series, list[Measurement]]:
+        """Sort the measurements into series, each oldest first; series by figure, backend and machine."""
+        found: dict[Series, list[Measurement]] = {}
+        for measurement in self.measurements():
+            found.setdefault(measurement.series, []).append(measurement)
+        return dict(sorted(found.items()))

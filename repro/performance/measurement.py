@@ -1,0 +1,122 @@
+"""Figures that the benchmarks measured, and how they are read from the results of pytest-benchmark."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from repro.errors import BenchmarkError
+
+Better = Literal["higher", "lower"]
+SHORT = 7  # characters of a commit
+
+
+class Series(NamedTuple):
+    """What makes measurements comparable.
+
+    Attributes:
+        figure: name of what is measured.
+        backend: of Keras.
+        machine: kind of machine, see ``machine``.
+    """
+
+    figure: str
+    backend: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure as one run of the benchmarks measured it.
+
+    Attributes:
+        figure: its name.
+        better: whether a higher or a lower value is better.
+        rounds: what each round gave, all positive; where possible a ratio of two sides that took turns.
+        measured: ISO 8601 time.
+        commit: of the checkout; None where it is no git checkout.
+        modified: whether the checkout had changes that were not committed.
+        backend: of Keras.
+        environment: versions and hardware, see ``repro.environment``.
+    """
+
+    figure: str
+    better: Better
+    rounds: tuple[float, ...]
+    measured: str
+    commit: str | None
+    modified: bool
+    backend: str
+    environment: Mapping[str, Any]
+
+    @property
+    def value(self) -> float:
+        """Median of the rounds."""
+        return statistics.median(self.rounds)
+
+    @property
+    def series(self) -> Series:
+        """The series that the measurement continues."""
+        return Series(self.figure, self.backend, machine(self.environment))
+
+    @property
+    def version(self) -> str:
+        """The commit in short, with a plus sign where the checkout was modified."""
+        return "unknown" if self.commit is None else self.commit[:SHORT] + "+" * self.modified
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """Name a kind of machine: the accelerator, or the processor, and its cores."""
+    cpu = f"{environment['cpu']}, {environment['cores']} cores"
+    return cpu if environment["device"] == "CPU" else f"{environment['device']} ({cpu})"
+
+
+def read(file: Path) -> list[Measurement]:
+    """Read the figures in a JSON file of pytest-benchmark.
+
+    Raises:
+        BenchmarkError: the file cannot be read, is not from these benchmarks or from a quick run, or holds a value that
+            is not positive.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BenchmarkError(f"cannot read benchmark results {file}: {reason}") from error
+    try:
+        found = [measurement for benchmark in document["benchmarks"] for measurement in _figures(document, benchmark)]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BenchmarkError(f"{file} is not from these benchmarks or from an older version; run them again") from error
+    if any(benchmark["extra_info"]["quick"] for benchmark in document["benchmarks"]):
+        raise BenchmarkError(
+            f"{file} is from a quick run, whose figures mean nothing; run the benchmarks without --quick"
+        )
+    for measurement in found:
+        if not measurement.rounds or not all(0 < value < math.inf for value in measurement.rounds):
+            raise BenchmarkError(
+                f"{measurement.figure} in {file} has a round that is not a positive number, or none; run it again"
+            )
+    return found
+
+
+def _figures(document: Mapping[str, Any], benchmark: Mapping[str, Any]) -> list[Measurement]:
+    extra, commit = benchmark["extra_info"], document["commit_info"]
+    environment = {name: value for name, value in extra["environment"].items() if name not in ("backend", "commit")}
+    return [
+        Measurement(
+            figure=name,
+            better=details["better"],
+            rounds=tuple(float(value) for value in details["values"]),
+            measured=document["datetime"],
+            commit=extra["environment"]["commit"],
+            modified=bool(commit.get("dirty")),
+            backend=extra["environment"]["backend"],
+            environment=environment,
+        )
+        for name, details in extra.get("details", {}).items()
+    ]

@@ -1,0 +1,51 @@
+"""The environment in which every page is rendered."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from repro.report import listings, pages, text
+from repro.verdict import format_effect, format_number
+
+STATIC = Path(__file__).parent / "static"
+
+
+def environment() -> Environment:
+    """Return an environment that escapes whatever it is given, with the filters and functions of the templates."""
+    made = Environment(
+        loader=PackageLoader("repro.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        "cell": text.cell,
+        "duration": text.duration,
+        "file_name": pages.file_name,
+        "number": format_number,
+        "paragraphs": text.paragraphs,
+        "prose": text.prose,
+        "python": text.python,
+        "settings": text.settings,
+        "size": text.size,
+        "sortable": text.sortable,
+    }
+    script = (STATIC / "tables.js").read_text(encoding="utf-8")
+    made.filters |= filters
+    made.globals |= {
+        "counterpart_statuses": listings.counterpart_statuses,
+        "effect": format_effect,
+        "module_of": listings.module_of,
+        "script": Markup(script),  # noqa: S704  a file of the package
+        # Pages may execute this script and no other, whatever statements and messages try to smuggle in.
+        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "sections_by_document": listings.sections_by_document,
+    }
+    return made
