@@ -10,7 +10,7 @@ import base64
 
 from markupsafe import Markup, escape
 
-from repro.criteria.figures import svg
+from repro.criteria.figures import render
 from repro.report.text import prose
 from repro.verdict import Verdict, format_effect
 
@@ -47,7 +47,7 @@ def _figure(verdict: Verdict) -> Markup:
     if verdict.draw is None:
         return Markup("")
     try:
-        content = base64.b64encode(svg(verdict.figure()).encode()).decode()
+        content = base64.b64encode(render(verdict.figure(), ["svg"])["svg"]).decode()
     except Exception as error:  # noqa: BLE001  a claim's own figure may raise anything, the verdict is shown all the same
         return Markup("<p>No figure could be drawn: {}</p>").format(f"{type(error).__name__}: {error}")
     style = "background: white; max-width: 100%"  # notebooks may be dark, and the ink of figures is
