@@ -13,6 +13,7 @@ import pandas as pd
 from repro.criteria.figures import figure
 from repro.errors import ClaimError, ObservationsError
 from repro.statistics import CONFIDENCE, Band, Estimate, Exact, Levels, Median, Rate
+from repro.two_samples import Sample
 from repro.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -54,6 +55,22 @@ class Criterion(ABC):
         verdict = join([(panel.name, panel.judge) for panel in panels], confidence)
         return replace(verdict, observations=observations, draw=partial(figure, panels))
 
+    def samples(self, observations: pd.DataFrame) -> dict[tuple[str, str], Sample]:
+        """Reduce observations to what can be compared between runs.
+
+        Returns:
+            Numbers per seed, by the name of the part and the measure that is judged there; a statement in one piece has
+            a part without a name. Nothing for criteria that do not say what they reduce a seed to.
+
+        Raises:
+            ObservationsError: as for a verdict.
+        """
+        return {
+            (panel.name, measure): sample
+            for panel in self.panels(observations)
+            for measure, sample in panel.criterion.reduced(panel.observations).items()
+        }
+
     @property
     def has_sampling_error(self) -> bool:
         """Whether more seeds make the verdict more certain; not so where one seed can settle it."""
@@ -87,6 +104,10 @@ class ColumnCriterion(Criterion):
     @abstractmethod
     def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
         """Judge the rows of one condition."""
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:  # noqa: ARG002  criteria that say more override it
+        """Reduce the rows of one condition to numbers per seed, by the measure that is judged."""
+        return {}
 
     @abstractmethod
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
@@ -153,6 +174,16 @@ class SeedwiseCriterion(ColumnCriterion):
     def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
         """Place the median's order-statistic interval relative to the band."""
         return in_band(median_over_seeds(self.effects(observations), self.measure), self.band, confidence, self.measure)
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
+        """Return the number of each seed."""
+        effects = self.effects(observations)
+        return {self.measure: sample(effects, median_over_seeds(effects, self.measure).point)}
+
+
+def sample(effects: pd.Series[float], effect: float) -> Sample:
+    """Make a sample of one number per seed, indexed by seed, and what is reported of them."""
+    return Sample(tuple(float(value) for value in effects), effect, DETERMINISTIC in effects.index)
 
 
 def words(column: object) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from repro.criteria.base import ColumnCriterion, in_band, rate_over_seeds, words
+from repro.criteria.base import ColumnCriterion, in_band, rate_over_seeds, sample, words
 from repro.criteria.drawing import against_bound, beside, identity, proportion, rounding_errors
 from repro.errors import ClaimError, ObservationsError
 from repro.statistics import Band, Rate, Status
+from repro.two_samples import Sample
 from repro.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -79,9 +80,19 @@ class Identity(ColumnCriterion):
             low=float(errors.min()),
             high=float(errors.max()),
             n=len(errors),
-            measure=f"largest error of {words(self.left)} = {words(self.right)}, in tolerances",
+            measure=self.measure,
             confidence=confidence,
         )
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
+        """Return the error of each seed in tolerances, those of rounding all as one."""
+        errors = self.errors(observations)
+        return {self.measure: sample(errors.clip(lower=1.0), float(errors.max()))}
+
+    @property
+    def measure(self) -> str:
+        """Largest error."""
+        return f"largest error of {words(self.left)} = {words(self.right)}, in tolerances"
 
     @property
     def contradiction(self) -> float:
@@ -177,7 +188,7 @@ class AtMost(ColumnCriterion):
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
         """Look for a row beyond the bound."""
-        violated = self.violations(observations).groupby(observations["seed"]).any()
+        violated = self.violated(observations)
         rate = rate_over_seeds(violated)
         interval = rate.interval(confidence)
         return Verdict(
@@ -186,9 +197,23 @@ class AtMost(ColumnCriterion):
             low=interval.low,
             high=interval.high,
             n=rate.n,
-            measure="share of seeds that violate the bound",
+            measure=self.measure,
             confidence=confidence,
         )
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
+        """Return whether each seed violates the bound."""
+        violated = self.violated(observations)
+        return {self.measure: sample(violated.astype(float), rate_over_seeds(violated).point)}
+
+    @property
+    def measure(self) -> str:
+        """Share of violations."""
+        return "share of seeds that violate the bound"
+
+    def violated(self, observations: pd.DataFrame) -> pd.Series[bool]:
+        """Whether each seed has a row beyond the bound."""
+        return self.violations(observations).groupby(observations["seed"]).any()
 
     def violations(self, observations: pd.DataFrame) -> pd.Series[bool]:
         """Rows whose value exceeds the bound by more than rounding."""
@@ -261,7 +286,17 @@ class Proportion(ColumnCriterion):
     def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
         """Place the exact binomial interval relative to the share."""
         rate = rate_over_seeds(self.successes(observations))
-        return in_band(rate, Band(low=self.at_least), confidence, f"share of seeds with {words(self.success)}")
+        return in_band(rate, Band(low=self.at_least), confidence, self.measure)
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
+        """Return whether each seed succeeds."""
+        succeeded = self.successes(observations)
+        return {self.measure: sample(succeeded.astype(float), rate_over_seeds(succeeded).point)}
+
+    @property
+    def measure(self) -> str:
+        """Share of successes."""
+        return f"share of seeds with {words(self.success)}"
 
     def successes(self, observations: pd.DataFrame) -> pd.Series[bool]:
         """Whether each seed succeeds."""

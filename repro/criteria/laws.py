@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from repro.criteria.base import ColumnCriterion, in_band, median_over_seeds, words
+from repro.criteria.base import ColumnCriterion, in_band, median_over_seeds, sample, words
 from repro.criteria.drawing import law, trend
 from repro.criteria.requirements import require_finite, require_positions, require_positive
 from repro.errors import ClaimError
 from repro.statistics import Band, Levels, slopes
+from repro.two_samples import Sample
 from repro.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class Law(ColumnCriterion):
         if contrary in [end.status for end in ends]:
             return replace(line, status="inconclusive", p=None if line.p is None else 1.0, levels=Levels(1.0, 1.0))
         return line
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
+        """Return the slope of each seed's line."""
+        lines = self.fits(observations)["overall"]
+        return {self.measure: sample(lines, median_over_seeds(lines, self.measure).point)}
 
     def fits(self, observations: pd.DataFrame) -> pd.DataFrame:
         """Slopes of each seed: columns ``overall``, ``first`` and ``last``, indexed by seed."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, in_band, join, median_over_seeds, words
+from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, in_band, join, median_over_seeds, sample, words
 from repro.criteria.drawing import corridor, expected_place, trend
 from repro.criteria.requirements import require_positions, require_positive, require_single_rows
 from repro.errors import ClaimError
 from repro.statistics import Band
+from repro.two_samples import Sample
 from repro.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -118,15 +119,28 @@ class Peak(ColumnCriterion):
     def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
         """Judge the place of the extremum and its prominence; both must hold."""
         extrema = self.extrema(observations)
-        parts = {
-            "place": (Band(1 / self.within, self.within), f"place of the {self.kind} / expected place"),
-            "prominence": (Band(low=self.prominence), f"prominence of the {self.kind} over the ends"),
-        }
+        bands = {"place": Band(1 / self.within, self.within), "prominence": Band(low=self.prominence)}
         judges = [
-            (name, partial(in_band, median_over_seeds(extrema[name], measure), band, measure=measure))
-            for name, (band, measure) in parts.items()
+            (name, partial(in_band, median_over_seeds(extrema[name], measure), bands[name], measure=measure))
+            for name, measure in self.measures.items()
         ]
         return join(judges, confidence)
+
+    def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
+        """Return place and prominence of each seed's extremum."""
+        extrema = self.extrema(observations)
+        return {
+            measure: sample(extrema[name], median_over_seeds(extrema[name], measure).point)
+            for name, measure in self.measures.items()
+        }
+
+    @property
+    def measures(self) -> dict[str, str]:
+        """Name what is judged of the extremum, by part."""
+        return {
+            "place": f"place of the {self.kind} / expected place",
+            "prominence": f"prominence of the {self.kind} over the ends",
+        }
 
     def extrema(self, observations: pd.DataFrame) -> pd.DataFrame:
         """Place of each seed's extremum relative to the expected one, and its prominence over the more similar end."""
