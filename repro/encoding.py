@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from dataclasses import asdict, fields
 from typing import Any
@@ -22,6 +23,17 @@ def to_text(value: Any) -> str:
         TypeError: neither plain data nor a NumPy scalar.
     """
     return json.dumps(value, default=_plain)
+
+
+def strict(value: Any) -> Any:
+    """Return plain data as it comes back from strict JSON, which has lists only, text as keys and finite numbers.
+
+    Infinities and NaN become text. Equal parameters are equal in this form, wherever they were stored.
+
+    Raises:
+        TypeError: neither plain data nor a NumPy scalar.
+    """
+    return _without_infinities(json.loads(to_text(value)))
 
 
 def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
@@ -50,7 +62,7 @@ def from_row(row: sqlite3.Row) -> Evaluation:
     return Evaluation(
         kind=row["kind"],
         statement=row["statement"],
-        parameters={name: _with_tuples(value) for name, value in json.loads(row["parameters"]).items()},
+        parameters={name: with_tuples(value) for name, value in json.loads(row["parameters"]).items()},
         seeds=tuple(json.loads(row["seeds"])),
         status=row["status"],
         verdict=verdict_from(row["verdict"]),
@@ -68,6 +80,15 @@ def verdict_from(text: str | None) -> Verdict | None:
         return None
     plain = json.loads(text)
     return Verdict(**plain | {"parts": tuple(Part(**part) for part in plain["parts"])})
+
+
+def with_tuples(value: Any) -> Any:
+    """Turn the lists of plain data into tuples, as parameters have them."""
+    if isinstance(value, list):
+        return tuple(with_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {name: with_tuples(item) for name, item in value.items()}
+    return value
 
 
 def _parameters_text(parameters: Parameters) -> str:
@@ -96,9 +117,11 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} is no plain value")
 
 
-def _with_tuples(value: Any) -> Any:
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, list):
-        return tuple(_with_tuples(item) for item in value)
+        return [_without_infinities(item) for item in value]
     if isinstance(value, dict):
-        return {name: _with_tuples(item) for name, item in value.items()}
+        return {name: _without_infinities(item) for name, item in value.items()}
     return value

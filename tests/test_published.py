@@ -4,9 +4,21 @@ from dataclasses import replace
 
 import pytest
 
+from repro.encoding import strict
 from repro.errors import ReproError, StoreError
-from repro.published import FOLDER, PublishedClaim, PublishedCounterpart, publish, published
+from repro.published import (
+    FOLDER,
+    PublishedClaim,
+    PublishedCounterpart,
+    PublishedRun,
+    PublishedSample,
+    publish,
+    published,
+    published_run,
+)
 from repro.result import ClaimResult, Evaluation, Run
+from repro.samples import Samples, publishable
+from repro.two_samples import Sample
 from repro.verdict import Verdict
 
 RUN = Run("20260101-120000", "2026-01-01T12:00:00+00:00", "standard", "jax", {"python": "3.13.1", "cpu": "Ω"})
@@ -29,6 +41,7 @@ RESULTS = [
 PUBLISHED = {
     "perceptron.novikoff": PublishedClaim(
         "reproduced",
+        parameters={},
         effect=0.5,
         low=0.25,
         high=1.0,
@@ -41,6 +54,7 @@ PUBLISHED = {
     ),
     "dropout.mixture": PublishedClaim(
         "refuted",
+        parameters={},
         effect=None,
         low=None,
         high=None,
@@ -65,6 +79,7 @@ def test_file_has_the_documented_form(tmp_path):
 
     document = json.loads(text, parse_constant=reject)
     assert document["environment"] == RUN.environment
+    assert (document["backend"], document["started"]) == (RUN.backend, RUN.started)
     assert document["claims"]["perceptron.novikoff"] == {
         "status": "reproduced",
         "effect": 0.5,
@@ -76,8 +91,43 @@ def test_file_has_the_documented_form(tmp_path):
             "control": {"status": "refuted", "seconds": 0.5},
             "correction": {"status": "reproduced", "seconds": 0.0},
         },
+        "memory": 0,
+        "parameters": {},
     }
     assert text.endswith("}\n")
+
+
+def test_samples_and_parameters_come_back(tmp_path):
+    sample = PublishedSample("width 8", "ratio", (0.123456, math.inf, -math.inf, 0.0), deterministic=False, count=2)
+    own = replace(RESULTS[0].evaluation, parameters={"sizes": (8, (1, 2.5)), "limit": math.inf}, memory=2**30)
+    publish(RUN, [replace(RESULTS[0], evaluation=own)], tmp_path, {"perceptron.novikoff": sample})
+    claim = published("standard", tmp_path)["perceptron.novikoff"]
+    assert (claim.sample, claim.memory) == (sample, 2**30)
+    assert claim.parameters == strict(own.parameters) == {"sizes": [8, [1, 2.5]], "limit": "inf"}
+    assert '"numbers": "0.123456 inf -inf 0"' in (tmp_path / "standard.json").read_text()
+
+
+def test_samples_are_published_to_six_digits():
+    result = ClaimResult("a.b", evaluation("claim", replace(REPRODUCED, deciding="width 8"), 1.0), ())
+    numbers = (1 / 3, math.inf, 123456789.0)
+    by_part = {("width 8", "ratio"): Sample(numbers, 1.0), ("width 9", "ratio"): Sample((2.0,), 2.0)}
+    sample = publishable(result, Samples(by_part, 2))
+    assert sample == PublishedSample("width 8", "ratio", (0.333333, math.inf, 123457000.0), False, 2)
+    assert publishable(result, Samples()) is None
+
+
+def test_the_run_behind_what_is_published_is_known(tmp_path):
+    assert published_run("standard", tmp_path) is None
+    publish(RUN, RESULTS, tmp_path)
+    assert published_run("standard", tmp_path) == PublishedRun(RUN.started, "jax", RUN.environment)
+
+
+def test_files_of_older_versions_can_be_read(tmp_path):
+    claim = {"status": "refuted", "effect": None, "low": None, "high": 1.0, "n": 3, "seconds": 0.5, "counterparts": {}}
+    text = json.dumps({"environment": {"python": "3.11"}, "claims": {"a.b": claim}})
+    (tmp_path / "standard.json").write_text(text)
+    assert published("standard", tmp_path) == {"a.b": PublishedClaim("refuted", None, None, 1.0, 3, 0.5, {})}
+    assert published_run("standard", tmp_path) == PublishedRun("", "", {"python": "3.11"})
 
 
 def test_profiles_are_apart(tmp_path):

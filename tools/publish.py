@@ -13,6 +13,7 @@ import typer
 from repro.published import publish
 from repro.registry import registered
 from repro.report import summary
+from repro.samples import publishable, stored_samples
 from repro.store import Store
 
 
@@ -30,8 +31,12 @@ def main(
     ordered = [found[name] for name in claims if name in found and name not in leave_out]
     failed = [result.id for result in ordered if result.status == "error"]
     kept = [result for result in ordered if result.id not in failed]
-    for file in (publish(chosen[-1], kept), *summary.write(reports, chosen[-1], kept, claims)):
+    samples = {result.id: publishable(result, stored_samples(result, store.read_observations)) for result in kept}
+    known = {name: sample for name, sample in samples.items() if sample is not None}
+    for file in (publish(chosen[-1], kept, samples=known), *summary.write(reports, chosen[-1], kept, claims)):
         typer.echo(file)
+    if len(known) < len(kept):
+        typer.echo(f"published without a sample: {', '.join(name for name in samples if name not in known)}")
     if failed:
         typer.echo(f"in error and not published: {', '.join(failed)}")
 
