@@ -14,7 +14,7 @@ import os
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,12 +105,32 @@ class Store:
             StoreError: there is a run of this id, or the database cannot be written.
         """
         with self.transaction() as connection:
-            if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
-                raise StoreError(f"{self.folder} already has a run {run.id}; start the run again for a new id")
-            connection.execute(
-                "INSERT INTO runs (id, started, profile, backend, environment) VALUES (?, ?, ?, ?, ?)",
-                (run.id, run.started, run.profile, run.backend, to_text(run.environment)),
-            )
+            self._insert_run(connection, run)
+
+    def import_run(self, run: Run, results: Sequence[ClaimResult], observations: Mapping[str, bytes]) -> None:
+        """Record a run that was made elsewhere, whole or not at all.
+
+        Args:
+            run: which this folder does not have.
+            results: of that run.
+            observations: files of the tables that the results name, by key.
+
+        Raises:
+            StoreError: there is a run of this id, a file does not have the content that its key says or is missing, or
+                the folder cannot be written. No run is recorded then.
+        """
+        for key, content in observations.items():
+            if hashlib.sha256(content).hexdigest() != key:
+                raise StoreError(f"observations {key} of run {run.id} are corrupt; export the run again")
+        with _disk_errors(self.folder):
+            for key, content in observations.items():
+                write_atomically(self._file(key), content)
+        for result in results:
+            self._require_observations(result)
+        with self.transaction() as connection:
+            self._insert_run(connection, run)
+            for result in results:
+                self._insert_result(connection, run.id, result)
 
     def write_observations(self, observations: pd.DataFrame) -> str:
         """Put a table on disk; equal tables, written by the same versions of pandas and pyarrow, are stored once.
@@ -141,6 +161,17 @@ class Store:
         Raises:
             StoreError: the file is missing, or its content is not what was written.
         """
+        return pd.read_parquet(io.BytesIO(self.observations_content(key)), engine="pyarrow")
+
+    def observations_content(self, key: str) -> bytes:
+        """Return the Parquet file of a table.
+
+        Args:
+            key: as ``write_observations`` returned it.
+
+        Raises:
+            StoreError: the file is missing, or its content is not what was written.
+        """
         file = self._file(key)
         remedy = "run its claim again"
         try:
@@ -149,7 +180,7 @@ class Store:
             raise StoreError(f"cannot read observations {file}: {error.strerror}; {remedy}") from error
         if hashlib.sha256(content).hexdigest() != key:
             raise StoreError(f"observations {file} are corrupt; {remedy}")
-        return pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+        return content
 
     def record(self, run: str, result: ClaimResult) -> None:
         """Record a claim's result, with its counterparts, whole or not at all.
@@ -164,27 +195,15 @@ class Store:
             StoreError: the run is unknown or has a result of this claim, observations are not on disk, a parameter is
                 no plain value, or the database cannot be written.
         """
-        evaluations = (result.evaluation, *result.counterparts)
-        for evaluation in evaluations:
-            if evaluation.observations is not None and not self._file(evaluation.observations).is_file():
-                raise StoreError(f"{result.id}: its {evaluation.kind} has no observations on disk; write them first")
+        self._require_observations(result)
         self.run(run)
         with self.transaction() as connection:
-            if connection.execute("SELECT 1 FROM results WHERE run = ? AND claim = ?", (run, result.id)).fetchone():
-                raise StoreError(f"run {run} already has a result of {result.id}; start a new run")
-            number = connection.execute(
-                "INSERT INTO results (run, claim, published) VALUES (?, ?, ?)", (run, result.id, result.published)
-            ).lastrowid
-            connection.executemany(
-                "INSERT INTO evaluations (result, kind, statement, parameters, seeds, status, verdict, observations, "
-                "seconds, memory, message, traceback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(number, *to_row(evaluation)) for evaluation in evaluations],
-            )
+            self._insert_result(connection, run, result)
 
     def runs(self) -> list[Run]:
         """List the runs, oldest first."""
         with self._connection() as connection:
-            rows = connection.execute("SELECT * FROM runs ORDER BY number").fetchall()
+            rows = connection.execute("SELECT * FROM runs ORDER BY started, number").fetchall()
         return [
             Run(row["id"], row["started"], row["profile"], row["backend"], json.loads(row["environment"]))
             for row in rows
@@ -270,10 +289,35 @@ class Store:
             rows = connection.execute(
                 "SELECT claim, kind, seconds FROM evaluations JOIN results ON results.number = result "
                 "JOIN runs ON runs.id = run WHERE profile = ? AND backend = ? AND seconds > 0 "
-                "ORDER BY evaluations.number",
+                "ORDER BY started, evaluations.number",
                 (profile, backend),
             ).fetchall()
         return {(row["claim"], row["kind"]): row["seconds"] for row in rows}
+
+    def _insert_run(self, connection: sqlite3.Connection, run: Run) -> None:
+        if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+            raise StoreError(f"{self.folder} already has a run {run.id}; start the run again for a new id")
+        connection.execute(
+            "INSERT INTO runs (id, started, profile, backend, environment) VALUES (?, ?, ?, ?, ?)",
+            (run.id, run.started, run.profile, run.backend, to_text(run.environment)),
+        )
+
+    def _insert_result(self, connection: sqlite3.Connection, run: str, result: ClaimResult) -> None:
+        if connection.execute("SELECT 1 FROM results WHERE run = ? AND claim = ?", (run, result.id)).fetchone():
+            raise StoreError(f"run {run} already has a result of {result.id}; start a new run")
+        number = connection.execute(
+            "INSERT INTO results (run, claim, published) VALUES (?, ?, ?)", (run, result.id, result.published)
+        ).lastrowid
+        connection.executemany(
+            "INSERT INTO evaluations (result, kind, statement, parameters, seeds, status, verdict, observations, "
+            "seconds, memory, message, traceback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(number, *to_row(evaluation)) for evaluation in (result.evaluation, *result.counterparts)],
+        )
+
+    def _require_observations(self, result: ClaimResult) -> None:
+        for evaluation in (result.evaluation, *result.counterparts):
+            if evaluation.observations is not None and not self._file(evaluation.observations).is_file():
+                raise StoreError(f"{result.id}: its {evaluation.kind} has no observations on disk; write them first")
 
     @property
     def _database(self) -> Path:
