@@ -27,5 +27,9 @@ class BenchmarkError(ReproError):
     """Benchmarks that cannot be run, read or compared."""
 
 
+class BundleError(ReproError):
+    """A file is no bundle of a run, or not a sound one."""
+
+
 class DataUnavailableError(ReproError):
     """A data set is missing and cannot be had. The claim that asked for it ends as ``skipped``."""
