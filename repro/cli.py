@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from etils import epy
 
-from repro import backend, claim_files, registry, running, settings, terminal
+from repro import backend, claim_files, registry, run_commands, running, settings, terminal
 from repro.audits import commands
 from repro.claim import Claim
 from repro.errors import ReproError
@@ -50,6 +50,9 @@ app = typer.Typer(
 )
 app.add_typer(commands.app, name="audit")
 app.command()(bench)
+app.command("compare")(run_commands.compare)
+app.command("export")(run_commands.export_run)
+app.command("import")(run_commands.import_run)
 
 
 def main() -> None:

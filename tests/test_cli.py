@@ -320,3 +320,86 @@ def test_claims_of_the_users_own_are_shown_beside_the_registered_ones(tmp_path):
     again = command("report", folder=tmp_path)
     assert again.returncode == 0
     assert "not registered any more" in (site / "index.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """A folder with two runs of the same claims, the later one with fewer seeds."""
+    folder = tmp_path_factory.mktemp("compare")
+    for seeds in ("9", "3"):
+        command("run", "stand_in.bounded", "stand_in.addition", "--profile", "smoke", "--seeds", seeds, folder=folder)
+    with sqlite3.connect(folder / "repro-results" / "results.sqlite") as connection:
+        return folder, [row[0] for row in connection.execute("SELECT id FROM runs ORDER BY number")]
+
+
+def test_compare_exits_with_1_where_head_is_worse(two_runs):
+    folder, (base, head) = two_runs
+    completed = command("compare", base, folder=folder)
+    assert completed.returncode == 1, completed.stderr
+    lines = completed.stdout.splitlines()
+    assert lines[0] == "Verdicts that changed"
+    assert lines[2].split() == ["stand_in.bounded", "reproduced", "inconclusive", "worse"]
+    page = folder / "repro-results" / "site" / f"compare-{base}-{head}.html"
+    assert lines[-1] == f"page: {page}"
+    assert "stand_in.bounded" in page.read_text(encoding="utf-8")
+    assert all(len(line) <= 80 for line in lines[:-1])
+    assert "2 claims compared" in completed.stdout
+
+
+def test_compare_exits_with_0_where_head_is_better_or_the_same(two_runs):
+    folder, (base, head) = two_runs
+    better = command("compare", head, base, folder=folder)
+    assert better.returncode == 0, better.stderr
+    assert "verdicts: 1 changed, 0 for the worse; effects: none moved" in better.stdout
+    same = command("compare", "latest", "--json", folder=folder)
+    assert same.returncode == 0, same.stderr
+    document = json.loads(same.stdout)
+    assert document == {
+        "base": head,
+        "head": head,
+        "verdicts": [],
+        "effects": [],
+        "environment": [],
+        "worse": False,
+    } | {"costs": document["costs"]}
+    assert {cost["id"] for cost in document["costs"]} == {"stand_in.bounded", "stand_in.addition"}
+    for cost in document["costs"]:
+        assert set(cost) == {"id", "seconds_ratio", "memory_ratio"}
+        assert cost["memory_ratio"] == 1.0
+
+
+def test_compare_with_what_is_published_says_what_it_lacks(two_runs):
+    folder, _ = two_runs
+    completed = command("compare", "published", folder=folder)
+    assert completed.returncode == 0, completed.stderr
+    assert "0 claims compared" in completed.stdout
+    assert "only in head: 2 claims" in completed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compare", "published", "published"), "the same on both sides"),
+        (("compare",), "Missing argument 'BASE'"),
+        (("compare", "latest"), "has no results"),
+        (("export", "latest", "run.zip"), "has no results"),
+        (("import", "run.zip"), "cannot read run.zip: No such file"),
+    ],
+)
+def test_wrong_usage_of_commands_for_runs(tmp_path, arguments, message):
+    assert_wrong_usage(command(*arguments, folder=tmp_path), message, tmp_path)
+
+
+def test_a_run_travels_in_a_file(two_runs, tmp_path):
+    folder, (base, _) = two_runs
+    exported = command("export", base, tmp_path / "run.zip", folder=folder)
+    assert (exported.returncode, exported.stdout) == (0, f"run {base} is in {tmp_path / 'run.zip'}\n")
+    for said in ("is imported", "is here already, with the same content"):
+        imported = command("import", "run.zip", folder=tmp_path)
+        assert (imported.returncode, imported.stdout) == (0, f"run {base} {said}\n"), imported.stderr
+    assert command("report", base, folder=tmp_path).returncode == 0
+    assert command("compare", tmp_path / "run.zip", folder=folder).returncode == 1
+    (tmp_path / "bad.zip").write_bytes((tmp_path / "run.zip").read_bytes()[:-30])
+    refused = command("import", "bad.zip", folder=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert re.fullmatch(r"repro: bad.zip is refused: [^\n]+\n", refused.stderr)

@@ -15,7 +15,7 @@ from repro.claim import Claim
 from repro.errors import StoreError
 from repro.multiplicity import multiplicity
 from repro.performance.history import History
-from repro.report import evidence, listings, pages, summary
+from repro.report import comparisons, evidence, listings, pages, summary
 from repro.report.evidence import Evidence, Wanted
 from repro.report.performance import write_performance
 from repro.report.rendering import STATIC, environment
@@ -68,6 +68,7 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
             draft = Path(folder) / "site"
             for name in FOLDERS:
                 (draft / name).mkdir(parents=True)
+            comparisons.keep(site, draft, chosen.id)
             shown = evidence.collect(store, _wanted(subject), draft, site)
             _write(draft, store, subject, shown)
             shutil.rmtree(site, ignore_errors=True)

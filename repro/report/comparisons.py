@@ -1,0 +1,76 @@
+"""Pages that compare two runs, beside the report of a run in the folder ``site``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from repro.comparison import Comparison
+from repro.comparison_text import conclusion, environment_texts, mismatch_text, ratio_text, remarks
+from repro.errors import StoreError
+from repro.report.rendering import STATIC, environment
+from repro.store import write_atomically
+
+PATTERN = "compare-*.html"
+LIST = "comparisons.html"
+
+
+def write(results: Path, comparison: Comparison) -> Path:
+    """Write the page of a comparison and list it with the others.
+
+    Args:
+        results: folder whose ``site`` receives the page; both are made if missing.
+        comparison: to be shown.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    site = results.absolute() / "site"
+    page = site / f"compare-{comparison.base.id}-{comparison.head.id}.html"
+    template = environment().get_template("comparison.html")
+    content = template.render(
+        comparison=comparison,
+        remarks=remarks(comparison),
+        conclusion=conclusion(comparison),
+        mismatch_text=mismatch_text,
+        ratio_text=ratio_text,
+        environment_texts=environment_texts,
+        home=_home(site),
+        run=comparison.head,
+        root="",
+    )
+    try:
+        site.mkdir(parents=True, exist_ok=True)
+        shutil.copy(STATIC / "style.css", site)
+        write_atomically(page, content.encode())
+        _write_list(site, comparison.head.id)
+    except OSError as error:
+        raise StoreError(f"cannot write {page}: {error.strerror}; choose another folder with --results") from error
+    return page
+
+
+def keep(old: Path, new: Path, run: str) -> None:
+    """Copy the comparisons of a site to the one that takes its place, and list them there.
+
+    Args:
+        old: folder of a site; may be missing.
+        new: folder of the other site.
+        run: id of the run that the new site is of.
+    """
+    for page in old.glob(PATTERN):
+        shutil.copy(page, new)
+    _write_list(new, run)
+
+
+def _write_list(site: Path, run: str) -> None:
+    pages = sorted(page.stem.removeprefix("compare-") for page in site.glob(PATTERN))
+    content = environment().get_template(LIST).render(pages=pages, home=_home(site), run={"id": run}, root="")
+    write_atomically(site / LIST, content.encode())
+
+
+def _home(site: Path) -> str:
+    """Name the page that the top of others leads to: there is no first page before a report is written."""
+    return "index.html" if (site / "index.html").exists() else LIST

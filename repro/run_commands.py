@@ -1,0 +1,65 @@
+"""The commands for runs that are done: ``repro compare``, ``repro export`` and ``repro import``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from etils import epy
+
+from repro import running, terminal
+from repro.options import JsonOption, ResultsOption
+from repro.store import Store
+
+with epy.lazy_imports():
+    from repro import bundle, comparison, comparison_text, references
+    from repro.report import comparisons
+
+COMPARABLE = "id of a run, latest, a results folder, a file of `repro export`, or published"
+
+BaseArgument = Annotated[str, typer.Argument(metavar="BASE", help=f"The run to compare with: {COMPARABLE}.")]
+HeadArgument = Annotated[str, typer.Argument(metavar="HEAD", help="The run to look at, named in the same way.")]
+ExportedRunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or latest.")]
+WrittenFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="File to write.")]
+ReadFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="File that `repro export` has written.")]
+
+
+def compare(
+    base: BaseArgument,
+    head: HeadArgument = "latest",
+    *,
+    results: ResultsOption = running.RESULTS,
+    json: JsonOption = False,
+) -> int:
+    """Compare two runs: verdicts, effects, costs, environments; the exit status is 1 if anything got worse."""
+    compared = comparison.compare(*references.load_pair(base, head, results))
+    page = comparisons.write(results, compared)
+    remarks = comparison_text.remarks(compared)
+    if json:
+        terminal.console(stderr=True).print(*remarks, sep="\n", soft_wrap=True)
+        sys.stdout.write(terminal.json_text(comparison_text.comparison_json(compared)) + "\n")
+    else:
+        output = terminal.console()
+        output.print(*comparison_text.comparison_tables(compared), *remarks, sep="\n")
+        output.print(comparison_text.conclusion(compared))
+        output.print(f"page: {page}", soft_wrap=True)
+    return int(compared.worse)
+
+
+def export_run(run: ExportedRunArgument, file: WrittenFileArgument, *, results: ResultsOption = running.RESULTS) -> int:
+    """Write a run to one file, with its results, observations and environment."""
+    exported = bundle.export_run(Store.existing(results), run, file)
+    terminal.console().print(f"run {exported.id} is in {file}", soft_wrap=True)
+    return 0
+
+
+def import_run(file: ReadFileArgument, *, results: ResultsOption = running.RESULTS) -> int:
+    """Add a run from a file of `repro export` to the results."""
+    found = bundle.read_bundle(file)
+    store = Store.open(results)
+    is_new = bundle.add(store, found)
+    said = "is imported" if is_new else "is here already, with the same content"
+    terminal.console().print(f"run {found.run.id} {said}", soft_wrap=True)
+    return 0
