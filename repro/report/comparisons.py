@@ -46,28 +46,30 @@ def write(results: Path, comparison: Comparison) -> Path:
         site.mkdir(parents=True, exist_ok=True)
         shutil.copy(STATIC / "style.css", site)
         write_atomically(page, content.encode())
-        _write_list(site, comparison.head.id)
+        _write_list(site, comparison.head.id, _home(site))
     except OSError as error:
         raise StoreError(f"cannot write {page}: {error.strerror}; choose another folder with --results") from error
     return page
 
 
 def keep(old: Path, new: Path, run: str) -> None:
-    """Copy the comparisons of a site to the one that takes its place, and list them there.
+    """Copy the comparisons of a site to the one that takes its place, and list them there if there are any.
 
     Args:
         old: folder of a site; may be missing.
         new: folder of the other site.
         run: id of the run that the new site is of.
     """
-    for page in old.glob(PATTERN):
+    pages = list(old.glob(PATTERN))
+    for page in pages:
         shutil.copy(page, new)
-    _write_list(new, run)
+    if pages:
+        _write_list(new, run, home="index.html")
 
 
-def _write_list(site: Path, run: str) -> None:
+def _write_list(site: Path, run: str, home: str) -> None:
     pages = sorted(page.stem.removeprefix("compare-") for page in site.glob(PATTERN))
-    content = environment().get_template(LIST).render(pages=pages, home=_home(site), run={"id": run}, root="")
+    content = environment().get_template(LIST).render(pages=pages, home=home, run={"id": run}, root="")
     write_atomically(site / LIST, content.encode())
 
 

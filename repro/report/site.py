@@ -110,7 +110,14 @@ def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evide
         (site / file).write_text(page, encoding="utf-8")
 
     overview = listings.overview(run, results, claims)
-    write("index.html", "overview.html", overview=overview, modules=modules, documents=documents)
+    write(
+        "index.html",
+        "overview.html",
+        overview=overview,
+        modules=modules,
+        documents=documents,
+        comparisons=(site / comparisons.LIST).exists(),
+    )
     write("mistakes.html", "mistakes.html", mistakes=listings.mistakes(results, claims))
     write("costs.html", "costs.html", results=results)
     for folder, found in (("modules", modules), ("documents", documents)):
