@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from etils import epy
 
-from repro import backend, claim_files, registry, run_commands, running, settings, terminal
+from repro import backend, claim_files, planning, registry, run_commands, running, settings, terminal
 from repro.audits import commands
 from repro.claim import Claim
 from repro.errors import ReproError
@@ -31,8 +31,9 @@ from repro.options import (
     WorkersOption,
 )
 from repro.performance.commands import bench
+from repro.planning import Plan
 from repro.result import run_json
-from repro.running import CompletedRun, Plan
+from repro.running import CompletedRun
 from repro.store import Store
 
 with epy.lazy_imports():
@@ -86,7 +87,7 @@ def run(
     """Run claims with their controls and corrections, and write the report."""
     _prepare(backend, data_dir)
     claims = registry.find(*patterns or [], source=source)
-    plan = running.plan(claims, profile, seeds=seeds, overrides=running.data_overrides(claims, data))
+    plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))
     if junit is not None:
         junit_xml.check_writable(junit)
     store = Store.open(results)
@@ -131,7 +132,7 @@ def check(
     _prepare(backend, data_dir)
     chosen = registry.get(claim)
     parameters = settings.parse(chosen, set or [])
-    plan = running.plan([chosen], profile, seeds=seeds, overrides={chosen.id: parameters} if parameters else {})
+    plan = planning.plan([chosen], profile, seeds=seeds, overrides={chosen.id: parameters} if parameters else {})
     store = Store.open(results)
     completed = _execute(plan, store, None)
     figure = _save_figure(chosen, completed, store.folder)
@@ -163,8 +164,8 @@ def _prepare(backend_name: str | None, data_dir: Path | None) -> None:
 
 
 def _execute(plan: Plan, store: Store, workers: int | None) -> CompletedRun:
-    plan = running.with_times(plan, store)
-    count = running.number_of_workers(plan, workers)
+    plan = planning.with_times(plan, store)
+    count = planning.number_of_workers(plan, workers)
     console = terminal.console(stderr=True)
     console.print(terminal.plan_text(plan, count, store.folder))
     with terminal.RunProgress(plan, count, console) as progress:

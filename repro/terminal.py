@@ -19,10 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from repro import running
+from repro import planning
 from repro.claim import Claim
+from repro.planning import Plan
 from repro.result import ClaimResult, Evaluation, Outcome, Run
-from repro.running import CompletedRun, Event, Finished, Plan, Recorded, Started
+from repro.running import CompletedRun, Event, Finished, Recorded, Started
 from repro.statistics import CONFIDENCE
 from repro.verdict import format_effect
 from repro.workers import Job
@@ -87,7 +88,7 @@ def plan_text(plan: Plan, workers: int, folder: Path) -> str:
     """Say what a run will do and how long that is expected to take."""
     jobs = plan.jobs
     untimed = {task.claim.id for task in plan.tasks if task.job not in plan.expected}
-    expected = duration(running.expected_seconds(plan, jobs, workers))
+    expected = duration(planning.expected_seconds(plan, jobs, workers))
     if len(untimed) == len(plan.claims):
         timing = "expected time unknown"
     else:
@@ -208,7 +209,7 @@ class RunProgress:
         """Estimate the time until the run ends, in seconds."""
         expected, now = self._plan.expected, time.monotonic()
         running_left = [max(0.0, expected.get(job, 0.0) - (now - start)) for job, start in self._running.items()]
-        return running.makespan(running_left, self._workers) + running.expected_seconds(
+        return planning.makespan(running_left, self._workers) + planning.expected_seconds(
             self._plan, self._waiting, self._workers
         )
 

@@ -8,7 +8,7 @@ import pytest
 import stand_in
 
 import repro
-from repro import registry, running
+from repro import planning, registry, running
 from repro.errors import ReproError
 from repro.published import PublishedClaim, PublishedCounterpart
 from repro.store import Store
@@ -23,7 +23,7 @@ def store(tmp_path):
 
 
 def execute(store, claims, workers=0, listen=running.ignore, **options):
-    return running.execute(running.plan(claims, "smoke", **options), store, workers, listen)
+    return running.execute(planning.plan(claims, "smoke", **options), store, workers, listen)
 
 
 def by_id(completed):
@@ -47,26 +47,26 @@ def in_workers(tmp_path_factory):
 
 @pytest.mark.parametrize(("profile", "count"), [("smoke", 13), ("standard", 24), ("full", 48)])
 def test_profiles_set_the_number_of_seeds(profile, count):
-    assert running.seeds_of(stand_in.bounded, profile, None) == tuple(range(count))
+    assert planning.seeds_of(stand_in.bounded, profile, None) == tuple(range(count))
 
 
 def test_seeds_are_capped_by_what_is_useful_but_exact_if_asked_for():
-    assert running.seeds_of(stand_in.first_reader, "full", None) == tuple(range(8))
-    assert running.seeds_of(stand_in.first_reader, "full", 7) == tuple(range(7))
+    assert planning.seeds_of(stand_in.first_reader, "full", None) == tuple(range(8))
+    assert planning.seeds_of(stand_in.first_reader, "full", 7) == tuple(range(7))
 
 
 def test_claims_without_randomness_have_no_seeds():
-    assert running.seeds_of(stand_in.addition, "full", 7) == ()
+    assert planning.seeds_of(stand_in.addition, "full", 7) == ()
 
 
 @pytest.mark.parametrize("seeds", [0, -1])
 def test_fewer_than_one_seed_is_refused(seeds):
     with pytest.raises(ReproError, match=f"at least 1, not {seeds}"):
-        running.plan([stand_in.addition], "smoke", seeds=seeds)
+        planning.plan([stand_in.addition], "smoke", seeds=seeds)
 
 
 def test_claims_with_the_same_experiment_share_jobs():
-    plan = running.plan(READERS, "smoke")
+    plan = planning.plan(READERS, "smoke")
     assert [(task.claim.id, task.variant.kind) for task in plan.tasks] == [
         ("stand_in.first_reader", "claim"),
         ("stand_in.first_reader", "control"),
@@ -78,9 +78,9 @@ def test_claims_with_the_same_experiment_share_jobs():
 
 
 def test_other_parameters_or_seeds_are_other_jobs():
-    other = running.plan(READERS, "smoke", overrides={"stand_in.first_reader": {"size": 2}})
+    other = planning.plan(READERS, "smoke", overrides={"stand_in.first_reader": {"size": 2}})
     assert len(other.jobs) == 4
-    own_parameter = running.plan(READERS, "smoke", overrides={"stand_in.first_reader": {"factor": 2}})
+    own_parameter = planning.plan(READERS, "smoke", overrides={"stand_in.first_reader": {"factor": 2}})
     assert len(own_parameter.jobs) == 2
 
 
@@ -203,16 +203,16 @@ def test_events_tell_what_runs(store):
 def test_longest_jobs_come_first_and_unknown_ones_before(store, monkeypatch):
     counterparts = {"correction": PublishedCounterpart("reproduced", 9.0)}
     reference = PublishedClaim("refuted", None, None, None, 1, 4.0, counterparts)
-    monkeypatch.setattr(running, "published", {"smoke": {"stand_in.addition": reference}}.get)
-    plan = running.with_times(running.plan([stand_in.addition, stand_in.unsound], "smoke"), store)
+    monkeypatch.setattr(planning, "published", {"smoke": {"stand_in.addition": reference}}.get)
+    plan = planning.with_times(planning.plan([stand_in.addition, stand_in.unsound], "smoke"), store)
     assert [plan.expected.get(job) for job in plan.jobs] == [None, None, 9.0, 4.0]
-    assert running.expected_seconds(plan, plan.jobs, 2) == 9.0
-    assert running.expected_seconds(plan, plan.jobs, 1) == 13.0
+    assert planning.expected_seconds(plan, plan.jobs, 2) == 9.0
+    assert planning.expected_seconds(plan, plan.jobs, 1) == 13.0
 
 
 def test_measured_times_replace_published_ones(store):
     (result,) = execute(store, [stand_in.timed], seeds=1).results
-    plan = running.with_times(running.plan([stand_in.timed], "smoke"), store)
+    plan = planning.with_times(planning.plan([stand_in.timed], "smoke"), store)
     assert sum(plan.expected.values()) == pytest.approx(result.seconds)
 
 
@@ -221,12 +221,12 @@ def test_measured_times_replace_published_ones(store):
     [([4, 3, 2, 1], 2, 5), ([4, 3, 2, 1], 0, 10), ([4, 3, 2, 1], 9, 4), ([], 2, 0), ([3, 3, 2, 2, 2], 2, 7)],
 )
 def test_makespan_of_list_scheduling(seconds, count, expected):
-    assert running.makespan(seconds, count) == expected
+    assert planning.makespan(seconds, count) == expected
 
 
 def test_published_verdicts_bind_only_runs_like_the_published(store, monkeypatch):
     reference = PublishedClaim("reproduced", None, None, None, 1, 0.0, {})
-    monkeypatch.setattr(running, "published", {"smoke": {"stand_in.addition": reference}}.get)
+    monkeypatch.setattr(planning, "published", {"smoke": {"stand_in.addition": reference}}.get)
     (contradicting,) = execute(store, [stand_in.addition]).results
     assert (contradicting.published, contradicting.failed) == ("reproduced", True)
     (overridden,) = execute(store, [stand_in.addition], overrides={"stand_in.addition": {"right": 8.0}}).results
@@ -236,10 +236,10 @@ def test_published_verdicts_bind_only_runs_like_the_published(store, monkeypatch
 
 
 def test_a_data_set_reaches_the_claims_that_choose():
-    overrides = running.data_overrides([stand_in.bounded, stand_in.addition], "mnist")
+    overrides = planning.data_overrides([stand_in.bounded, stand_in.addition], "mnist")
     assert overrides == {"stand_in.bounded": {"data": "mnist"}}
     with pytest.raises(ReproError, match="none of the chosen claims takes a data set"):
-        running.data_overrides([stand_in.addition], "mnist")
+        planning.data_overrides([stand_in.addition], "mnist")
 
 
 def test_check_gives_a_verdict_that_shows_itself():
@@ -322,7 +322,7 @@ IDENTITY = reader("identity", repro.Identity("value", "value"))
 
 def standard(store, claims, **options):
     overrides = {claim.id: options.pop("parameters", {}) for claim in claims}
-    return running.execute(running.plan(claims, "standard", overrides=overrides, **options), store, workers=0).results
+    return running.execute(planning.plan(claims, "standard", overrides=overrides, **options), store, workers=0).results
 
 
 def test_a_clear_verdict_takes_a_third_fewer_seeds(store, tmp_path):
@@ -341,7 +341,7 @@ def test_a_clear_verdict_takes_a_third_fewer_seeds(store, tmp_path):
 def test_an_unclear_verdict_takes_all_seeds_and_the_shared_job_goes_on(store, tmp_path):
     log = tmp_path / "log"
     decided, unclear = running.execute(
-        running.plan([clear, UNCLEAR], "standard", overrides={c.id: {"log": str(log)} for c in (clear, UNCLEAR)}),
+        planning.plan([clear, UNCLEAR], "standard", overrides={c.id: {"log": str(log)} for c in (clear, UNCLEAR)}),
         store,
         workers=0,
     ).results
@@ -377,15 +377,15 @@ def test_an_error_at_a_later_look_is_an_error(store):
 
 def test_every_job_starts_and_finishes_once(store):
     events = []
-    running.execute(running.plan([clear, UNCLEAR], "standard"), store, workers=0, listen=events.append)
+    running.execute(planning.plan([clear, UNCLEAR], "standard"), store, workers=0, listen=events.append)
     for kind in (running.Started, running.Finished):
         jobs = [event.job for event in events if isinstance(event, kind)]
         assert len(jobs) == len(set(jobs)) == 2
 
 
 def test_growing_samples_do_not_depend_on_workers(store):
-    (here,) = running.execute(running.plan([stand_in.spread], "standard"), store, workers=0).results
-    (there,) = running.execute(running.plan([stand_in.spread], "standard"), store, workers=2).results
+    (here,) = running.execute(planning.plan([stand_in.spread], "standard"), store, workers=0).results
+    (there,) = running.execute(planning.plan([stand_in.spread], "standard"), store, workers=2).results
     assert here.evaluation.seeds == there.evaluation.seeds == tuple(range(24))
     assert here.evaluation.observations == there.evaluation.observations
     assert here.evaluation.verdict == there.evaluation.verdict

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import stand_in
 
-from repro import Greater, cheatsheet, claim, running
+from repro import Greater, cheatsheet, claim, planning
 from repro.audits.stability import audit_stability
 from repro.errors import ReproError
-from repro.running import SEEDS
+from repro.planning import SEEDS
 
 
 @claim(
@@ -38,8 +38,8 @@ def test_counts_statuses_and_agreement(monkeypatch):
     # At most one of 12 seeds may contradict; each does with a probability of 18 %, so a third of the sets decide.
     assert set(row.statuses) == {"inconclusive", "reproduced"}
     assert said[-1].startswith(f"20/20 {arms.id} ")
-    plan = running.plan
-    monkeypatch.setattr(running, "plan", lambda *of: replace(plan(*of), published={arms.id: "inconclusive"}))
+    plan = planning.plan
+    monkeypatch.setattr(planning, "plan", lambda *of: replace(plan(*of), published={arms.id: "inconclusive"}))
     ((again,), _) = audit([arms], repeats=20)
     assert again.agree == row.statuses["inconclusive"]
 

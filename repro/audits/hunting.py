@@ -7,16 +7,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from repro import registry, running
+from repro import planning, registry, running
 from repro.audits.escapes import would_be_caught_by
 from repro.audits.faults import SPECIAL, Fault, candidates, faults_of
 from repro.audits.mutations import Function, has_floats, planted
 from repro.audits.processes import in_fresh_processes
 from repro.claim import Claim, Kind
 from repro.errors import ReproError
+from repro.planning import Plan
 from repro.published import PublishedClaim
 from repro.result import Outcome
-from repro.running import Plan
 from repro.workers import Job, ThisProcess
 
 Evaluated = tuple[str, Kind]
@@ -208,7 +208,7 @@ def _trustworthy(traces: Sequence[Trace], published: Statuses, listen: Listener)
 
 
 def _plan(ids: Sequence[str]) -> Plan:
-    return running.plan([registry.get(name) for name in ids], "smoke")
+    return planning.plan([registry.get(name) for name in ids], "smoke")
 
 
 def _job(plan: Plan, key: str) -> Job:

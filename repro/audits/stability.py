@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repro import environment, running
+from repro import environment, planning, running
 from repro.claim import Claim, Profile
 from repro.errors import ReproError
+from repro.planning import Task
 from repro.result import Outcome
-from repro.running import Task
 from repro.workers import start_workers
 
 
@@ -58,7 +58,7 @@ def audit_stability(
     random = [claim for claim in claims if claim.takes_seeds]
     if not random:
         raise ReproError("none of these claims takes seeds, so their verdicts cannot vary; choose others")
-    plan = running.plan(random, profile)
+    plan = planning.plan(random, profile)
     tasks = [task for task in plan.tasks if task.variant.kind == "claim"]
     repeated = {again.job: again for task in tasks for again in _repeats(task, repeats)}
     statuses: dict[str, Counter[Outcome]] = {claim.id: Counter() for claim in random}

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from repro import running, settings
+from repro import planning, settings
 from repro.claim import Claim, Parameters
 from repro.claim_files import address
 from repro.report.evidence import Evidence
@@ -117,7 +117,7 @@ def _code(claim: Claim) -> str:
 
 def is_usual(run: Run, evaluation: Evaluation, claim: Claim) -> bool:
     """Tell whether the profile may have ended with these seeds by itself."""
-    usual = running.seeds_of(claim, run.profile, None)
+    usual = planning.seeds_of(claim, run.profile, None)
     return evaluation.seeds in [usual[: look.seeds] for look in looks(len(usual))]
 
 
