@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -38,18 +38,46 @@ def describe() -> dict[str, Any]:
         ``cpu``, its ``cores`` that this process may use, and ``memory`` of the machine in bytes; git ``commit`` of the
         suite's checkout, None for an installed package; versions of other ``packages`` by name.
     """
-    versions = {package: version(package) for package in PACKAGES}
-    return {
-        "python": platform.python_version(),
-        "keras": version("keras"),
-        "backend_version": version(backend.name()),
+    hardware = {
         "device": backend.device(),
         "cpu": cpu(),
         "cores": cores(),
         "memory": psutil.virtual_memory().total,
-        "commit": commit(Path(__file__).resolve().parents[1]),
-        "packages": {package: found for package, found in versions.items() if found is not None},
     }
+    return versions() | hardware
+
+
+def versions() -> dict[str, Any]:
+    """Return the part of ``describe`` that is software, without loading any of it."""
+    packages = {package: version(package) for package in PACKAGES}
+    return {
+        "python": platform.python_version(),
+        "keras": version("keras"),
+        "backend_version": version(backend.name()),
+        "commit": commit(Path(__file__).resolve().parents[1]),
+        "packages": {package: found for package, found in packages.items() if found is not None},
+    }
+
+
+def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Say what differs between two environments.
+
+    Args:
+        expected: what ``describe`` returned, or a part of it.
+        found: what is compared; more than ``expected`` names is ignored.
+
+    Returns:
+        A text each: ``keras 3.14.0 instead of 3.15.1``.
+    """
+    wanted, there = _flat(expected), _flat(found)
+    return [
+        f"{name} {there.get(name)} instead of {value}" for name, value in wanted.items() if there.get(name) != value
+    ]
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in environment.items() if name != "packages"}
+    return plain | dict(environment.get("packages", {}))
 
 
 def version(package: str) -> str | None:

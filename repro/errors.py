@@ -31,5 +31,9 @@ class BundleError(ReproError):
     """A file is no bundle of a run, or not a sound one."""
 
 
+class ClusterError(ReproError):
+    """Worker processes cannot be started, reached or used."""
+
+
 class DataUnavailableError(ReproError):
     """A data set is missing and cannot be had. The claim that asked for it ends as ``skipped``."""

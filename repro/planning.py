@@ -10,6 +10,7 @@ from repro import backend, environment
 from repro.claim import Claim, Kind, Parameters, Profile, Variant
 from repro.claim_files import file_of
 from repro.errors import ReproError
+from repro.limits import LIMITS, Limits
 from repro.published import published
 from repro.result import Outcome
 from repro.sampling import Look, looks
@@ -87,7 +88,7 @@ def plan(
     tasks = []
     for claim in claims:
         for variant in claim.variants(profile, overrides.get(claim.id)):
-            job = _job(claim, variant, seeds_of(claim, profile, seeds))
+            job = _job(claim, variant, seeds_of(claim, profile, seeds), LIMITS[profile])
             tasks.append(Task(claim, variant, jobs.setdefault(job.key, job)))
     references = published(profile) if seeds is None else {}
     comparable = {claim.id for claim in claims} - set(overrides)
@@ -171,7 +172,7 @@ def number_of_workers(plan: Plan, asked: int | None = None) -> int:
     return min(environment.cores() if asked is None else asked, len(plan.jobs))
 
 
-def _job(claim: Claim, variant: Variant, seeds: tuple[int, ...]) -> Job:
+def _job(claim: Claim, variant: Variant, seeds: tuple[int, ...], limits: Limits) -> Job:
     return Job(
         experiment=claim.experiment,
         parameters=claim.experiment_parameters(variant.parameters),
@@ -179,4 +180,5 @@ def _job(claim: Claim, variant: Variant, seeds: tuple[int, ...]) -> Job:
         requires=claim.requires,
         alone="timing" in claim.tags,
         file=file_of(claim),
+        limits=limits,
     )

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from repro import backend, planning, registry
 from repro.claim import Claim, Profile
+from repro.cluster import start_workers
 from repro.errors import ObservationsError
 from repro.planning import Plan, Task
 from repro.result import ClaimResult, Evaluation, Run
 from repro.sampling import Look, Sample, decided, grow, judge_at
 from repro.store import Store
 from repro.verdict import Verdict
-from repro.workers import Job, JobResult, Workers, one_line, start_workers
+from repro.workers import Job, JobResult, Workers, one_line
 
 RESULTS = Path("repro-results")
 

@@ -1,33 +1,24 @@
-"""Performs jobs: experiments with their parameters and seeds, in worker processes or in this process."""
+"""Jobs, which are experiments with their parameters and seeds; what they make; and how this process performs them."""
 
 from __future__ import annotations
 
+import faulthandler
 import functools
-import importlib
-import logging
-import operator
 import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
-from etils import epy
 
 from repro import backend, environment
-from repro.claim import Claim, Experiment, Parameters
-from repro.claim_files import ClaimFile, load
-from repro.errors import ClaimError, DataUnavailableError, ReproError
-
-with epy.lazy_imports():
-    import dask
-    import distributed
-    import psutil
+from repro.claim import Experiment, Parameters
+from repro.claim_files import ClaimFile
+from repro.errors import ClaimError, DataUnavailableError
+from repro.limits import Limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +32,7 @@ class Job:
         requires: ``tensorflow`` or ``gpu``, without which it is skipped.
         alone: whether nothing else may run at the same time.
         file: of the user's own, by which the experiment comes; None where it is importable without.
+        limits: beyond which a worker process that executes it is ended; None for none.
     """
 
     experiment: Experiment
@@ -49,6 +41,7 @@ class Job:
     requires: tuple[str, ...] = ()
     alone: bool = False
     file: ClaimFile | None = None
+    limits: Limits | None = None
 
     @property
     def reference(self) -> str:
@@ -108,46 +101,8 @@ class Workers(Protocol):
         """
 
 
-@contextmanager
-def start_workers(count: int, log: Path) -> Iterator[Workers]:
-    """Start workers; they end with the context.
-
-    Args:
-        count: number of worker processes of one thread each; 0 executes the jobs in this process.
-        log: file that receives what worker processes print.
-    """
-    if count == 0:
-        yield ThisProcess()
-        return
-    settings = {
-        "distributed.scheduler.allowed-failures": 0,  # what ended a worker once would end the next one too
-        "distributed.deploy.lost-worker-timeout": "1 day",  # the cluster would close what replaces a worker meanwhile
-        "distributed.comm.timeouts.connect": "60s",  # loading Keras can keep a busy machine's workers from answering
-    }
-    # Were it loaded inside the settings, its own defaults would end with them.
-    local_cluster: Callable[..., Any] = distributed.LocalCluster
-    with (
-        dask.config.set(settings),
-        local_cluster(
-            n_workers=count,
-            threads_per_worker=1,
-            memory_limit=0,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # None would claim the usual port, and warn where it is taken
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield DaskWorkers(client, count, log)
-
-
-def largest_worker(count: int) -> float:
-    """Peak memory in bytes after which a worker is replaced: together they may keep a quarter of the machine's."""
-    return float(psutil.virtual_memory().total / (4 * count))
-
-
 class ThisProcess:
-    """Executes jobs one after the other in this process."""
+    """Executes jobs one after the other in this process, without limits."""
 
     def environment(self) -> dict[str, Any]:
         """Describe this process."""
@@ -158,78 +113,6 @@ class ThisProcess:
         for job in sorted(jobs, key=lambda job: job.alone):
             started(job)
             yield job, perform(job.experiment, job.parameters, job.seeds, job.requires)
-
-
-@dataclass(frozen=True)
-class DaskWorkers:
-    """Executes jobs in the workers of a Dask cluster.
-
-    Attributes:
-        client: of the cluster.
-        count: number of workers.
-        log: file that receives what the workers print.
-    """
-
-    client: Any
-    count: int
-    log: Path
-
-    def environment(self) -> dict[str, Any]:
-        """Describe the workers' environment; they all load Keras meanwhile, at the same time."""
-        described: dict[str, dict[str, Any]] = self.client.run(_logged, self.log, environment.describe)
-        return next(iter(described.values()))
-
-    def perform(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[tuple[Job, JobResult]]:
-        """Execute as many jobs at a time as there are workers, then those that run alone."""
-        yield from self._perform([job for job in jobs if not job.alone], self.count, started)
-        yield from self._perform([job for job in jobs if job.alone], 1, started)
-
-    def _perform(
-        self, jobs: Sequence[Job], at_once: int, started: Callable[[Job], None]
-    ) -> Iterator[tuple[Job, JobResult]]:
-        waiting = iter(jobs)
-        running: dict[Any, tuple[Job, str]] = {}
-        completed = distributed.as_completed()
-
-        def submit(count: int) -> None:
-            for job in islice(waiting, count):
-                worker = self._idle_worker({address for _, address in running.values()})
-                future = self._submit(job, worker)
-                running[future] = job, worker
-                completed.add(future)
-                started(job)
-
-        submit(at_once)
-        for future in completed:
-            result = self._result(future)
-            job, worker = running.pop(future)
-            if result.memory > largest_worker(self.count):
-                future.release()
-                self.client.restart_workers([worker])  # frameworks never free the programs that they compiled
-            submit(1)
-            yield job, result
-
-    def _idle_worker(self, busy: set[str]) -> str:
-        """Return the address of a worker without a job: one with a job may be about to be restarted."""
-        while True:
-            idle: set[str] = set(self.client.scheduler_info()["workers"]) - busy
-            if idle:
-                return min(idle)
-            time.sleep(0.05)
-
-    def _submit(self, job: Job, worker: str) -> Any:
-        arguments = (job.file, job.reference, job.parameters, job.seeds, job.requires)
-        return self.client.submit(_logged, self.log, _perform_referenced, *arguments, pure=False, workers=[worker])
-
-    def _result(self, future: Any) -> JobResult:
-        try:
-            result: JobResult = future.result()
-        except distributed.KilledWorker as error:
-            # The next job must not queue behind one that runs: it would be blamed if that one ended its worker too.
-            self.client.wait_for_workers(self.count)
-            message = f"the worker process died, perhaps for lack of memory; what it printed is in {self.log}"
-            return JobResult(None, message=message, traceback=str(error))
-        return result
 
 
 def perform(experiment: Experiment, parameters: Parameters, seeds: Sequence[int], requires: Sequence[str]) -> JobResult:
@@ -271,25 +154,6 @@ def _available() -> set[str]:
     return {backend.name()} if backend.device() == "CPU" else {backend.name(), "gpu"}
 
 
-def _perform_referenced(
-    file: ClaimFile | None, reference: str, parameters: Parameters, seeds: Sequence[int], requires: Sequence[str]
-) -> JobResult:
-    if file is not None:
-        backend.configure()  # before the file can load Keras
-        load(file)
-    module, _, name = reference.partition(":")
-    try:
-        found = operator.attrgetter(name)(importlib.import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise ReproError(f"worker processes cannot import {reference}; run with workers=0") from error
-    return perform(found.function if isinstance(found, Claim) else found, parameters, seeds, requires)
-
-
-def _logged(log: Path, function: Callable[..., Any], *arguments: Any) -> Any:
-    redirect_output(log)
-    return function(*arguments)
-
-
 @functools.cache
 def redirect_output(log: Path) -> None:
     """Append what this process prints from now on to a file, what libraries print included."""
@@ -297,3 +161,4 @@ def redirect_output(log: Path) -> None:
     os.dup2(descriptor, 1)  # the descriptors and not sys.stdout, because XLA writes to them directly
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    faulthandler.enable()  # says where a fault in native code happened

@@ -1,22 +1,25 @@
 """Starting workers; what they do with jobs is tested with the runner."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 import stand_in
 
-from repro import workers
-from repro.workers import Job, start_workers
+from repro import cluster, planning
+from repro.cluster import start_workers
+from repro.limits import GIB, LIMITS, Limits
+from repro.workers import Job
 
 TWICE = """
 from pathlib import Path
-from repro.workers import start_workers
+from repro.cluster import start_workers
 
 if __name__ == "__main__":
     for _ in range(2):
         with start_workers(1, Path("workers.log")) as workers:
-            print(workers.count)
+            print(len(workers.registered()))
 """
 
 
@@ -29,9 +32,49 @@ def test_a_process_can_start_workers_again(tmp_path):
 
 @pytest.mark.parametrize(("largest", "processes"), [(0, 4), (2**40, 1)])
 def test_workers_that_have_grown_too_large_are_replaced(largest, processes, monkeypatch, tmp_path):
-    monkeypatch.setattr(workers, "largest_worker", lambda count: largest / count)
+    monkeypatch.setattr(cluster, "largest_worker", lambda count: largest / count)
     jobs = [Job(stand_in.pausing.function, {"value": value, "pause": 0.0}, (0,)) for value in range(4)]
     with start_workers(1, tmp_path / "workers.log") as started:
         results = [result.observations for _, result in started.perform(jobs, lambda _: None)]
     assert [int(table["value"][0]) for table in results] == [0, 1, 2, 3]
     assert len({int(table["process"][0]) for table in results}) == processes
+
+
+def perform(jobs, folder, count=1):
+    with start_workers(count, folder / "workers.log") as started:
+        return dict(started.perform(jobs, lambda _: None))
+
+
+def test_experiments_beyond_a_limit_are_tried_twice_and_the_others_go_on(tmp_path):
+    slow = Job(stand_in.waiting.function, {"value": 1}, (0,), limits=Limits(2, 64 * GIB))
+    large = Job(stand_in.hoarding.function, {"gibibytes": 2.0}, (0,), limits=Limits(600, 1.5 * GIB))
+    quick = Job(stand_in.pausing.function, {"value": 1, "pause": 0.0}, (0,), limits=Limits(600, 64 * GIB))
+    results = perform([slow, large, quick], tmp_path, count=2)
+    assert results[slow].message == "it took longer than the 2 s of its profile; tried twice"
+    assert re.fullmatch(
+        r"its process grew to [\d.]+ GiB, beyond the 1\.5 of its profile; tried twice", results[large].message
+    )
+    assert results[large].memory > 1.5 * GIB
+    assert results[slow].seconds > 2
+    assert results[quick].message == ""
+    assert [result.observations is None for result in results.values()].count(True) == 2
+
+
+def test_an_experiment_that_lost_its_worker_is_tried_again_in_another(tmp_path):
+    job = Job(stand_in.dying_once.function, {"log": str(tmp_path / "log")}, (0,))
+    (result,) = perform([job], tmp_path).values()
+    assert result.observations["value"].tolist() == [1]
+    assert "Fatal Python error: Aborted" in (tmp_path / "workers.log").read_text()
+
+
+def test_a_second_death_is_given_up_with_both_reasons(tmp_path):
+    job = Job(stand_in.dying.function, {"value": 2}, (0,))
+    (result,) = perform([job], tmp_path).values()
+    assert result.message.startswith("the worker process died, perhaps for lack of memory or by a fault")
+    assert result.message.endswith(f"what it printed is in {tmp_path / 'workers.log'}; tried twice")
+    assert result.traceback.startswith("First: the worker process died")
+
+
+def test_every_profile_has_limits_that_reach_its_jobs():
+    for profile, limits in LIMITS.items():
+        assert {job.limits for job in planning.plan([stand_in.bounded], profile).jobs} == {limits}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from repro import environment, planning, running
 from repro.claim import Claim, Profile
+from repro.cluster import start_workers
 from repro.errors import ReproError
 from repro.planning import Task
 from repro.result import Outcome
-from repro.workers import start_workers
 
 
 @dataclass(frozen=True)

@@ -158,3 +158,21 @@ def waiting(seeds, *, value=1):
     """Waits for longer than any test."""
     time.sleep(600)
     return pd.DataFrame({"seed": seeds, "value": value})
+
+
+@claim("Memory is endless.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+def hoarding(seeds, *, value=1, gibibytes=1.0):
+    """Fills memory and keeps it."""
+    hoard = np.ones(int(gibibytes * 2**27))
+    time.sleep(600)
+    return pd.DataFrame({"seed": seeds, "value": value * hoard[0]})
+
+
+@claim("The first try fails.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+def dying_once(seeds, *, value=1, log=""):
+    """Ends the worker process unless it did so before; ``log`` remembers that."""
+    tried = Path(log).with_name(f"{value}.tried")
+    if not tried.exists():
+        tried.touch()
+        os.abort()
+    return pd.DataFrame({"seed": seeds, "value": value, "process": os.getpid()})
