@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from etils import epy
 
-from repro import backend, claim_files, planning, registry, run_commands, running, settings, terminal
+from repro import backend, claim_files, planning, registry, resuming, run_commands, running, settings, terminal
 from repro.audits import commands
 from repro.claim import Claim
 from repro.errors import ReproError
@@ -24,7 +25,9 @@ from repro.options import (
     PatternsArgument,
     ProfileOption,
     ResultsOption,
+    ResumeOption,
     RunArgument,
+    SchedulerOption,
     SeedsOption,
     SetOption,
     SourceOption,
@@ -32,7 +35,7 @@ from repro.options import (
 )
 from repro.performance.commands import bench
 from repro.planning import Plan
-from repro.result import run_json
+from repro.result import Run, run_json
 from repro.running import CompletedRun
 from repro.store import Store
 
@@ -42,6 +45,7 @@ with epy.lazy_imports():
 
 WRONG_USAGE = 2
 INTERRUPTED = 130
+TAKEN_FROM_THE_RUN = ("source", "profile", "seeds", "data", "backend")
 ENVIRONMENT = ("python", "keras", "backend_version", "device", "cpu", "cores", "memory", "commit")
 
 app = typer.Typer(
@@ -71,6 +75,7 @@ def main() -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     patterns: PatternsArgument = None,
     *,
     source: SourceOption = None,
@@ -81,18 +86,28 @@ def run(
     backend: BackendOption = None,
     results: ResultsOption = running.RESULTS,
     workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    resume: ResumeOption = False,
     junit: JunitOption = None,
     json: JsonOption = False,
 ) -> int:
     """Run claims with their controls and corrections, and write the report."""
-    _prepare(backend, data_dir)
-    claims = registry.find(*patterns or [], source=source)
-    plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))
     if junit is not None:
         junit_xml.check_writable(junit)
-    store = Store.open(results)
-    completed = _execute(plan, store, workers)
-    index = report.build(store, completed.run.id, registry.registered() | registry.by_id(claims))
+    if resume:
+        _reject(context, TAKEN_FROM_THE_RUN)
+        store = Store.existing(results)
+        resumed = _to_resume(store, patterns or ["latest"])
+        _prepare(resumed.backend, data_dir)
+        plan = resuming.rest(resumed, store)
+    else:
+        _prepare(backend, data_dir)
+        claims = registry.find(*patterns or [], source=source)
+        plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))
+        store, resumed = Store.open(results), None
+    completed = _execute(plan, store, workers, scheduler=scheduler, resumed=resumed)
+    known = registry.registered() | registry.by_id(plan.claims)
+    index = report.build(store, completed.run.id, known)
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")
     else:
@@ -101,7 +116,7 @@ def run(
         output.print(*terminal.remarks(completed.results), sep="\n")
         output.print(f"report: {index}", soft_wrap=True)
     if junit is not None:
-        junit_xml.write(junit, completed, registry.by_id(claims))
+        junit_xml.write(junit, completed, known)
     return _status(completed)
 
 
@@ -163,16 +178,33 @@ def _prepare(backend_name: str | None, data_dir: Path | None) -> None:
         os.environ["TFDS_DATA_DIR"] = str(data_dir.expanduser().absolute())  # worker processes inherit it
 
 
-def _execute(plan: Plan, store: Store, workers: int | None) -> CompletedRun:
+def _reject(context: typer.Context, options: Sequence[str]) -> None:
+    for name in options:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ReproError(f"--resume takes --{name} from the run; leave it out")
+
+
+def _to_resume(store: Store, names: Sequence[str]) -> Run:
+    if len(names) > 1:
+        raise ReproError(f"--resume takes one run, not {len(names)}, and its claims from it")
+    return resuming.unfinished(store, names[0])
+
+
+def _execute(
+    plan: Plan, store: Store, workers: int | None, *, scheduler: str | None = None, resumed: Run | None = None
+) -> CompletedRun:
     plan = planning.with_times(plan, store)
-    count = planning.number_of_workers(plan, workers)
+    count = running.number_of_workers(plan, workers, scheduler)
     console = terminal.console(stderr=True)
+    if resumed is not None:
+        console.print(f"resuming run {resumed.id}")
     console.print(terminal.plan_text(plan, count, store.folder))
     with terminal.RunProgress(plan, count, console) as progress:
         try:
-            return running.execute(plan, store, count, progress)
+            return running.execute(plan, store, count, progress, scheduler=scheduler, resumed=resumed)
         except KeyboardInterrupt:
-            console.print("interrupted; claims that were done are kept, `repro report` shows them")
+            console.print("interrupted: `repro report` shows what is done, `repro run --resume` goes on")
             raise
 
 

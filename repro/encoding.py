@@ -12,7 +12,7 @@ import numpy as np
 
 from repro.claim import Parameters
 from repro.errors import StoreError
-from repro.result import Evaluation
+from repro.result import Evaluation, Request
 from repro.verdict import Part, Verdict
 
 
@@ -34,6 +34,22 @@ def strict(value: Any) -> Any:
         TypeError: neither plain data nor a NumPy scalar.
     """
     return _without_infinities(json.loads(to_text(value)))
+
+
+def request_to_text(request: Request) -> str:
+    """Encode what a run was asked for.
+
+    Raises:
+        StoreError: a parameter is no plain value.
+    """
+    for parameters in request.overrides.values():
+        _parameters_text(parameters)
+    return to_text(asdict(request))
+
+
+def request_from_text(text: str) -> Request:
+    """Decode what a run was asked for; sequences among its parameters are tuples."""
+    return Request(**with_tuples(json.loads(text)))
 
 
 def to_row(evaluation: Evaluation) -> tuple[Any, ...]:

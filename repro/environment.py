@@ -38,13 +38,10 @@ def describe() -> dict[str, Any]:
         ``cpu``, its ``cores`` that this process may use, and ``memory`` of the machine in bytes; git ``commit`` of the
         suite's checkout, None for an installed package; versions of other ``packages`` by name.
     """
-    hardware = {
-        "device": backend.device(),
-        "cpu": cpu(),
-        "cores": cores(),
-        "memory": psutil.virtual_memory().total,
-    }
-    return versions() | hardware
+    software = versions()
+    hardware = {"device": backend.device(), "cpu": cpu(), "cores": cores(), "memory": psutil.virtual_memory().total}
+    names = ("python", "keras", "backend_version", *hardware, "commit", "packages")
+    return {name: (software | hardware)[name] for name in names}
 
 
 def versions() -> dict[str, Any]:

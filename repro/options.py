@@ -38,6 +38,15 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(help="Worker processes; 0 runs everything in this one; by default one for each core.", min=0),
 ]
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Use the workers of the Dask cluster whose scheduler is here: tcp://host:8786.")
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Do only what an unfinished run lacks: the latest, or the one named instead of claims."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 JunitOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the results as JUnit XML, too, for a CI server.")

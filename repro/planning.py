@@ -12,7 +12,7 @@ from repro.claim_files import file_of
 from repro.errors import ReproError
 from repro.limits import LIMITS, Limits
 from repro.published import published
-from repro.result import Outcome
+from repro.result import Outcome, Request
 from repro.sampling import Look, looks
 from repro.store import Store
 from repro.workers import Job
@@ -43,6 +43,7 @@ class Plan:
         tasks: evaluations of these claims, in the same order.
         published: status that is published for each claim, where the run is comparable with it.
         looks: at the growing sample of each job.
+        request: what it is made for.
         expected: seconds that a job is expected to take, where that is known.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     tasks: tuple[Task, ...]
     published: Mapping[str, Outcome]
     looks: Mapping[Job, tuple[Look, ...]]
+    request: Request
     expected: Mapping[Job, float] = field(default_factory=dict)
 
     @property
@@ -100,6 +102,7 @@ def plan(
         tuple(tasks),
         statuses,
         {job: looks(len(job.seeds)) if job in sampled else (Look(len(job.seeds)),) for job in jobs.values()},
+        Request(tuple(claim.id for claim in claims), seeds, overrides),
     )
 
 

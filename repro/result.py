@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from repro.claim import Kind, Parameters, Profile
@@ -122,6 +123,21 @@ class ClaimResult:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a run was asked for, which is all that it takes to resume it.
+
+    Attributes:
+        claims: their ids, in the order of the results.
+        seeds: exactly this many; None for those of the profile.
+        overrides: parameters that replace those of the profile, by claim id.
+    """
+
+    claims: tuple[str, ...]
+    seeds: int | None = None
+    overrides: Mapping[str, Parameters] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Run:
     """One execution of the suite.
 
@@ -131,6 +147,7 @@ class Run:
         profile: how much work.
         backend: of Keras.
         environment: versions and hardware, see ``repro.environment``.
+        request: what it was asked for; None in results of versions that did not record it.
     """
 
     id: str
@@ -138,6 +155,7 @@ class Run:
     profile: Profile
     backend: str
     environment: dict[str, Any]
+    request: Request | None = None
 
 
 def result_json(result: ClaimResult) -> dict[str, Any]:

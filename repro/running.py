@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from repro import backend, planning, registry
+from repro import backend, cluster, planning, registry, resuming
 from repro.claim import Claim, Profile
-from repro.cluster import start_workers
-from repro.errors import ObservationsError
+from repro.errors import ObservationsError, ReproError
 from repro.planning import Plan, Task
 from repro.result import ClaimResult, Evaluation, Run
 from repro.sampling import Look, Sample, decided, grow, judge_at
@@ -68,6 +69,8 @@ def run(
     data: str | None = None,
     results: Path | str = RESULTS,
     workers: int | None = None,
+    scheduler: str | None = None,
+    resume: str | None = None,
 ) -> CompletedRun:
     """Run claims with their controls and corrections, and record the results.
 
@@ -82,14 +85,26 @@ def run(
         data: data set for the claims that have a parameter ``data``.
         results: folder that receives the results.
         workers: number of worker processes; 0 for none, by default one for each core.
+        scheduler: address of a Dask cluster whose workers are used instead.
+        resume: id of an unfinished run, or ``latest``: only what it lacks is executed, and recorded as part of it.
+            It knows its claims, profile, seeds and data.
 
     Raises:
         ReproError: wrong usage, or a folder that cannot be used.
     """
-    claims = registry.find(*patterns, source=source)
-    plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))
-    store = Store.open(Path(results))
-    return execute(planning.with_times(plan, store), store, workers)
+    if resume is not None:
+        if patterns or (profile, source, seeds, data) != ("standard", None, None, None):
+            raise ReproError("resume takes claims, profile, source, seeds and data from the run; leave them out")
+        store = Store.existing(Path(results))
+        resumed = resuming.unfinished(store, resume)
+        backend.select(resumed.backend)
+        plan = resuming.rest(resumed, store)
+    else:
+        claims = registry.find(*patterns, source=source)
+        plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))
+        store, resumed = Store.open(Path(results)), None
+    count = number_of_workers(plan, workers, scheduler)
+    return execute(planning.with_times(plan, store), store, count, scheduler=scheduler, resumed=resumed)
 
 
 def check(
@@ -117,8 +132,32 @@ def check(
     return _with_figure(chosen, verdict)
 
 
+def number_of_workers(plan: Plan, workers: int | None = None, scheduler: str | None = None) -> int:
+    """Return how many workers a run has.
+
+    Args:
+        plan: what it does.
+        workers: as asked for on this machine; by default one a core, and no more than there are jobs.
+        scheduler: address of a cluster whose workers are used instead.
+
+    Raises:
+        ReproError: both are asked for, or the cluster cannot be used.
+    """
+    if scheduler is None:
+        return planning.number_of_workers(plan, workers)
+    if workers is not None:
+        raise ReproError("workers are those of the cluster; leave out their number, or the scheduler")
+    return cluster.size(scheduler)
+
+
 def execute(
-    plan: Plan, store: Store, workers: int | None = None, listen: Callable[[Event], None] = ignore
+    plan: Plan,
+    store: Store,
+    workers: int | None = None,
+    listen: Callable[[Event], None] = ignore,
+    *,
+    scheduler: str | None = None,
+    resumed: Run | None = None,
 ) -> CompletedRun:
     """Execute a plan. Results are recorded one by one, so that an interrupted run keeps what is done.
 
@@ -127,26 +166,29 @@ def execute(
         store: receives the results.
         workers: number of worker processes; 0 for none, by default one for each core.
         listen: called with what happens.
+        scheduler: address of a cluster whose workers are used instead.
+        resumed: run that receives the results; by default a new one.
 
     Raises:
+        ReproError: the run was begun under other conditions, or the cluster cannot be used.
         StoreError: results cannot be written.
     """
-    with start_workers(planning.number_of_workers(plan, workers), store.folder / "workers.log") as pool:
-        started = datetime.now(UTC)
-        new = Run(
-            id=f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
-            started=started.isoformat(timespec="seconds"),
-            profile=plan.profile,
-            backend=backend.name(),
-            environment=pool.environment(),
-        )
-        store.begin(new)
-        results: dict[str, ClaimResult] = {}
-        for result in _results(plan, store, pool, listen):
-            store.record(new.id, result)
-            results[result.id] = result
-            listen(Recorded(result))
-    return CompletedRun(new, tuple(results[claim.id] for claim in plan.claims))
+    with _open_workers(plan, store, workers, scheduler) as pool:
+        found = pool.environment()
+        if resumed is None:
+            run = _new_run(plan, found)
+            store.begin(run)
+        else:
+            run = resumed
+            resuming.check_environment(run, found)
+        results = {result.id: result for result in store.results(run.id)}
+        with closing(_results(plan, store, pool, listen)) as new:  # jobs that run must end before the workers do
+            for result in new:
+                store.record(run.id, result)
+                results[result.id] = result
+                listen(Recorded(result))
+    names = plan.request.claims if run.request is None else run.request.claims
+    return CompletedRun(run, tuple(results[name] for name in names))
 
 
 def judge(
@@ -184,7 +226,29 @@ def judge(
     return replace(evaluation, status=verdict.status, verdict=_with_figure(task.claim, verdict))
 
 
-def _results(plan: Plan, store: Store, pool: Workers, listen: Callable[[Event], None]) -> Iterator[ClaimResult]:
+def _open_workers(
+    plan: Plan, store: Store, workers: int | None, scheduler: str | None
+) -> AbstractContextManager[Workers]:
+    if scheduler is not None:
+        return cluster.connect(scheduler)
+    return cluster.start_workers(planning.number_of_workers(plan, workers), store.folder / "workers.log")
+
+
+def _new_run(plan: Plan, found: dict[str, Any]) -> Run:
+    started = datetime.now(UTC)
+    return Run(
+        id=f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+        started=started.isoformat(timespec="seconds"),
+        profile=plan.profile,
+        backend=backend.name(),
+        environment=found,
+        request=plan.request,
+    )
+
+
+def _results(
+    plan: Plan, store: Store, pool: Workers, listen: Callable[[Event], None]
+) -> Generator[ClaimResult, None, None]:
     evaluations: dict[Task, Evaluation] = {}
     costs: dict[Task, float] = defaultdict(float)
 

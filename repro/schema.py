@@ -57,6 +57,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             environment TEXT NOT NULL
         )""",
     ),
+    ("ALTER TABLE runs ADD COLUMN request TEXT",),
 )
 
 

@@ -23,7 +23,7 @@ import pandas as pd
 from etils import epy
 
 from repro.claim import Kind, Profile
-from repro.encoding import from_row, to_row, to_text, verdict_from
+from repro.encoding import from_row, request_from_text, request_to_text, to_row, to_text, verdict_from
 from repro.errors import ObservationsError, StoreError
 from repro.result import ClaimResult, Evaluation, Outcome, Run
 from repro.schema import migrate
@@ -205,7 +205,14 @@ class Store:
         with self._connection() as connection:
             rows = connection.execute("SELECT * FROM runs ORDER BY started, number").fetchall()
         return [
-            Run(row["id"], row["started"], row["profile"], row["backend"], json.loads(row["environment"]))
+            Run(
+                row["id"],
+                row["started"],
+                row["profile"],
+                row["backend"],
+                json.loads(row["environment"]),
+                None if row["request"] is None else request_from_text(row["request"]),
+            )
             for row in rows
         ]
 
@@ -297,14 +304,15 @@ class Store:
     def _insert_run(self, connection: sqlite3.Connection, run: Run) -> None:
         if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
             raise StoreError(f"{self.folder} already has a run {run.id}; start the run again for a new id")
+        request = None if run.request is None else request_to_text(run.request)
         connection.execute(
-            "INSERT INTO runs (id, started, profile, backend, environment) VALUES (?, ?, ?, ?, ?)",
-            (run.id, run.started, run.profile, run.backend, to_text(run.environment)),
+            "INSERT INTO runs (id, started, profile, backend, environment, request) VALUES (?, ?, ?, ?, ?, ?)",
+            (run.id, run.started, run.profile, run.backend, to_text(run.environment), request),
         )
 
     def _insert_result(self, connection: sqlite3.Connection, run: str, result: ClaimResult) -> None:
         if connection.execute("SELECT 1 FROM results WHERE run = ? AND claim = ?", (run, result.id)).fetchone():
-            raise StoreError(f"run {run} already has a result of {result.id}; start a new run")
+            raise StoreError(f"run {run} already has a result of {result.id}; another process works on this run")
         number = connection.execute(
             "INSERT INTO results (run, claim, published) VALUES (?, ?, ?)", (run, result.id, result.published)
         ).lastrowid

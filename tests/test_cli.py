@@ -239,6 +239,9 @@ def test_report_is_written_again(folder):
         (("check", "stand_in.bounded", "--set", "points=3.5"), "points takes a whole number, not '3.5'"),
         (("check", "stand_in.bounded", "--set", "sizes=1,x"), "sizes takes int values separated by commas, not '1,x'"),
         (("report",), "has no results"),
+        (("run", "--resume"), "has no results"),
+        (("run", "--resume", "--seeds", "3"), "--resume takes --seeds from the run; leave it out"),
+        (("run", "good", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"), "workers are those of the cluster"),
     ],
 )
 def test_wrong_usage_is_one_line_and_leaves_nothing(arguments, message, tmp_path):
@@ -279,7 +282,7 @@ def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
-    assert errors == "interrupted; claims that were done are kept, `repro report` shows them\n"
+    assert errors == "interrupted: `repro report` shows what is done, `repro run --resume` goes on\n"
     workers = [worker for worker in psutil.process_iter() if session(worker) == process.pid]
     assert not psutil.wait_procs(workers, timeout=20)[1]
     shown = command("report", folder=tmp_path)

@@ -1,0 +1,83 @@
+"""Resumes runs that were interrupted: only the claims without a result are executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from repro import environment, planning, registry
+from repro.errors import ReproError
+from repro.planning import Plan
+from repro.result import Request, Run
+from repro.store import Store
+
+# What observations depend on; the number of cores and the memory of the machine may differ.
+BINDING = ("python", "keras", "backend_version", "device", "cpu", "commit", "packages")
+
+
+def unfinished(store: Store, id: str = "latest") -> Run:  # noqa: A002  the name of the attribute
+    """Return a run that lacks results.
+
+    Args:
+        store: with its results.
+        id: of the run, or ``latest`` for the latest that is not complete.
+
+    Raises:
+        ReproError: there is no such run, it is complete, or it does not say what it was asked for.
+    """
+    if id == "latest":
+        lacking = (run for run in reversed(store.runs()) if run.request and missing(run.request, run, store))
+        latest = next(lacking, None)
+        if latest is None:
+            raise ReproError(f"{store.folder} has no unfinished run; `repro run` starts one")
+        return latest
+    run = store.run(id)
+    if run.request is None:
+        raise ReproError(f"run {id} was made by a version that could not resume; start a new run")
+    if not missing(run.request, run, store):
+        raise ReproError(f"run {id} is complete; `repro report {id}` shows it")
+    return run
+
+
+def missing(request: Request, run: Run, store: Store) -> list[str]:
+    """List the claims that a run was asked for and has no results of; those that ended in error have one."""
+    done = {result.id for result in store.results(run.id)}
+    return [name for name in request.claims if name not in done]
+
+
+def rest(run: Run, store: Store) -> Plan:
+    """Plan what a run lacks.
+
+    Args:
+        run: as ``unfinished`` returned it.
+        store: with its results.
+
+    Raises:
+        ReproError: one of its claims no longer exists.
+    """
+    request = run.request or Request(())
+    names = missing(request, run, store)
+    return planning.plan(
+        [registry.get(name) for name in names],
+        run.profile,
+        seeds=request.seeds,
+        overrides={name: request.overrides[name] for name in names if name in request.overrides},
+    )
+
+
+def check_environment(run: Run, found: Mapping[str, Any]) -> None:
+    """Make sure that the rest of a run is done under the conditions of its beginning.
+
+    Args:
+        run: to be resumed.
+        found: what ``environment.describe`` says now.
+
+    Raises:
+        ReproError: something differs that observations may depend on.
+    """
+    expected = {name: run.environment[name] for name in BINDING if name in run.environment}
+    differing = environment.differences(expected, found)
+    if differing:
+        raise ReproError(
+            f"run {run.id} cannot be resumed with {differing[0]}; resume it where it began, or start a new run"
+        )
