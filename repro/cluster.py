@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",  # loading Keras can keep a busy machine's workers from answering
 }
 CONNECT_TIMEOUT = 10.0  # seconds in which a scheduler must answer
+WORKERS_TIMEOUT = 20.0  # seconds in which it must have a worker; those that were ended are being replaced
 
 
 @contextmanager
@@ -70,6 +72,8 @@ def connect(address: str) -> Iterator[DaskWorkers]:
     Raises:
         ClusterError: no scheduler answers, or it has no workers that can be used.
     """
+    if not re.fullmatch(r"\w+://\S+:\d+", address):
+        raise ClusterError(f"{address!r} is no address of a scheduler; those look like tcp://host:8786")
     client_of: Callable[..., Any] = distributed.Client
     try:
         client = client_of(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
@@ -79,6 +83,8 @@ def connect(address: str) -> Iterator[DaskWorkers]:
         ) from error
     with client:
         with lost_scheduler(address):
+            with suppress(TimeoutError):
+                client.wait_for_workers(1, timeout=WORKERS_TIMEOUT)
             registered = ask_registered(client)
             _check_registered(registered, address)
             on_one_host = max(Counter(worker.host for worker in registered.values()).values())

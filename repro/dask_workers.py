@@ -322,7 +322,9 @@ def _perform_referenced(
     try:
         found = operator.attrgetter(name)(importlib.import_module(module))
     except (ImportError, AttributeError) as error:
-        raise ReproError(f"worker processes cannot import {reference}; run with workers=0") from error
+        raise ReproError(
+            f"workers cannot import {reference}; install it where they are, or use no workers (0)"
+        ) from error
     return perform(found.function if isinstance(found, Claim) else found, parameters, seeds, requires)
 
 
