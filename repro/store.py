@@ -146,7 +146,7 @@ class Store:
             ObservationsError: Parquet cannot hold a column, or JSON an attribute.
             StoreError: the file cannot be written.
         """
-        content = _to_parquet(observations)
+        content = to_parquet(observations)
         key = hashlib.sha256(content).hexdigest()
         with _disk_errors(self.folder):
             write_atomically(self._file(key), content)
@@ -405,6 +405,11 @@ def _database_errors(database: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StoreError(
+                f"{database} is locked by another process for more than {BUSY_TIMEOUT:g} s; "
+                "try again when that is done, or choose another folder with --results"
+            ) from error
         raise StoreError(
             f"cannot use {database}: {error}; check permissions and disk space, or choose another folder with --results"
         ) from error
@@ -422,7 +427,12 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         raise StoreError(f"cannot use {folder}: {error.strerror}; choose another folder with --results") from error
 
 
-def _to_parquet(observations: pd.DataFrame) -> bytes:
+def to_parquet(observations: pd.DataFrame) -> bytes:
+    """Write a table as the content of a Parquet file; equal tables give equal bytes under the same versions.
+
+    Raises:
+        ObservationsError: Parquet cannot hold a column, or JSON an attribute.
+    """
     table = observations.copy(deep=False)
     content = io.BytesIO()
     try:

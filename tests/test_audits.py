@@ -2,14 +2,20 @@
 
 import json
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import stand_in
 from test_cli import assert_wrong_usage, command
 
-from repro.audits import hunting
+from repro.audits import commands, determinism, hunting
+from repro.audits.determinism import Determinism
 from repro.audits.hunting import Found
 from repro.cli import main
+from repro.errors import ReproError
+from repro.workers import JobResult
 
 FOUND = [
     Found("layers.Dropout: never drops", "dropout.mixture, claim inconclusive instead of refuted"),
@@ -104,9 +110,65 @@ def test_calibration(monkeypatch, capsys):
     }
 
 
+def test_determinism_of_quick_claims():
+    claims = [stand_in.bounded, stand_in.addition, stand_in.without_data]
+    bounded, addition, without_data = determinism.audit_determinism(claims)
+    assert (len(bounded.key), bounded.differing) == (len(addition.key), addition.differing) == (64, ())
+    assert (without_data.key, without_data.differing) == ("", ())
+    assert without_data.message.endswith("download it")
+
+
+@pytest.mark.parametrize(
+    ("made", "differing"),
+    [
+        ([1.0, 1.0, 1.0], ()),
+        ([1.0, 2.0, 2.0], ("two workers", "two workers, backwards")),
+        ([1.0, 1.0, 2.0], ("two workers, backwards",)),
+        ([0.3, 0.3, 0.1 + 0.2], ("two workers, backwards",)),
+        ([1.0, None, 1.0], ("two workers",)),
+    ],
+    ids=["nothing", "the number of workers", "the order", "the last bit", "an error"],
+)
+def test_determinism_notices_what_differs(made, differing, monkeypatch):
+    values = iter(made)
+
+    def perform(jobs, _):
+        value = next(values)
+        for job in jobs:
+            yield job, JobResult(None if value is None else pd.DataFrame({"value": [value]}), message="failed")
+
+    monkeypatch.setattr(determinism, "start_workers", lambda *_: nullcontext(SimpleNamespace(perform=perform)))
+    (row,) = determinism.audit_determinism([stand_in.bounded])
+    assert row.differing == differing
+
+
+def test_determinism_compares_with_another_machine(monkeypatch, tmp_path, capsys):
+    found = [Determinism("a.same", "1" * 64, ()), Determinism("a.other", "2" * 64, ("two workers",))]
+    monkeypatch.setattr(commands, "audit_determinism", lambda *_, **__: found)
+    monkeypatch.setattr(sys, "argv", ["repro", "audit", "determinism", "perceptron.xor"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    shown = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert shown.index("a.other") < shown.index("a.same")
+    assert "1 of 2 claims have the same observations every time" in shown
+    monkeypatch.undo()
+    against = tmp_path / "other.json"
+    against.write_text(json.dumps({"determinism": [{"id": "stand_in.addition", "key": "3" * 64}]}))
+    made = JobResult(pd.DataFrame({"value": [1.0]}))
+    workers = SimpleNamespace(perform=lambda jobs, _: ((job, made) for job in jobs))
+    monkeypatch.setattr(determinism, "start_workers", lambda *_: nullcontext(workers))
+    (row,) = determinism.audit_determinism([stand_in.addition], against=against)
+    assert row.differing == ("elsewhere",)
+    against.write_text("[]")
+    with pytest.raises(ReproError, match="is not what `repro audit determinism --json` prints"):
+        determinism.audit_determinism([stand_in.addition], against=against)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("determinism", "stand_in.timed"), "these claims measure time"),
         (("stability", "stand_in.addition"), "none of these claims takes seeds"),
         (("stability", "stand_in.bounded", "--repeats", "0"), "--repeats"),
         (("stability", "stand_in.bouned"), "did you mean stand_in.bounded"),

@@ -347,6 +347,18 @@ class TestFolder:
             store.write_observations(OBSERVATIONS)
         assert list((store.folder / "observations").iterdir()) == []
 
+    def test_locked_by_another_process(self, store, monkeypatch):
+        store.record(run().id, result())
+        monkeypatch.setattr("repro.store.BUSY_TIMEOUT", 0.1)
+        with closing(sqlite3.connect(store.folder / "results.sqlite", isolation_level=None)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            for attempt in (lambda: store.record(run().id, result("a.a")), lambda: Store.open(store.folder)):
+                with pytest.raises(StoreError, match=r"results.sqlite is locked .* for more than 0.1 s") as error:
+                    attempt()
+                one_line(error)
+        assert [item.id for item in store.results(run().id)] == ["perceptron.novikoff"]
+        store.record(run().id, result("a.a"))
+
 
 class TestForeignDatabases:
     def refuse(self, folder, match):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from rich.table import Table
 from repro import backend as backends
 from repro import environment, registry, terminal
 from repro.audits import tables
+from repro.audits.determinism import audit_determinism
 from repro.audits.stability import audit_stability
 from repro.errors import ReproError
 from repro.options import BackendOption, JsonOption, PatternsArgument, ProfileOption, WorkersOption
@@ -25,10 +27,13 @@ with epy.lazy_imports():
     from repro.audits import calibration as calibrations
     from repro.audits import hunting
 
-app = typer.Typer(help="Audit the suite itself: calibration, stability, planted faults.")
+app = typer.Typer(help="Audit the suite itself: calibration, stability, planted faults, determinism.")
 
 SimulationsOption = Annotated[int, typer.Option(help="Simulated experiments for each row of the table.", min=1)]
 RepeatsOption = Annotated[int, typer.Option(help="How many disjoint sets of seeds.", min=1)]
+AgainstOption = Annotated[
+    Path | None, typer.Option(help="What this audit printed with --json on another machine of the same kind.")
+]
 FaultOption = Annotated[str, typer.Option(help="Only faults whose name matches this shell pattern: '*Dropout*'.")]
 
 
@@ -79,6 +84,24 @@ def faults(
     rows = [asdict(each) | {"caught": each.caught} for each in found]
     _show("faults", rows, tables.faults_table, json=json)
     return 0
+
+
+@app.command()
+def determinism(
+    patterns: PatternsArgument = None,
+    *,
+    profile: ProfileOption = "smoke",
+    against: AgainstOption = None,
+    backend: BackendOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Run claims with one worker, with two, and in reverse order, and compare their observations bit by bit."""
+    backends.select(backend or backends.name())
+    claims = registry.find(*patterns or [])
+    with _progress() as listen:
+        found = audit_determinism(claims, profile=profile, against=against, listen=listen)
+    _show("determinism", [asdict(row) for row in found], tables.determinism_table, json=json)
+    return int(any(row.differing for row in found))
 
 
 @contextmanager

@@ -39,6 +39,15 @@ def faults_table(rows: Sequence[Row]) -> Table:
     return table
 
 
+def determinism_table(rows: Sequence[Row]) -> Table:
+    """Tabulate the claims with the key of their observations; those that differ come first."""
+    table = _table("claim", "observations", "came out differently with")
+    for row in sorted(rows, key=lambda row: not row["differing"]):
+        differing = Text("; ".join(row["differing"]), "bold red")
+        table.add_row(row["id"], row["key"][:12] or "none", differing if row["differing"] else row["message"])
+    return table
+
+
 def summary(name: str, rows: Sequence[Row]) -> Text:
     """Say in a line what an audit came to."""
     if name == "faults":
@@ -48,6 +57,10 @@ def summary(name: str, rows: Sequence[Row]) -> Text:
         compared = [row for row in rows if row["agree"] is not None]
         agree = sum(row["agree"] for row in compared)
         return Text(f"{agree} of {sum(row['repeats'] for row in compared)} verdicts agree with the published ones")
+    if name == "determinism":
+        compared = [row for row in rows if row["key"]]
+        same = sum(not row["differing"] for row in compared)
+        return Text(f"{same} of {len(compared)} claims have the same observations every time")
     worst = max(max(row["reproduced"], row["refuted"]) for row in rows if str(row["truth"]).startswith("boundary"))
     return Text(f"largest share of false verdicts at a boundary: {worst:.2%}")
 
