@@ -81,7 +81,7 @@ def connect(address: str) -> Iterator[DaskWorkers]:
         raise ClusterError(
             f"no scheduler answers at {address} within {CONNECT_TIMEOUT:.0f} s; start one with `dask scheduler`"
         ) from error
-    with client:
+    with _silent("distributed", "asyncio", "tornado"), client:  # a lost scheduler would be reported with tracebacks
         with lost_scheduler(address):
             with suppress(TimeoutError):
                 client.wait_for_workers(1, timeout=WORKERS_TIMEOUT)
@@ -100,6 +100,22 @@ def size(address: str) -> int:
     """
     with connect(address) as workers:
         return len(workers.registered())
+
+
+@contextmanager
+def _silent(*names: str) -> Iterator[None]:
+    """Let loggers and those below them say nothing."""
+    loggers = [
+        logging.getLogger(name) for name in (*names, *logging.root.manager.loggerDict) if name.split(".")[0] in names
+    ]
+    levels = {logger: logger.level for logger in loggers}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def largest_worker(count: int) -> float:
