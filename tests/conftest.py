@@ -14,3 +14,4 @@ hypothesis.settings.load_profile("repeatable")
 
 def pytest_addoption(parser):
     parser.addoption("--every-claim", action="store_true", help="hold slow claims to their published verdicts, too")
+    parser.addoption("--every-kill", action="store_true", help="kill runs at fifty moments instead of five")
