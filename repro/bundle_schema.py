@@ -163,7 +163,7 @@ class _Document(_Checked):
 
 
 def to_json(run: Run, results: Sequence[ClaimResult]) -> bytes:
-    """Write a run with its results, so that it reads back the same.
+    """Write a run with its results, so that it reads back the same but for its request: it cannot be resumed elsewhere.
 
     Raises:
         ValueError: ``from_json`` would refuse it; the message is one line.
@@ -171,7 +171,7 @@ def to_json(run: Run, results: Sequence[ClaimResult]) -> bytes:
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "run": asdict(run),
+        "run": {name: value for name, value in asdict(run).items() if name != "request"},
         "results": [
             {
                 "id": result.id,

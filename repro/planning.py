@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from repro import backend, environment
+from repro import backend, environment, past
 from repro.claim import Claim, Kind, Parameters, Profile, Variant
 from repro.claim_files import file_of
 from repro.errors import ReproError
@@ -126,7 +126,7 @@ def with_times(plan: Plan, store: Store) -> Plan:
     for name, claim in published(plan.profile).items():
         known[name, "claim"] = claim.seconds
         known |= {(name, kind): counterpart.seconds for kind, counterpart in claim.counterparts.items()}
-    known |= store.seconds(plan.profile, backend.name())
+    known |= past.seconds(store, plan.profile, backend.name())
     expected: dict[Job, float] = {}
     for task in plan.tasks:
         seconds = known.get((task.claim.id, task.variant.kind), 0.0)

@@ -22,38 +22,16 @@ from pathlib import Path
 import pandas as pd
 from etils import epy
 
-from repro.claim import Kind, Profile
-from repro.encoding import from_row, request_from_text, request_to_text, to_row, to_text, verdict_from
+from repro.encoding import from_row, request_from_text, request_to_text, to_row, to_text
 from repro.errors import ObservationsError, StoreError
-from repro.result import ClaimResult, Evaluation, Outcome, Run
+from repro.result import ClaimResult, Evaluation, Run
 from repro.schema import migrate
-from repro.verdict import Verdict
 
 with epy.lazy_imports():
     import pyarrow
 
 DATABASE = "results.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds
-
-
-@dataclass(frozen=True)
-class PastVerdict:
-    """What came out for a claim in a run.
-
-    Attributes:
-        run, started, profile, backend: of the run.
-        status: of the claim.
-        verdict: None for ``error`` and ``skipped``.
-        seconds: wall time of the claim's own experiment; zero where it was shared.
-    """
-
-    run: str
-    started: str
-    profile: Profile
-    backend: str
-    status: Outcome
-    verdict: Verdict | None
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -202,7 +180,7 @@ class Store:
 
     def runs(self) -> list[Run]:
         """List the runs, oldest first."""
-        with self._connection() as connection:
+        with self.connection() as connection:
             rows = connection.execute("SELECT * FROM runs ORDER BY started, number").fetchall()
         return [
             Run(
@@ -243,7 +221,7 @@ class Store:
         Raises:
             StoreError: the database cannot be read.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             results = connection.execute("SELECT * FROM results WHERE run = ? ORDER BY number", (run,)).fetchall()
             rows = connection.execute(
                 "SELECT evaluations.* FROM evaluations JOIN results ON results.number = result WHERE run = ? "
@@ -262,44 +240,6 @@ class Store:
             )
             for row in results
         ]
-
-    def history(self, runs: int) -> dict[str, list[PastVerdict]]:
-        """Return what came out for each claim in the latest runs, newest first, by claim id.
-
-        Args:
-            runs: how many of the latest runs to look at.
-        """
-        with self._connection() as connection:
-            rows = connection.execute(
-                "SELECT runs.id, started, profile, backend, claim, status, verdict, seconds "
-                "FROM (SELECT * FROM runs ORDER BY number DESC LIMIT ?) AS runs JOIN results ON run = runs.id "
-                "JOIN evaluations ON result = results.number AND kind = 'claim' ORDER BY runs.number DESC",
-                (runs,),
-            ).fetchall()
-        found: dict[str, list[PastVerdict]] = {}
-        for run, started, profile, backend, claim, status, verdict, seconds in rows:
-            past = PastVerdict(run, started, profile, backend, status, verdict_from(verdict), seconds)
-            found.setdefault(claim, []).append(past)
-        return found
-
-    def seconds(self, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
-        """Return what experiments took when last measured; those that shared another's experiment are left out.
-
-        Args:
-            profile: of the runs to look at.
-            backend: of these runs.
-
-        Returns:
-            Wall time in seconds by claim id and kind.
-        """
-        with self._connection() as connection:
-            rows = connection.execute(
-                "SELECT claim, kind, seconds FROM evaluations JOIN results ON results.number = result "
-                "JOIN runs ON runs.id = run WHERE profile = ? AND backend = ? AND seconds > 0 "
-                "ORDER BY started, evaluations.number",
-                (profile, backend),
-            ).fetchall()
-        return {(row["claim"], row["kind"]): row["seconds"] for row in rows}
 
     def _insert_run(self, connection: sqlite3.Connection, run: Run) -> None:
         if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
@@ -342,7 +282,7 @@ class Store:
         return self._observations / f"{key}.parquet"
 
     def _prepare_database(self) -> None:
-        with self._connection(mode="rwc") as connection:
+        with self.connection(mode="rwc") as connection:
             # Two processes that start together must not migrate twice: the version is read under the write lock.
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
@@ -353,7 +293,12 @@ class Store:
                 connection.execute("PRAGMA journal_mode = WAL")
 
     @contextmanager
-    def _connection(self, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+    def connection(self, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+        """Open the database, for reading unless in a transaction.
+
+        Raises:
+            StoreError: it cannot be used.
+        """
         with _database_errors(self._database):
             uri = f"{self._database.as_uri()}?mode={mode}"
             with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
@@ -368,7 +313,7 @@ class Store:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        with self._connection() as connection, connection:
+        with self.connection() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
 

@@ -155,7 +155,7 @@ def _available() -> set[str]:
 
 
 @functools.cache
-def redirect_output(log: Path) -> None:
+def redirect_output(log: Path | str) -> None:
     """Append what this process prints from now on to a file, what libraries print included."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)  # the descriptors and not sys.stdout, because XLA writes to them directly

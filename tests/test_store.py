@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro import schema
+from repro import past, schema
 from repro.errors import ObservationsError, StoreError
 from repro.result import ClaimResult, Evaluation, Run
 from repro.store import Store, write_atomically
@@ -247,13 +247,13 @@ class TestResults:
         store.record("smoke", result("a.a", seconds=0.1))
         store.begin(run("tensorflow", backend="tensorflow"))
         store.record("tensorflow", result("a.a", seconds=0.2))
-        assert store.seconds("standard", "jax") == {
+        assert past.seconds(store, "standard", "jax") == {
             ("a.a", "claim"): 3.0,
             ("a.a", "control"): 2.0,
             ("b.b", "claim"): 4.0,
         }
-        assert store.seconds("smoke", "jax") == {("a.a", "claim"): 0.1}
-        assert store.seconds("full", "jax") == {}
+        assert past.seconds(store, "smoke", "jax") == {("a.a", "claim"): 0.1}
+        assert past.seconds(store, "full", "jax") == {}
 
 
 class TestRuns:

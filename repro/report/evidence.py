@@ -24,6 +24,7 @@ from repro.errors import ReproError
 from repro.report.text import cell
 from repro.result import Evaluation
 from repro.store import Store
+from repro.workers import redirect_output
 
 SHOWN_ROWS = 12
 FORMATS: Mapping[Kind, tuple[str, ...]] = {"claim": ("svg", "png", "pdf"), "control": ("svg",), "correction": ("svg",)}
@@ -219,17 +220,11 @@ def _in_processes(store: Store, wanted: Sequence[Wanted], site: Path) -> dict[st
     ids = [None if item.claim is None else item.claim.id for item in wanted]
     unread = [replace(item, claim=None) for item in wanted]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(environment.cores(), mp_context=context, initializer=_silence) as pool:
+    with ProcessPoolExecutor(
+        environment.cores(), mp_context=context, initializer=redirect_output, initargs=(os.devnull,)
+    ) as pool:
         made = pool.map(partial(_make_registered, store, site), ids, unread, chunksize=4)
         return {item.name: evidence for item, evidence in zip(wanted, made, strict=True)}
-
-
-def _silence() -> None:
-    """Let this process print nothing: frameworks that claims load greet on the descriptors, not on sys.stdout."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
 
 
 def _make_registered(store: Store, site: Path, claim: str | None, wanted: Wanted) -> Evidence:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from repro import planning, settings
 from repro.claim import Claim, Parameters
 from repro.claim_files import address
+from repro.past import PastVerdict
 from repro.report.evidence import Evidence
 from repro.result import ClaimResult, Evaluation, Run
 from repro.sampling import looks
-from repro.store import PastVerdict
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import registry
+from repro import past, registry
 from repro.claim import Claim
 from repro.errors import StoreError
 from repro.multiplicity import multiplicity
@@ -124,7 +124,7 @@ def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evide
         for listing in found:
             write(f"{folder}/{listing.name}.html", "listing.html", listing=listing)
     write_performance(site, History(store))
-    history = store.history(REMEMBERED_RUNS)
+    history = past.history(store, REMEMBERED_RUNS)
     order = [None, *results, None]
     for previous, result, following in zip(order, results, order[2:], strict=False):
         page = pages.claim_page(run, result, claims.get(result.id), shown, history.get(result.id, ()))

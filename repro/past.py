@@ -1,0 +1,74 @@
+"""What earlier runs in a results folder found, and what they took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from repro.claim import Kind, Profile
+from repro.encoding import verdict_from
+from repro.result import Outcome
+from repro.store import Store
+from repro.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class PastVerdict:
+    """What came out for a claim in a run.
+
+    Attributes:
+        run, started, profile, backend: of the run.
+        status: of the claim.
+        verdict: None for ``error`` and ``skipped``.
+        seconds: wall time of the claim's own experiment; zero where it was shared.
+    """
+
+    run: str
+    started: str
+    profile: Profile
+    backend: str
+    status: Outcome
+    verdict: Verdict | None
+    seconds: float
+
+
+def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
+    """Return what came out for each claim in the latest runs, newest first, by claim id.
+
+    Args:
+        store: results folder.
+        runs: how many of the latest runs to look at.
+    """
+    with store.connection() as connection:
+        rows = connection.execute(
+            "SELECT runs.id, started, profile, backend, claim, status, verdict, seconds "
+            "FROM (SELECT * FROM runs ORDER BY started DESC, number DESC LIMIT ?) AS runs "
+            "JOIN results ON run = runs.id "
+            "JOIN evaluations ON result = results.number AND kind = 'claim' ORDER BY started DESC, runs.number DESC",
+            (runs,),
+        ).fetchall()
+    found: dict[str, list[PastVerdict]] = {}
+    for run, started, profile, backend, claim, status, verdict, seconds in rows:
+        past = PastVerdict(run, started, profile, backend, status, verdict_from(verdict), seconds)
+        found.setdefault(claim, []).append(past)
+    return found
+
+
+def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
+    """Return what experiments took when last measured; those that shared another's experiment are left out.
+
+    Args:
+        store: results folder.
+        profile: of the runs to look at.
+        backend: of these runs.
+
+    Returns:
+        Wall time in seconds by claim id and kind.
+    """
+    with store.connection() as connection:
+        rows = connection.execute(
+            "SELECT claim, kind, seconds FROM evaluations JOIN results ON results.number = result "
+            "JOIN runs ON runs.id = run WHERE profile = ? AND backend = ? AND seconds > 0 "
+            "ORDER BY started, evaluations.number",
+            (profile, backend),
+        ).fetchall()
+    return {(row["claim"], row["kind"]): row["seconds"] for row in rows}
