@@ -15,6 +15,7 @@ from typing import Any
 from etils import epy
 
 from repro import compilation_cache
+from repro.descriptors import output_to_nowhere
 from repro.errors import ReproError, TrainingError
 
 with epy.lazy_imports():
@@ -82,7 +83,8 @@ def configure() -> None:
         compilation_cache.use_in_jax(jax.config)
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow
+        with output_to_nowhere():  # it greets before it knows the level
+            import tensorflow
 
         tensorflow.get_logger().setLevel("ERROR")  # many small programs are meant, and are no cause for a warning
         compilation_cache.use_in_tensorflow(tensorflow.__version__)

@@ -21,9 +21,10 @@ from etils import epy
 from repro import backend, environment
 from repro.claim import Claim, Parameters
 from repro.claim_files import ClaimFile, load
+from repro.descriptors import redirect_output
 from repro.errors import ClusterError, ReproError
 from repro.limits import GIB
-from repro.workers import Job, JobResult, perform, redirect_output
+from repro.workers import Job, JobResult, perform
 
 with epy.lazy_imports():
     import distributed

@@ -15,12 +15,12 @@ import pytest
 from repro import registry, running
 from repro.claim import Claim, Profile
 from repro.claim_files import address
+from repro.descriptors import redirect_output
 from repro.errors import ReproError
 from repro.report import plain
 from repro.result import ClaimResult, Run
 from repro.store import Store
 from repro.verdict import format_effect
-from repro.workers import redirect_output
 
 
 class ClaimProcess:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import faulthandler
-import functools
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
@@ -152,13 +148,3 @@ def one_line(error: Exception) -> str:
 
 def _available() -> set[str]:
     return {backend.name()} if backend.device() == "CPU" else {backend.name(), "gpu"}
-
-
-@functools.cache
-def redirect_output(log: Path | str) -> None:
-    """Append what this process prints from now on to a file, what libraries print included."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)  # the descriptors and not sys.stdout, because XLA writes to them directly
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-    faulthandler.enable()  # says where a fault in native code happened

@@ -9,13 +9,13 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import TypeVar
 from unittest.mock import patch
 
 from repro import compilation_cache
+from repro.descriptors import output_to_nowhere
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -60,25 +60,9 @@ def in_fresh_processes(
 def _start_server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    with patch.dict(os.environ, WITHOUT_CACHES), _output_to_nowhere():
+    with patch.dict(os.environ, WITHOUT_CACHES), output_to_nowhere():
         forkserver.ensure_running()
     return context
-
-
-@contextmanager
-def _output_to_nowhere() -> Iterator[None]:
-    """Let processes that are started meanwhile print nothing."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}  # not sys.stdout: XLA writes to them directly
-    for descriptor in kept:
-        os.dup2(nowhere, descriptor)
-    try:
-        yield
-    finally:
-        for descriptor, copy in kept.items():
-            os.dup2(copy, descriptor)
-        for descriptor in (nowhere, *kept.values()):
-            os.close(descriptor)
 
 
 def _in_fresh_process(server: ForkServerContext, function: Callable[[Argument], Result], argument: Argument) -> Result:

@@ -20,11 +20,11 @@ import repro
 from repro import environment, registry
 from repro.claim import Claim, Kind
 from repro.criteria.figures import render
+from repro.descriptors import redirect_output
 from repro.errors import ReproError
 from repro.report.text import cell
 from repro.result import Evaluation
 from repro.store import Store
-from repro.workers import redirect_output
 
 SHOWN_ROWS = 12
 FORMATS: Mapping[Kind, tuple[str, ...]] = {"claim": ("svg", "png", "pdf"), "control": ("svg",), "correction": ("svg",)}
