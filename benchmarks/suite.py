@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repro import registry, report, running
+from repro import planning, registry, report, running
 from repro.claim import Claim
 from repro.criteria import Greater
-from repro.criteria.figures import svg
+from repro.criteria.figures import render
 from repro.result import ClaimResult, Evaluation, Run
 from repro.sources import cheatsheet
 from repro.store import DATABASE, Store
@@ -123,18 +123,18 @@ def write_report(folder: str, claims: int) -> None:
 def draw_figures(claims: int) -> None:
     """Draw the figures of the same claims."""
     for observations, _ in evaluated(claims):
-        svg(CLAIM.criterion(observations).figure())
+        render(CLAIM.criterion(observations).figure(), ["svg", "png", "pdf"])
 
 
 def run(folder: str) -> None:
     """Run quick claims in this process and record their results."""
-    plan = running.plan(registry.find(*QUICK_CLAIMS), "smoke")
+    plan = planning.plan(registry.find(*QUICK_CLAIMS), "smoke")
     running.execute(plan, Store.open(Path(folder)), workers=0)
 
 
 def run_by_hand() -> None:
     """Call the experiments and criteria of the same claims."""
-    plan = running.plan(registry.find(*QUICK_CLAIMS), "smoke")
+    plan = planning.plan(registry.find(*QUICK_CLAIMS), "smoke")
     made = {}
     for job in plan.jobs:
         arguments = (job.seeds,) if job.seeds else ()

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import repro
-from repro import claim_files, registry, running
+from repro import claim_files, planning, registry, running
 from repro.errors import ClaimError, ReproError
 from repro.store import Store
-from repro.workers import Job, start_workers
+from repro.cluster import start_workers
+from repro.workers import Job
 
 ROOT = Path(repro.__file__).parent.parent  # that processes in other folders shall import from
 CLAIM = """
@@ -197,7 +198,7 @@ def test_workers_load_the_file_as_it_was_when_the_run_began(bounds, folder):
     (folder / "beside.py").write_text("VALUE = 1")
     bounds.write_text(claim_source("first").replace("value=value", "value=value * __import__('beside').VALUE"))
     (claim,) = registry.find("bounds.py")
-    plan = running.plan([claim], "smoke")
+    plan = planning.plan([claim], "smoke")
     bounds.write_text("this is being edited")
     completed = running.execute(plan, Store.open(folder / "results"), 1)
     assert [(result.id, result.status, result.sound) for result in completed.results] == [
