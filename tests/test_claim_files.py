@@ -9,9 +9,9 @@ import pytest
 
 import repro
 from repro import claim_files, planning, registry, running
+from repro.cluster import start_workers
 from repro.errors import ClaimError, ReproError
 from repro.store import Store
-from repro.cluster import start_workers
 from repro.workers import Job
 
 ROOT = Path(repro.__file__).parent.parent  # that processes in other folders shall import from
