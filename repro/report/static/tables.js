@@ -1,5 +1,5 @@
 "use strict";
-// Sorts tables by any column, and filters the table of claims; what is chosen stands in the address.
+// Sorts tables by any column, saves them as CSV, and filters the table of claims; what is chosen stands in the address.
 
 function sortable(table) {
   const original = [...table.tBodies].map((body) => [body, [...body.rows]]);
@@ -43,6 +43,27 @@ function sortable(table) {
       sort(column, direction);
     });
   });
+}
+
+function downloadable(table) {
+  function field(cell) {
+    return `"${cell.innerText.trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
+  }
+
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "csv";
+  button.textContent = "Table as CSV";
+  button.addEventListener("click", () => {
+    const rows = [...table.rows].filter((row) => !row.hidden && !row.matches(".group"));
+    const lines = rows.map((row) => [...row.cells].map(field).join(","));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([lines.join("\r\n")], { type: "text/csv" }));
+    link.download = `${document.title.split(" – ")[0]}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  (table.closest(".scroll") ?? table).after(button);
 }
 
 function filterable(form, table) {
@@ -91,5 +112,6 @@ function filterable(form, table) {
 }
 
 for (const table of document.querySelectorAll("table.sortable")) sortable(table);
+for (const table of document.querySelectorAll("table")) downloadable(table);
 const form = document.querySelector("form.filters");
 if (form) filterable(form, document.querySelector("table.claims"));
