@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -274,6 +275,7 @@ def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # shells let what runs behind ignore it
     )
     for line in process.stderr:
         if "1/2 stand_in.addition" in line:
