@@ -103,8 +103,6 @@ class Store:
         with _disk_errors(self.folder):
             for key, content in observations.items():
                 write_atomically(self._file(key), content)
-        for result in results:
-            self._require_observations(result)
         with self.transaction() as connection:
             self._insert_run(connection, run)
             for result in results:
@@ -173,7 +171,6 @@ class Store:
             StoreError: the run is unknown or has a result of this claim, observations are not on disk, a parameter is
                 no plain value, or the database cannot be written.
         """
-        self._require_observations(result)
         self.run(run)
         with self.transaction() as connection:
             self._insert_result(connection, run, result)
@@ -182,17 +179,7 @@ class Store:
         """List the runs, oldest first."""
         with self.connection() as connection:
             rows = connection.execute("SELECT * FROM runs ORDER BY started, number").fetchall()
-        return [
-            Run(
-                row["id"],
-                row["started"],
-                row["profile"],
-                row["backend"],
-                json.loads(row["environment"]),
-                None if row["request"] is None else request_from_text(row["request"]),
-            )
-            for row in rows
-        ]
+        return [_run(row) for row in rows]
 
     def run(self, id: str = "latest") -> Run:  # noqa: A002  the name of the attribute
         """Return one run.
@@ -203,14 +190,18 @@ class Store:
         Raises:
             StoreError: there is no such run.
         """
-        runs = self.runs()
-        if not runs:
+        with self.connection() as connection:
+            if id == "latest":
+                row = connection.execute("SELECT * FROM runs ORDER BY started DESC, number DESC LIMIT 1").fetchone()
+            else:
+                row = connection.execute("SELECT * FROM runs WHERE id = ?", (id,)).fetchone()
+            if row is not None:
+                return _run(row)
+            ids = [row["id"] for row in connection.execute("SELECT id FROM runs ORDER BY started, number")]
+        if not ids:
             raise StoreError(f"{self.folder} has no runs; `repro run` makes one")
-        by_id = {run.id: run for run in runs} | {"latest": runs[-1]}
-        if id not in by_id:
-            nearest = difflib.get_close_matches(id, by_id, n=1) or list(by_id)[-4:]
-            raise StoreError(f"{self.folder} has no run {id!r}; did you mean {' or '.join(nearest)}?")
-        return by_id[id]
+        nearest = difflib.get_close_matches(id, [*ids, "latest"], n=1) or [*ids[-3:], "latest"]
+        raise StoreError(f"{self.folder} has no run {id!r}; did you mean {' or '.join(nearest)}?")
 
     def results(self, run: str) -> list[ClaimResult]:
         """List a run's results in the order recorded. Verdicts come without observations and figure.
@@ -251,6 +242,8 @@ class Store:
         )
 
     def _insert_result(self, connection: sqlite3.Connection, run: str, result: ClaimResult) -> None:
+        # Within the transaction: compaction, which removes observations, waits for it.
+        self._require_observations(result)
         if connection.execute("SELECT 1 FROM results WHERE run = ? AND claim = ?", (run, result.id)).fetchone():
             raise StoreError(f"run {run} already has a result of {result.id}; another process works on this run")
         number = connection.execute(
@@ -283,6 +276,8 @@ class Store:
 
     def _prepare_database(self) -> None:
         with self.connection(mode="rwc") as connection:
+            if connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # lets compaction free pages step by step
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # Two processes that start together must not migrate twice: the version is read under the write lock.
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
@@ -343,6 +338,17 @@ def write_atomically(file: Path, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(
+        row["id"],
+        row["started"],
+        row["profile"],
+        row["backend"],
+        json.loads(row["environment"]),
+        None if row["request"] is None else request_from_text(row["request"]),
+    )
 
 
 @contextmanager
