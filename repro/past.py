@@ -66,9 +66,23 @@ def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kin
     """
     with store.connection() as connection:
         rows = connection.execute(
-            "SELECT claim, kind, seconds FROM evaluations JOIN results ON results.number = result "
-            "JOIN runs ON runs.id = run WHERE profile = ? AND backend = ? AND seconds > 0 "
-            "ORDER BY started, evaluations.number",
-            (profile, backend),
+            "SELECT claim, kind, seconds FROM durations WHERE profile = ? AND backend = ?", (profile, backend)
         ).fetchall()
     return {(row["claim"], row["kind"]): row["seconds"] for row in rows}
+
+
+def recorded(store: Store, run: str) -> set[str]:
+    """Return the ids of the claims that a run has results of.
+
+    Args:
+        store: results folder.
+        run: id of the run.
+    """
+    with store.connection() as connection:
+        return {row["claim"] for row in connection.execute("SELECT claim FROM results WHERE run = ?", (run,))}
+
+
+def result_counts(store: Store) -> dict[str, int]:
+    """Count the results of each run that has any, by id of the run."""
+    with store.connection() as connection:
+        return dict(connection.execute("SELECT run, count(*) FROM results GROUP BY run").fetchall())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from repro import environment, planning, registry
+from repro import environment, past, planning, registry
 from repro.errors import ReproError
 from repro.planning import Plan
 from repro.result import Request, Run
@@ -26,7 +26,8 @@ def unfinished(store: Store, id: str = "latest") -> Run:  # noqa: A002  the name
         ReproError: there is no such run, it is complete, or it does not say what it was asked for.
     """
     if id == "latest":
-        lacking = (run for run in reversed(store.runs()) if run.request and missing(run.request, run, store))
+        counts = past.result_counts(store)
+        lacking = (run for run in reversed(store.runs()) if lacks_results(run, counts))
         latest = next(lacking, None)
         if latest is None:
             raise ReproError(f"{store.folder} has no unfinished run; `repro run` starts one")
@@ -39,9 +40,19 @@ def unfinished(store: Store, id: str = "latest") -> Run:  # noqa: A002  the name
     return run
 
 
+def lacks_results(run: Run, counts: Mapping[str, int]) -> bool:
+    """Whether a run is known to have fewer results than claims that it was asked for.
+
+    Args:
+        run: any.
+        counts: of results, as ``repro.past.result_counts`` returned them.
+    """
+    return run.request is not None and counts.get(run.id, 0) < len(run.request.claims)
+
+
 def missing(request: Request, run: Run, store: Store) -> list[str]:
     """List the claims that a run was asked for and has no results of; those that ended in error have one."""
-    done = {result.id for result in store.results(run.id)}
+    done = past.recorded(store, run.id)
     return [name for name in request.claims if name not in done]
 
 

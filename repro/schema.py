@@ -58,6 +58,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("ALTER TABLE runs ADD COLUMN request TEXT",),
+    (
+        "CREATE INDEX runs_by_start ON runs (started)",
+        # What experiments took when last measured, kept beside the evaluations: looked up before every run, which must
+        # not take longer the more runs there are, and known still when the run that measured it was removed.
+        """CREATE TABLE durations (
+            profile TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            claim TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            seconds REAL NOT NULL,
+            started TEXT NOT NULL,
+            PRIMARY KEY (profile, backend, claim, kind)
+        ) WITHOUT ROWID""",
+        """INSERT OR REPLACE INTO durations
+            SELECT profile, backend, claim, kind, seconds, started
+            FROM evaluations JOIN results ON results.number = result JOIN runs ON runs.id = run
+            WHERE seconds > 0 ORDER BY started, evaluations.number""",
+        """CREATE TRIGGER remember_duration AFTER INSERT ON evaluations WHEN NEW.seconds > 0 BEGIN
+            INSERT INTO durations
+            SELECT profile, backend, claim, NEW.kind, NEW.seconds, started
+            FROM results JOIN runs ON runs.id = run WHERE results.number = NEW.result
+            ON CONFLICT DO UPDATE SET seconds = excluded.seconds, started = excluded.started
+            WHERE excluded.started >= durations.started;
+        END""",
+    ),
 )
 
 

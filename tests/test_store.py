@@ -255,6 +255,12 @@ class TestResults:
         assert past.seconds(store, "smoke", "jax") == {("a.a", "claim"): 0.1}
         assert past.seconds(store, "full", "jax") == {}
 
+    def test_seconds_of_an_earlier_run_that_is_imported_do_not_replace_later_ones(self, store):
+        store.record(run().id, result("a.a", seconds=1.0))
+        earlier = run("earlier", started="2025-01-01T12:00:00+00:00")
+        store.import_run(earlier, [result("a.a", seconds=2.0), result("b.b", seconds=3.0)], {})
+        assert past.seconds(store, "standard", "jax") == {("a.a", "claim"): 1.0, ("b.b", "claim"): 3.0}
+
 
 class TestRuns:
     def test_come_back_oldest_first(self, store):
@@ -436,6 +442,19 @@ class TestOlderDatabases:
         own = Evaluation("claim", "It holds.", {"rates": (0.5,)}, (0, 1), "reproduced", verdict, None, 1.5, 1024)
         control = Evaluation("control", "It holds.", {}, (), "skipped", message="no data")
         assert repr(store.results("first")) == repr([ClaimResult("dropout.mixture", own, (control,), "reproduced")])
+
+    def test_what_experiments_took_is_known_from_the_first_schema(self, tmp_path):
+        with closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+            connection.executescript(FIRST_SCHEMA)
+            connection.executescript("""
+                INSERT INTO runs VALUES (2, 'second', '2026-01-02T12:00:00+00:00', 'smoke', 'jax', '{}');
+                INSERT INTO results VALUES (2, 'second', 'dropout.mixture', 'reproduced');
+                INSERT INTO evaluations SELECT 3, 2, kind, statement, parameters, seeds, status, verdict, observations,
+                    2.5, memory, message, traceback FROM evaluations WHERE number = 1;
+                INSERT INTO evaluations SELECT 4, 2, kind, statement, parameters, seeds, status, verdict, observations,
+                    0, memory, message, traceback FROM evaluations WHERE number = 2;
+            """)
+        assert past.seconds(Store.existing(tmp_path), "smoke", "jax") == {("dropout.mixture", "claim"): 2.5}
 
     def test_missing_migrations_are_applied_once(self, store, monkeypatch):
         store.record(run().id, result())
