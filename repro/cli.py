@@ -58,6 +58,7 @@ app.command()(bench)
 app.command("compare")(run_commands.compare)
 app.command("export")(run_commands.export_run)
 app.command("import")(run_commands.import_run)
+app.command()(run_commands.compact)
 
 
 def main() -> None:

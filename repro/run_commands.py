@@ -1,8 +1,9 @@
-"""The commands for runs that are done: ``repro compare``, ``repro export`` and ``repro import``."""
+"""The commands for runs that are done: ``repro compare``, ``export``, ``import`` and ``compact``."""
 
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from repro.options import JsonOption, ResultsOption
 from repro.store import Store
 
 with epy.lazy_imports():
-    from repro import bundle, comparison, comparison_text, references
+    from repro import bundle, compaction, comparison, comparison_text, references
     from repro.report import comparisons
 
 COMPARABLE = "id of a run, latest, a results folder, a file of `repro export`, or published"
@@ -24,6 +25,23 @@ HeadArgument = Annotated[str, typer.Argument(metavar="HEAD", help="The run to lo
 ExportedRunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or latest.")]
 WrittenFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="File to write.")]
 ReadFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="File that `repro export` has written.")]
+KeepOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Remove runs whose claims all have N later results at the same profile and backend; by default none.",
+    ),
+]
+OlderThanOption = Annotated[
+    int,
+    typer.Option(
+        metavar="DAYS",
+        min=0,
+        help="Age from which observations are removed; 0 is safe only while no run is in progress.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")]
 
 
 def compare(
@@ -62,4 +80,19 @@ def import_run(file: ReadFileArgument, *, results: ResultsOption = running.RESUL
     is_new = bundle.add(store, found)
     said = "is imported" if is_new else "is here already, with the same content"
     terminal.console().print(f"run {found.run.id} {said}", soft_wrap=True)
+    return 0
+
+
+def compact(
+    *,
+    keep: KeepOption = None,
+    older_than: OlderThanOption = 7,
+    dry_run: DryRunOption = False,
+    results: ResultsOption = running.RESULTS,
+) -> int:
+    """Free space: remove observations that no result names and, if asked to, runs that later ones supersede."""
+    store = Store.existing(results)
+    waste = compaction.find(store, keep, timedelta(days=older_than))
+    said = terminal.waste_text(waste) if dry_run else terminal.freed_text(waste, compaction.remove(store, waste))
+    terminal.console().print(said, soft_wrap=True)
     return 0

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich import filesize
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
@@ -21,6 +22,7 @@ from rich.text import Text
 
 from repro import planning
 from repro.claim import Claim
+from repro.compaction import Freed, Waste
 from repro.planning import Plan
 from repro.result import ClaimResult, Evaluation, Outcome, Run
 from repro.running import CompletedRun, Event, Finished, Recorded, Started
@@ -98,6 +100,17 @@ def plan_text(plan: Plan, workers: int, folder: Path) -> str:
         f"{_count(plan.claims, 'claim')}, {_count(plan.tasks, 'evaluation')} with controls and corrections, "
         f"{_count(jobs, 'experiment')} at the {plan.profile} profile {where}; {timing}. Results go to {folder}"
     )
+
+
+def waste_text(waste: Waste) -> str:
+    """Say what a compaction would remove."""
+    return f"would remove {_removable(waste, len(waste.files), sum(waste.files.values()))}"
+
+
+def freed_text(waste: Waste, freed: Freed) -> str:
+    """Say what a compaction has removed."""
+    shrunk = f"; the database is {filesize.decimal(freed.database)} smaller" if freed.database > 0 else ""
+    return f"removed {_removable(waste, freed.files, freed.size)}{shrunk}"
 
 
 def run_table(results: Sequence[ClaimResult]) -> Table:
@@ -244,6 +257,11 @@ def _scope(run: Run, evaluation: Evaluation) -> str:
     seeds = _count(evaluation.seeds, "seed") if evaluation.seeds else "no randomness"
     parameters = ", ".join(f"{name}={value}" for name, value in evaluation.parameters.items())
     return f"{run.profile} profile on {run.backend}, {seeds}" + (f"; {parameters}" if parameters else "")
+
+
+def _removable(waste: Waste, files: int, size: int) -> str:
+    runs = f"{_count(waste.runs, 'run')} with {_count(range(waste.results), 'result')} and " if waste.runs else ""
+    return f"{runs}{_count(range(files), 'file')} of observations ({filesize.decimal(size)})"
 
 
 def _count(things: Sized, noun: str) -> str:
