@@ -90,8 +90,9 @@ def find(store: Store, keep: int | None = None, grace: timedelta = GRACE) -> Was
 def remove(store: Store, waste: Waste) -> Freed:
     """Remove what was found, and shrink the database. What experiments took when last measured stays known.
 
-    Runs are removed in one transaction, and only after it the observations that they alone named: whatever interrupts
-    this, each result that is left has its observations, and the next compaction goes on.
+    Each run is removed in one transaction, so that runs in progress wait only shortly, and only after all of them the
+    observations that they alone named: whatever interrupts this, each run that is left is whole and has its
+    observations, and the next compaction goes on.
 
     Args:
         store: results folder.
@@ -152,14 +153,13 @@ def _named(store: Store, runs: Collection[str]) -> set[str]:
 
 
 def _remove_runs(store: Store, runs: Sequence[str]) -> None:
-    ids = [(run,) for run in runs]
-    with store.transaction() as connection:
-        for statement in (
-            "DELETE FROM evaluations WHERE result IN (SELECT number FROM results WHERE run = ?)",
-            "DELETE FROM results WHERE run = ?",
-            "DELETE FROM runs WHERE id = ?",
-        ):
-            connection.executemany(statement, ids)
+    for run in runs:
+        with store.transaction() as connection:
+            connection.execute(
+                "DELETE FROM evaluations WHERE result IN (SELECT number FROM results WHERE run = ?)", (run,)
+            )
+            connection.execute("DELETE FROM results WHERE run = ?", (run,))
+            connection.execute("DELETE FROM runs WHERE id = ?", (run,))
 
 
 def _remove_file(file: Path, before: datetime) -> bool:
