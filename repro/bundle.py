@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 from etils import epy
 
-from repro import bundle_schema
+from repro import bundle_schema, paths
 from repro.errors import BundleError
 from repro.result import ClaimResult, Run
 from repro.store import Store, write_atomically
@@ -95,6 +95,8 @@ def export_run(store: Store, run: str, file: Path) -> Run:
     except ValueError as error:
         raise BundleError(f"run {bundle.run.id} cannot be exported: {error}; run its claims again") from error
     try:
+        if paths.is_device(file):
+            raise BundleError(f"cannot write {file}: it is a device; name a file")
         if file.exists() and file.read_bytes() != content:
             raise BundleError(f"{file} exists and has other content; choose another name or remove it")
         write_atomically(file, content)
@@ -138,6 +140,8 @@ def read_bundle(file: Path) -> Bundle:
     Raises:
         BundleError: the file cannot be read, or anything in it is not as ``export_run`` writes it.
     """
+    if paths.is_device(file):
+        raise BundleError(f"cannot read {file}: it is a device; name a file that `repro export` wrote")
     try:
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, file)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from repro import backend
+from repro import backend, paths
 from repro.claim import Claim, claims_of
 from repro.errors import ClaimError, ReproError
 
@@ -49,12 +49,15 @@ def read(path: Path) -> ClaimFile:
     Raises:
         ReproError: there is no such file, it is not a Python file, or it cannot be read.
     """
-    if path.is_dir():
+    if paths.is_folder(path):
         raise ReproError(f"{path} is a folder; name a Python file in it")
+    if paths.is_device(path):
+        raise ReproError(f"{path} is a device; name a Python file")
     if path.suffix != ".py":
         raise ReproError(f"{path} is not a Python file; claims are defined in files that end in .py")
     try:
-        return ClaimFile(path.resolve(), path.read_bytes())
+        source = path.read_bytes()
+        return ClaimFile(path.resolve(), source)
     except FileNotFoundError as error:
         raise ReproError(f"there is no file {path}; check its name and the current folder") from error
     except OSError as error:
@@ -106,7 +109,9 @@ def _imported(file: ClaimFile) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):  # the output of a command may be one JSON object
             exec(compile(file.source, file.path, "exec"), vars(module))  # noqa: S102  the user's own code
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[file.module]
         raise ClaimError(_said(file, error)) from error
     return module

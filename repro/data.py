@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 from etils import epy
 
+from repro import paths
 from repro.errors import DataUnavailableError, ReproError
 
 with epy.lazy_imports():
@@ -139,7 +140,7 @@ def load(name: str = DIGITS) -> ImageData:
         DataUnavailableError: the data set is missing and cannot be downloaded and prepared, or not be read, here.
         ReproError: there is no such data set, or it does not classify images of one size.
     """
-    return _load(name, Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser())
+    return _load(name, paths.expanded(Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import cast
 
 from etils import epy
 
-from repro import registry
+from repro import paths, registry
 from repro.claim import Parameters, Profile
 from repro.comparison import LoadedRun
 from repro.encoding import strict
@@ -59,10 +59,10 @@ def load(reference: str, results: Path) -> LoadedRun:
         ReproError: no such run or file.
     """
     path = Path(reference)
-    if reference != LATEST and path.is_file():
+    if reference != LATEST and paths.is_file(path):
         found = bundle.read_bundle(path)
         return LoadedRun(found.run, found.results, lambda result: stored_samples(result, found.read_observations))
-    is_folder = reference != LATEST and path.is_dir()
+    is_folder = reference != LATEST and paths.is_folder(path)
     store = Store.existing(path if is_folder else results)
     run = store.run(LATEST if is_folder else reference)
     return LoadedRun(run, tuple(store.results(run.id)), lambda result: stored_samples(result, store.read_observations))

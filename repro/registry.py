@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import repro.claims
-from repro import claim_files
+from repro import claim_files, paths
 from repro.claim import Claim, claims_of
 from repro.errors import ClaimError, ReproError
 
@@ -127,7 +127,7 @@ def _in_file(text: str) -> list[Claim]:
 
 
 def _path(text: str) -> Path:
-    return Path(text.partition("::")[0]).expanduser()
+    return paths.expanded(Path(text.partition("::")[0]))
 
 
 def _place(claim: Claim) -> str:
@@ -142,7 +142,7 @@ def _matches(pattern: str, claims: dict[str, Claim]) -> set[str]:
         if fnmatchcase(name, pattern) or name.split(".")[0] == pattern or pattern in claim.tags
     }
     if not matching:
-        if pattern and Path(pattern).exists():
+        if pattern and paths.exists(Path(pattern)):
             raise ReproError(f"no claim, module or tag {pattern!r}, and {pattern} is not a Python file")
         tags = {tag for claim in claims.values() for tag in claim.tags}
         names = {*claims, *(name.split(".")[0] for name in claims), *tags}

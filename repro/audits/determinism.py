@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import planning
+from repro import paths, planning
 from repro.claim import Claim, Profile
 from repro.cluster import start_workers
 from repro.errors import ReproError
@@ -124,8 +124,10 @@ def _key(content: bytes) -> str:
 
 
 def _read(file: Path) -> dict[str, str]:
+    if paths.is_device(file):
+        raise ReproError(f"cannot read {file}: it is a device; name a file")
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["determinism"]
         return {row["id"]: row["key"] for row in rows if row["key"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ReproError(f"{file} is not what `repro audit determinism --json` prints ({error})") from error

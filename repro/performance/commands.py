@@ -10,7 +10,7 @@ import typer
 from etils import epy
 
 from repro import backend as backends
-from repro import running, terminal
+from repro import paths, running, terminal
 from repro.errors import BenchmarkError
 from repro.options import BackendOption, JsonOption, ResultsOption
 from repro.store import DATABASE, Store
@@ -79,4 +79,4 @@ def bench(
 
 def _history(results: Path) -> history.History | None:
     """Return the history of a results folder without making one."""
-    return history.History(Store.open(results)) if (results / DATABASE).is_file() else None
+    return history.History(Store.open(results)) if paths.is_file(results / DATABASE) else None

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from etils import epy
 
+from repro import paths
 from repro.errors import BenchmarkError
 from repro.performance.history import History
 from repro.performance.measurement import Better, Measurement, Series, read
@@ -113,7 +114,7 @@ def reference(name: str, history: History | None, checkout: Path) -> list[Measur
     Raises:
         BenchmarkError: there are none.
     """
-    if Path(name).is_file():
+    if paths.is_file(Path(name)):
         return read(Path(name))
     measured = [one for one in history.measurements() if one.commit and not one.modified] if history else []
     commit = _commit(name, checkout) or name

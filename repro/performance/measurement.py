@@ -85,14 +85,15 @@ def read(file: Path) -> list[Measurement]:
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BenchmarkError(f"cannot read benchmark results {file}: {reason}") from error
     try:
         found = [measurement for benchmark in document["benchmarks"] for measurement in _figures(document, benchmark)]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        quick = any(benchmark["extra_info"]["quick"] for benchmark in document["benchmarks"])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise BenchmarkError(f"{file} is not from these benchmarks or from an older version; run them again") from error
-    if any(benchmark["extra_info"]["quick"] for benchmark in document["benchmarks"]):
+    if quick:
         raise BenchmarkError(
             f"{file} is from a quick run, whose figures mean nothing; run the benchmarks without --quick"
         )

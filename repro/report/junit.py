@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+from repro import paths
 from repro.claim import Claim
 from repro.errors import ReproError
 from repro.report import plain
@@ -26,14 +27,17 @@ def check_writable(file: Path) -> None:
     Raises:
         ReproError: they cannot.
     """
-    if file.exists() and not file.is_file():
-        kind = "a folder" if file.is_dir() else "a device"
+    if paths.exists(file) and not paths.is_file(file):
+        kind = "a folder" if paths.is_folder(file) else "a device"
         raise ReproError(f"cannot write {file}: it is {kind}; name a file with --junit")
     try:
         with tempfile.TemporaryFile(dir=file.resolve().parent):
             pass
+        file.exists()  # not of a name that is too long
     except OSError as error:
         raise _unwritable(file, error) from error
+    except RuntimeError as error:  # of Path.resolve, before Python 3.13
+        raise ReproError(f"cannot write {file}: it is a link to itself; name another file with --junit") from error
 
 
 def write(file: Path, completed: CompletedRun, claims: Mapping[str, Claim]) -> None:
