@@ -42,10 +42,26 @@ def _printable(text: str) -> str:
     return text
 
 
+def dated(text: str) -> str:
+    """Check that a text is a time as ISO 8601 has it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    datetime.fromisoformat(text)
+    return text
+
+
 def _utc(text: str) -> str:
     if datetime.fromisoformat(text).utcoffset() != timedelta(0):
         raise ValueError("it is no time in UTC")
     return text
+
+
+def _versioned(environment: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(environment.get("packages", {}), dict):
+        raise ValueError("it has packages without versions")
+    return environment
 
 
 def _free(text: str) -> str:
@@ -61,11 +77,13 @@ Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Checked(BaseModel):
+class Checked(BaseModel):
+    """Plain data of exactly these types, with nothing else beside it."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class _Part(_Checked):
+class _Part(Checked):
     name: Text
     status: Status
     effect: float
@@ -74,7 +92,9 @@ class _Part(_Checked):
     n: Count
 
 
-class _Verdict(_Checked):
+class CheckedVerdict(Checked):
+    """A verdict as plain data."""
+
     status: Status
     effect: float
     low: float
@@ -87,17 +107,20 @@ class _Verdict(_Checked):
     deciding: Text
 
     def to_verdict(self) -> Verdict:
+        """Make the verdict."""
         parts = tuple(Part(**part.model_dump()) for part in self.parts)
         return Verdict(**self.model_dump() | {"parts": parts})
 
 
-class _Evaluation(_Checked):
+class CheckedEvaluation(Checked):
+    """An evaluation as plain data."""
+
     kind: Kind
     statement: Text
     parameters: dict[str, Any]
     seeds: list[int]
     status: Outcome
-    verdict: _Verdict | None
+    verdict: CheckedVerdict | None
     observations: Key | None
     seconds: Seconds
     memory: Count
@@ -113,6 +136,7 @@ class _Evaluation(_Checked):
         return self
 
     def to_evaluation(self) -> Evaluation:
+        """Make the evaluation; sequences among its parameters are tuples."""
         plain = {item.name: getattr(self, item.name) for item in fields(Evaluation)}
         return Evaluation(
             **plain
@@ -124,10 +148,10 @@ class _Evaluation(_Checked):
         )
 
 
-class _Result(_Checked):
+class _Result(Checked):
     id: Name
     published: Outcome | None
-    evaluations: Annotated[list[_Evaluation], Field(min_length=1)]
+    evaluations: Annotated[list[CheckedEvaluation], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _has_one_of_each_kind(self) -> Self:
@@ -141,18 +165,20 @@ class _Result(_Checked):
         return ClaimResult(self.id, own, tuple(counterparts), self.published)
 
 
-class _Run(_Checked):
+class CheckedRun(Checked):
+    """A run as plain data, without its request."""
+
     id: Annotated[str, Field(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,99}\z"), AfterValidator(_free)]
     started: Annotated[str, AfterValidator(_utc)]
     profile: Profile
     backend: Name
-    environment: dict[str, Any]
+    environment: Annotated[dict[str, Any], AfterValidator(_versioned)]
 
 
-class _Document(_Checked):
+class _Document(Checked):
     format: Literal["keras-repro run"]
     version: Annotated[int, Field(ge=VERSION, le=VERSION)]
-    run: _Run
+    run: CheckedRun
     results: list[_Result]
 
     @model_validator(mode="after")
@@ -205,13 +231,18 @@ def from_json(content: bytes) -> tuple[Run, tuple[ClaimResult, ...]]:
     return Run(**document.run.model_dump()), results
 
 
+def complaint(error: ValidationError) -> str:
+    """Say in one line what is wrong first, and where."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))[:200]
+    return " ".join(f"{place}: {first['msg']}".removeprefix(": ").split())
+
+
 def _checked(plain: Any) -> _Document:
     try:
         return _Document.model_validate(plain)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:200]
-        raise ValueError(" ".join(f"{place}: {first['msg']}".removeprefix(": ").split())) from error
+        raise ValueError(complaint(error)) from error
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
@@ -221,5 +252,5 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    plain = {name: getattr(verdict, name) for name in _Verdict.model_fields}
+    plain = {name: getattr(verdict, name) for name in CheckedVerdict.model_fields}
     return plain | {"parts": [asdict(part) for part in verdict.parts]}

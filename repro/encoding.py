@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from repro.claim import Parameters
 from repro.errors import StoreError
 from repro.result import Evaluation, Request
-from repro.verdict import Part, Verdict
+from repro.verdict import Verdict
 
 
 def to_text(value: Any) -> str:
@@ -47,11 +46,6 @@ def request_to_text(request: Request) -> str:
     return to_text(asdict(request))
 
 
-def request_from_text(text: str) -> Request:
-    """Decode what a run was asked for; sequences among its parameters are tuples."""
-    return Request(**with_tuples(json.loads(text)))
-
-
 def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
     """Return the values of an evaluation's columns in the table ``evaluations``, from ``kind`` to ``traceback``.
 
@@ -60,7 +54,7 @@ def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
     """
     return (
         evaluation.kind,
-        evaluation.statement,
+        _storable(evaluation.statement),
         _parameters_text(evaluation.parameters),
         to_text(evaluation.seeds),
         evaluation.status,
@@ -71,31 +65,6 @@ def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
         _storable(evaluation.message),
         _storable(evaluation.traceback),
     )
-
-
-def from_row(row: sqlite3.Row) -> Evaluation:
-    """Make an evaluation from a row; its verdict has no observations, and sequences among its parameters are tuples."""
-    return Evaluation(
-        kind=row["kind"],
-        statement=row["statement"],
-        parameters={name: with_tuples(value) for name, value in json.loads(row["parameters"]).items()},
-        seeds=tuple(json.loads(row["seeds"])),
-        status=row["status"],
-        verdict=verdict_from(row["verdict"]),
-        observations=row["observations"],
-        seconds=row["seconds"],
-        memory=row["memory"],
-        message=row["message"],
-        traceback=row["traceback"],
-    )
-
-
-def verdict_from(text: str | None) -> Verdict | None:
-    """Make a verdict from a row's text, None where there is none."""
-    if text is None:
-        return None
-    plain = json.loads(text)
-    return Verdict(**plain | {"parts": tuple(Part(**part) for part in plain["parts"])})
 
 
 def with_tuples(value: Any) -> Any:
@@ -123,7 +92,7 @@ def _verdict_text(verdict: Verdict) -> str:
 
 
 def _storable(text: str) -> str:
-    # Messages of the operating system may quote file names that are no valid Unicode, which SQLite refuses.
+    # Statements of anyone, and messages that quote names of files, need not be valid Unicode, which SQLite demands.
     return text.encode(errors="backslashreplace").decode()
 
 

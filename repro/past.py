@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from repro.claim import Kind, Profile
-from repro.encoding import verdict_from
 from repro.result import Outcome
+from repro.rows import past_from
 from repro.store import Store
 from repro.verdict import Verdict
 
@@ -47,9 +47,9 @@ def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
             (runs,),
         ).fetchall()
     found: dict[str, list[PastVerdict]] = {}
-    for run, started, profile, backend, claim, status, verdict, seconds in rows:
-        past = PastVerdict(run, started, profile, backend, status, verdict_from(verdict), seconds)
-        found.setdefault(claim, []).append(past)
+    for row in rows:
+        past = PastVerdict(row["id"], row["started"], row["profile"], row["backend"], *past_from(row, store.folder))
+        found.setdefault(row["claim"], []).append(past)
     return found
 
 
@@ -66,9 +66,11 @@ def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kin
     """
     with store.connection() as connection:
         rows = connection.execute(
-            "SELECT claim, kind, seconds FROM durations WHERE profile = ? AND backend = ?", (profile, backend)
+            "SELECT claim, kind, 'skipped' AS status, NULL AS verdict, seconds FROM durations "
+            "WHERE profile = ? AND backend = ?",
+            (profile, backend),
         ).fetchall()
-    return {(row["claim"], row["kind"]): row["seconds"] for row in rows}
+    return {(row["claim"], row["kind"]): past_from(row, store.folder)[-1] for row in rows}
 
 
 def recorded(store: Store, run: str) -> set[str]:

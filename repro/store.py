@@ -14,6 +14,7 @@ import os
 import re
 import sqlite3
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from pathlib import Path
 import pandas as pd
 from etils import epy
 
-from repro.encoding import from_row, request_from_text, request_to_text, to_row, to_text
+from repro.encoding import request_to_text, to_row, to_text
 from repro.errors import ObservationsError, StoreError
-from repro.result import ClaimResult, Evaluation, Run
+from repro.result import ClaimResult, Run
+from repro.rows import result_from, run_from
 from repro.schema import migrate
 
 with epy.lazy_imports():
@@ -51,8 +53,8 @@ class Store:
         Raises:
             StoreError: the folder cannot be written, or its database is not ours or from a newer version.
         """
-        store = cls(folder.absolute())
         with _disk_errors(folder):
+            store = cls(folder.absolute())
             if folder.exists() and not folder.is_dir():
                 raise StoreError(f"{folder} is not a folder; choose another one with --results")
             folder.mkdir(parents=True, exist_ok=True)
@@ -135,9 +137,14 @@ class Store:
             key: as ``write_observations`` returned it.
 
         Raises:
-            StoreError: the file is missing, or its content is not what was written.
+            StoreError: the file is missing, its content is not what was written, or it is no table.
         """
-        return pd.read_parquet(io.BytesIO(self.observations_content(key)), engine="pyarrow")
+        content = self.observations_content(key)
+        try:
+            return pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+        except (ValueError, TypeError, KeyError, RecursionError, OSError, pyarrow.ArrowException) as error:
+            reason = " ".join(str(error).split())
+            raise StoreError(f"observations {self._file(key)} are no table: {reason}; run its claim again") from error
 
     def observations_content(self, key: str) -> bytes:
         """Return the Parquet file of a table.
@@ -176,10 +183,14 @@ class Store:
             self._insert_result(connection, run, result)
 
     def runs(self) -> list[Run]:
-        """List the runs, oldest first."""
+        """List the runs, oldest first.
+
+        Raises:
+            StoreError: the database cannot be read, or is damaged.
+        """
         with self.connection() as connection:
             rows = connection.execute("SELECT * FROM runs ORDER BY started, number").fetchall()
-        return [_run(row) for row in rows]
+        return [run_from(row, self.folder) for row in rows]
 
     def run(self, id: str = "latest") -> Run:  # noqa: A002  the name of the attribute
         """Return one run.
@@ -196,7 +207,7 @@ class Store:
             else:
                 row = connection.execute("SELECT * FROM runs WHERE id = ?", (id,)).fetchone()
             if row is not None:
-                return _run(row)
+                return run_from(row, self.folder)
             ids = [row["id"] for row in connection.execute("SELECT id FROM runs ORDER BY started, number")]
         if not ids:
             raise StoreError(f"{self.folder} has no runs; `repro run` makes one")
@@ -210,7 +221,7 @@ class Store:
             run: id of the run.
 
         Raises:
-            StoreError: the database cannot be read.
+            StoreError: the database cannot be read, or is damaged.
         """
         with self.connection() as connection:
             results = connection.execute("SELECT * FROM results WHERE run = ? ORDER BY number", (run,)).fetchall()
@@ -219,18 +230,10 @@ class Store:
                 "ORDER BY evaluations.number",
                 (run,),
             ).fetchall()
-        evaluations: dict[int, list[Evaluation]] = {}
+        evaluations: dict[int, list[sqlite3.Row]] = defaultdict(list)
         for row in rows:
-            evaluations.setdefault(row["result"], []).append(from_row(row))
-        return [
-            ClaimResult(
-                id=row["claim"],
-                evaluation=evaluations[row["number"]][0],
-                counterparts=tuple(evaluations[row["number"]][1:]),
-                published=row["published"],
-            )
-            for row in results
-        ]
+            evaluations[row["result"]].append(row)
+        return [result_from(row, evaluations[row["number"]], self.folder) for row in results]
 
     def _insert_run(self, connection: sqlite3.Connection, run: Run) -> None:
         if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
@@ -338,17 +341,6 @@ def write_atomically(file: Path, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def _run(row: sqlite3.Row) -> Run:
-    return Run(
-        row["id"],
-        row["started"],
-        row["profile"],
-        row["backend"],
-        json.loads(row["environment"]),
-        None if row["request"] is None else request_from_text(row["request"]),
-    )
 
 
 @contextmanager

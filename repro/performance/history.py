@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, Field
+
+from repro.bundle_schema import Checked, Name, Text, dated
 from repro.encoding import to_text
-from repro.performance.measurement import Measurement, Series
+from repro.performance.measurement import Better, Measurement, Series, machine
+from repro.rows import checked, decoded
 from repro.store import Store
+
+
+class _Measurement(Checked):
+    figure: Name
+    better: Better
+    rounds: Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)]
+    measured: Annotated[str, AfterValidator(dated)]
+    revision: Text | None
+    modified: bool
+    backend: Name
+    environment: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,23 +63,11 @@ class History:
         """List all measurements in the order in which they were made.
 
         Raises:
-            StoreError: the database cannot be read.
+            StoreError: the database cannot be read, or is damaged.
         """
         with self.store.transaction() as connection:
             rows = connection.execute("SELECT * FROM measurements ORDER BY measured, number").fetchall()
-        return [
-            Measurement(
-                figure=row["figure"],
-                better=row["better"],
-                rounds=tuple(json.loads(row["rounds"])),
-                measured=row["measured"],
-                commit=row["revision"],
-                modified=bool(row["modified"]),
-                backend=row["backend"],
-                environment=json.loads(row["environment"]),
-            )
-            for row in rows
-        ]
+        return [decoded(self.store.folder, f"measurement {row['number']}", partial(_measurement, row)) for row in rows]
 
     def series(self) -> dict[Series, list[Measurement]]:
         """Sort the measurements into series, each oldest first; series by figure, backend and machine."""
@@ -69,3 +75,20 @@ class History:
         for measurement in self.measurements():
             found.setdefault(measurement.series, []).append(measurement)
         return dict(sorted(found.items()))
+
+
+def _measurement(row: sqlite3.Row) -> Measurement:
+    plain = {name: row[name] for name in _Measurement.model_fields}
+    read = {"rounds": json.loads(row["rounds"]), "environment": json.loads(row["environment"])}
+    one = checked(_Measurement, plain | read | {"modified": bool(row["modified"])})
+    machine(one.environment)
+    return Measurement(
+        one.figure,
+        one.better,
+        tuple(one.rounds),
+        one.measured,
+        one.revision,
+        one.modified,
+        one.backend,
+        one.environment,
+    )

@@ -176,7 +176,8 @@ def _make(store: Store, wanted: Wanted, site: Path) -> Evidence:
 def _tables(observations: pd.DataFrame, wanted: Wanted, site: Path, missing: str) -> Evidence:
     observations.to_csv(site / "observations" / f"{wanted.name}.csv", index=False)
     trials = observations.attrs.get("tuning", [])
-    tuning = _excerpt(pd.DataFrame(trials), len(trials)) if trials else None
+    is_table = isinstance(trials, list) and all(isinstance(trial, dict) for trial in trials)
+    tuning = _excerpt(pd.DataFrame(trials), len(trials)) if trials and is_table else None
     return Evidence(_excerpt(observations), tuning, (), missing)
 
 
