@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
@@ -26,6 +26,16 @@ Profile = Literal["smoke", "standard", "full"]
 Kind = Literal["claim", "control", "correction"]
 Experiment = Callable[..., pd.DataFrame]
 Parameters = dict[str, Any]
+
+# What a claim file may get wrong unnoticed until something is made of it.
+KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "criterion": ((Criterion,), "a criterion of repro"),
+    "tags": ((tuple, list), "a tuple of texts"),
+    "requires": ((tuple, list), "a tuple of texts"),
+    "seeds": ((int, type(None)), "a whole number"),
+    "reported": ((Mapping,), "numbers by reference"),
+    "figure": ((FunctionType, partial, type(None)), "a function"),
+}
 
 
 @dataclass(frozen=True, init=False)
@@ -105,6 +115,7 @@ class Claim:
             __doc__=self.method,
             __wrapped__=self.experiment,
         )
+        self._check_types()
         self._check_signatures()
         self._check_counterparts()
 
@@ -205,6 +216,23 @@ class Claim:
         reduced = self.function(observations.copy(), **own)
         reduced.attrs = observations.attrs | reduced.attrs
         return reduced
+
+    def _check_types(self) -> None:
+        for name, (kinds, wanted) in KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise ClaimError(f"{self.id}: {name} takes {wanted}, not {value!r}")
+        if self.seeds is not None and self.seeds < 1:
+            raise ClaimError(f"{self.id}: seeds takes a number from 1, not {self.seeds}")
+        texts = [self.statement, self.literature, self.decided_by, *self.tags, *self.requires]
+        for source in self.sources:
+            if not isinstance(source, Source):
+                raise ClaimError(f"{self.id}: source takes Source('document', 'section'), not {source!r}")
+            texts += [source.document, source.section]
+        texts += [self.correction.statement] if self.correction else []
+        for text in texts:
+            if not isinstance(text, str):
+                raise ClaimError(f"{self.id}: {text!r} is no text; statements, sources and tags are")
 
     def _check_signatures(self) -> None:
         if _positional(self.experiment) not in ([], ["seeds"]):
