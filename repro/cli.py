@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ from typing import Any
 import typer
 from etils import epy
 
-from repro import backend, claim_files, planning, registry, resuming, run_commands, running, settings, terminal
+from repro import backend, claim_files, paths, planning, registry, resuming, run_commands, running, settings, terminal
 from repro.audits import commands
 from repro.claim import Claim
-from repro.errors import ReproError
+from repro.errors import ReproError, StoreError
 from repro.options import (
     BackendOption,
     ClaimArgument,
@@ -37,11 +38,13 @@ from repro.performance.commands import bench
 from repro.planning import Plan
 from repro.result import Run, run_json
 from repro.running import CompletedRun
-from repro.store import Store
+from repro.store import Store, write_atomically
+from repro.workers import one_line
 
 with epy.lazy_imports():
     from repro import report
     from repro.report import junit as junit_xml
+    from repro.report import pages
 
 WRONG_USAGE = 2
 INTERRUPTED = 130
@@ -63,13 +66,20 @@ app.command()(run_commands.compact)
 
 def main() -> None:
     """Run the command and exit with its status: 0 done, 1 something is wrong with a result, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be Unicode
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except ReproError as error:
         status = _usage_error(str(error))
     except typer.TyperException as error:
         status = _usage_error(error.format_message() or "no command; `repro --help` shows them")
     except typer.Abort:
+        status = INTERRUPTED
+    except BrokenPipeError:  # a reader such as head has seen enough; what is left would be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = INTERRUPTED
     sys.exit(status)
 
@@ -151,14 +161,14 @@ def check(
     plan = planning.plan([chosen], profile, seeds=seeds, overrides={chosen.id: parameters} if parameters else {})
     store = Store.open(results)
     completed = _execute(plan, store, None)
-    figure = _save_figure(chosen, completed, store.folder)
+    figure = _save_figure(chosen, completed, store)
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")
     else:
         output = terminal.console()
         output.print(terminal.check_text(chosen, completed))
         if figure:
-            output.print(f"figure: {figure}", soft_wrap=True)
+            output.print(figure, soft_wrap=True)
         command = settings.repeat_command(
             claim_files.address(chosen), profile, seeds, parameters, completed.run.backend
         )
@@ -176,7 +186,10 @@ def build_report(run: RunArgument = "latest", *, results: ResultsOption = runnin
 def _prepare(backend_name: str | None, data_dir: Path | None) -> None:
     backend.select(backend_name or backend.name())
     if data_dir is not None:
-        os.environ["TFDS_DATA_DIR"] = str(data_dir.expanduser().absolute())  # worker processes inherit it
+        folder = paths.expanded(data_dir).absolute()
+        if paths.exists(folder) and not paths.is_folder(folder):
+            raise ReproError(f"{data_dir} is not a folder; name another one with --data-dir")
+        os.environ["TFDS_DATA_DIR"] = str(folder)  # worker processes inherit it
 
 
 def _reject(context: typer.Context, options: Sequence[str]) -> None:
@@ -209,14 +222,23 @@ def _execute(
             raise
 
 
-def _save_figure(claim: Claim, completed: CompletedRun, folder: Path) -> Path | None:
+def _save_figure(claim: Claim, completed: CompletedRun, store: Store) -> str:
+    """Say where the figure is, or why there is none; nothing where there is no verdict."""
     verdict = completed.results[0].evaluation.verdict
     if verdict is None:
-        return None
-    path = folder / "figures" / f"{claim.id}.svg"
-    path.parent.mkdir(exist_ok=True)
-    verdict.figure().savefig(path)
-    return path
+        return ""
+    content = io.BytesIO()
+    try:
+        verdict.figure().savefig(content, format="svg")
+    except Exception as error:  # noqa: BLE001  a claim's own code may raise anything; the verdict stands
+        return f"no figure could be drawn: {one_line(error)}"
+    path = store.folder / "figures" / f"{pages.file_name(claim.id)}.svg"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content.getvalue())
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}; choose another folder with --results") from error
+    return f"figure: {path}"
 
 
 def _run_json(completed: CompletedRun) -> dict[str, Any]:
@@ -229,6 +251,6 @@ def _status(completed: CompletedRun) -> int:
 
 
 def _usage_error(message: str) -> int:
-    line = " ".join(message.split())
+    line = terminal.printable(" ".join(message.split()))
     sys.stderr.write(f"repro: {line}\n")
     return WRONG_USAGE

@@ -17,6 +17,7 @@ from repro.sampling import Look, looks
 from repro.store import Store
 from repro.workers import Job
 
+MOST_SEEDS = 1_000_000
 # Thirteen seeds refute each of two parts though one seed disagrees; twelve do not.
 SEEDS: Mapping[Profile, int] = {"smoke": 13, "standard": 24, "full": 48}
 
@@ -139,10 +140,12 @@ def seeds_of(claim: Claim, profile: Profile, seeds: int | None) -> tuple[int, ..
     """Return the seeds that a claim is run with at most, none for a claim without randomness.
 
     Raises:
-        ReproError: fewer than one is asked for.
+        ReproError: fewer than one is asked for, or more than anyone has memory for.
     """
     if seeds is not None and seeds < 1:
         raise ReproError(f"seeds must be at least 1, not {seeds}")
+    if seeds is not None and seeds > MOST_SEEDS:
+        raise ReproError(f"seeds must be at most {MOST_SEEDS}, not {seeds}")
     if not claim.takes_seeds:
         return ()
     useful = SEEDS[profile] if claim.seeds is None else min(SEEDS[profile], claim.seeds)

@@ -80,7 +80,7 @@ def _value(text: str, default: Any) -> Any:
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last three of {[]: 1} and of (((...
         return text
 
 

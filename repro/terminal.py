@@ -45,6 +45,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, highlight=False)
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal would not show but obey, and what cannot be encoded."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
 def json_text(value: Any) -> str:
     """Write plain data and NumPy scalars as JSON; NaN and infinities become null."""
     return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=operator.methodcaller("item"))

@@ -45,7 +45,7 @@ def write(results: Path, comparison: Comparison) -> Path:
     try:
         site.mkdir(parents=True, exist_ok=True)
         shutil.copy(STATIC / "style.css", site)
-        write_atomically(page, content.encode())
+        write_atomically(page, content.encode(errors="backslashreplace"))
         _write_list(site, comparison.head.id, _home(site))
     except OSError as error:
         raise StoreError(f"cannot write {page}: {error.strerror}; choose another folder with --results") from error

@@ -74,7 +74,7 @@ def write_performance(site: Path, history: History) -> Path:
         content = templates.get_template(PAGE).render(
             machines=_by_machine(views), root="", floor=FLOOR, has_index=(site / "index.html").exists()
         )
-        (site / PAGE).write_text(content, encoding="utf-8")
+        (site / PAGE).write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise StoreError(
             f"cannot write {site / PAGE}: {error.strerror or error}; free the folder or use --results"

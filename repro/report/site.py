@@ -101,13 +101,13 @@ def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evide
     (site / "figures" / "summary.svg").write_bytes(listings.summary_picture(modules))
     table = io.StringIO()
     summary.verdicts(results).to_csv(table, index=False, float_format="%.6g")
-    (site / "verdicts.csv").write_text(table.getvalue(), encoding="utf-8")
+    (site / "verdicts.csv").write_text(table.getvalue(), encoding="utf-8", errors="backslashreplace")
     made = environment()
     made.globals |= {"run": run, "claims": claims, "multiplicity": multiplicity(results)}
 
     def write(file: str, template: str, **shown_there: Any) -> None:
         page = made.get_template(template).render(root="../" * file.count("/"), **shown_there)
-        (site / file).write_text(page, encoding="utf-8")
+        (site / file).write_text(page, encoding="utf-8", errors="backslashreplace")
 
     overview = listings.overview(run, results, claims)
     write(
