@@ -9,6 +9,7 @@ sys.path.append(str(Path(__file__).parent / "stand_ins"))
 
 # The same examples in every run, whatever the machine's load.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("thorough", database=None, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 
