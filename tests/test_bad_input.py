@@ -277,10 +277,10 @@ def command_lines(draw):
 
 
 def examples(count):
-    """Take few examples in a test run, and hundred times as many in a thorough one."""
+    """Take few examples in a test run, and twenty times as many in a thorough one."""
     thorough = hypothesis.settings.get_current_profile_name() == "thorough"
     return hypothesis.settings(
-        max_examples=count * (100 if thorough else 1),
+        max_examples=count * (20 if thorough else 1),
         suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
     )
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 import repro
 from repro import environment, registry
@@ -193,13 +194,21 @@ def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
         content = json.loads((previous / record).read_text(encoding="utf-8"))
         if content.pop("digest") != wanted.digest:
             return None
-        tables = {name: content[name] and Table(**content[name]) for name in ("excerpt", "tuning")}
-        evidence = Evidence(**content | tables | {"formats": tuple(content["formats"])})
+        evidence = TypeAdapter(Evidence).validate_python(content)
+        if not set(evidence.formats) <= set(FORMATS[wanted.evaluation.kind]):  # they make names of files
+            return None
         files = [Path("figures", f"{wanted.name}.{suffix}") for suffix in evidence.formats]
         files += [Path("observations", f"{wanted.name}.csv")] if evidence.excerpt else []
         for file in (*files, record):
             _link(previous / file, site / file)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no such file, or not one of ours
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):  # no such file, or not one of ours
         return None
     return evidence
 
