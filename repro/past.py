@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etils import epy
+
 from repro.claim import Kind, Profile
 from repro.result import Outcome
-from repro.rows import past_from
 from repro.store import Store
 from repro.verdict import Verdict
+
+with epy.lazy_imports():
+    from repro import rows as database_rows
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
         ).fetchall()
     found: dict[str, list[PastVerdict]] = {}
     for row in rows:
-        past = PastVerdict(row["id"], row["started"], row["profile"], row["backend"], *past_from(row, store.folder))
+        past = PastVerdict(
+            row["id"], row["started"], row["profile"], row["backend"], *database_rows.past_from(row, store.folder)
+        )
         found.setdefault(row["claim"], []).append(past)
     return found
 
@@ -70,7 +76,7 @@ def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kin
             "WHERE profile = ? AND backend = ?",
             (profile, backend),
         ).fetchall()
-    return {(row["claim"], row["kind"]): past_from(row, store.folder)[-1] for row in rows}
+    return {(row["claim"], row["kind"]): database_rows.past_from(row, store.folder)[-1] for row in rows}
 
 
 def recorded(store: Store, run: str) -> set[str]:

@@ -26,11 +26,12 @@ from etils import epy
 from repro.encoding import request_to_text, to_row, to_text
 from repro.errors import ObservationsError, StoreError
 from repro.result import ClaimResult, Run
-from repro.rows import result_from, run_from
 from repro.schema import migrate
 
-with epy.lazy_imports():
+with epy.lazy_imports():  # what checks rows need not be there to list claims
     import pyarrow
+
+    from repro import rows as database_rows
 
 DATABASE = "results.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds
@@ -190,7 +191,7 @@ class Store:
         """
         with self.connection() as connection:
             rows = connection.execute("SELECT * FROM runs ORDER BY started, number").fetchall()
-        return [run_from(row, self.folder) for row in rows]
+        return [database_rows.run_from(row, self.folder) for row in rows]
 
     def run(self, id: str = "latest") -> Run:  # noqa: A002  the name of the attribute
         """Return one run.
@@ -207,7 +208,7 @@ class Store:
             else:
                 row = connection.execute("SELECT * FROM runs WHERE id = ?", (id,)).fetchone()
             if row is not None:
-                return run_from(row, self.folder)
+                return database_rows.run_from(row, self.folder)
             ids = [row["id"] for row in connection.execute("SELECT id FROM runs ORDER BY started, number")]
         if not ids:
             raise StoreError(f"{self.folder} has no runs; `repro run` makes one")
@@ -233,7 +234,7 @@ class Store:
         evaluations: dict[int, list[sqlite3.Row]] = defaultdict(list)
         for row in rows:
             evaluations[row["result"]].append(row)
-        return [result_from(row, evaluations[row["number"]], self.folder) for row in results]
+        return [database_rows.result_from(row, evaluations[row["number"]], self.folder) for row in results]
 
     def _insert_run(self, connection: sqlite3.Connection, run: Run) -> None:
         if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
