@@ -147,7 +147,8 @@ def load(name: str = DIGITS) -> ImageData:
 def _load(name: str, folder: Path) -> ImageData:
     with _quiet():
         if name != DIGITS:
-            return _read(name, _prepared(name, folder))
+            with _readable(name, folder):
+                return _read(name, _prepared(name, folder))
         # Preparing takes a fraction of a second. A folder of its own cannot be read-only, or half written by another.
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own_folder:
             builder = digits.Digits(data_dir=own_folder)
@@ -277,6 +278,19 @@ def _remedy(name: str) -> str:
 
 def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextlib.contextmanager
+def _readable(name: str, folder: Path) -> Iterator[None]:
+    """Say in a line that a data set is damaged or half written; what reads it may raise anything."""
+    try:
+        yield
+    except ReproError:
+        raise
+    except Exception as error:
+        raise DataUnavailableError(
+            f"data set {name!r} in {folder} cannot be read: {_first_line(error)}; remove it there, and {_remedy(name)}"
+        ) from error
 
 
 @contextlib.contextmanager

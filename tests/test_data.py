@@ -232,6 +232,22 @@ def test_reads_the_same_images_in_the_same_order_from_tfrecord(tmp_path, monkeyp
     np.testing.assert_array_equal(again.y_test, loaded.y_test)
 
 
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("file", ["dataset_info.json", "features.json", "squares-train.array_record-00000-of-00001"])
+@pytest.mark.parametrize("harm", ["missing", "empty", "cut", "folder"])
+def test_half_written_data_are_one_line(squares, file, harm):
+    damaged = squares / file
+    content = damaged.read_bytes()
+    damaged.unlink()
+    if harm == "folder":
+        damaged.mkdir()
+    elif harm != "missing":
+        damaged.write_bytes(b"" if harm == "empty" else content[: len(content) // 2])
+    with pytest.raises(ReproError, match="squares") as error:
+        data.load("squares")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.skipif(WITH_TENSORFLOW, reason="TensorFlow reads tfrecord")
 def test_says_that_tfrecord_needs_tensorflow(squares):
     info = json.loads((squares / "dataset_info.json").read_text())
