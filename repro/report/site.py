@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from repro import past, registry
 from repro.claim import Claim
 from repro.errors import StoreError
@@ -63,8 +65,12 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
     subject = Subject(chosen, store.results(chosen.id), known)
     site = store.folder / "site"
     try:
-        # Pages are written aside, so that a report that fails half-way leaves the one that is there.
-        with tempfile.TemporaryDirectory(dir=store.folder, prefix="site-") as folder:
+        # Pages are written aside, so that a report that fails half-way leaves the one that is there. Runs that end
+        # together write their reports one after the other.
+        with (
+            filelock.FileLock(store.folder / "site.lock"),
+            tempfile.TemporaryDirectory(dir=store.folder, prefix="site-") as folder,
+        ):
             draft = Path(folder) / "site"
             for name in FOLDERS:
                 (draft / name).mkdir(parents=True)
