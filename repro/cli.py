@@ -111,12 +111,14 @@ def run(
         resumed = _to_resume(store, patterns or ["latest"])
         _prepare(resumed.backend, data_dir)
         plan = resuming.rest(resumed, store)
+        count = running.number_of_workers(plan, workers, scheduler)
     else:
         _prepare(backend, data_dir)
         claims = registry.find(*patterns or [], source=source)
         plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))
+        count = running.number_of_workers(plan, workers, scheduler)
         store, resumed = Store.open(results), None
-    completed = _execute(plan, store, workers, scheduler=scheduler, resumed=resumed)
+    completed = _execute(plan, store, count, scheduler=scheduler, resumed=resumed)
     known = registry.registered() | registry.by_id(plan.claims)
     index = report.build(store, completed.run.id, known)
     if json:
@@ -160,7 +162,7 @@ def check(
     parameters = settings.parse(chosen, set or [])
     plan = planning.plan([chosen], profile, seeds=seeds, overrides={chosen.id: parameters} if parameters else {})
     store = Store.open(results)
-    completed = _execute(plan, store, None)
+    completed = _execute(plan, store, planning.number_of_workers(plan))
     figure = _save_figure(chosen, completed, store)
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")
@@ -206,10 +208,9 @@ def _to_resume(store: Store, names: Sequence[str]) -> Run:
 
 
 def _execute(
-    plan: Plan, store: Store, workers: int | None, *, scheduler: str | None = None, resumed: Run | None = None
+    plan: Plan, store: Store, count: int, *, scheduler: str | None = None, resumed: Run | None = None
 ) -> CompletedRun:
     plan = planning.with_times(plan, store)
-    count = running.number_of_workers(plan, workers, scheduler)
     console = terminal.console(stderr=True)
     if resumed is not None:
         console.print(f"resuming run {resumed.id}")
