@@ -420,6 +420,10 @@ def test_formula_becomes_mathml():
     assert "<mi>γ</mi><mo>&lt;</mo><mn>1</mn>" in rendered
 
 
+def test_words_in_formulas_are_one_identifier():
+    assert "<mi>ReLU</mi>" in formula(r"\mathrm{ReLU}(x)")
+
+
 def test_formula_that_cannot_be_rendered_stays_text():
     assert formula(r"\left( <b>") == r"<code>\left( &lt;b&gt;</code>"
 
@@ -455,7 +459,7 @@ def test_new_report_replaces_the_old_one(store, index):
     (index.parent / "claims" / "stale.html").touch()
     assert report.build(store, claims=CLAIMS) == index
     assert not (index.parent / "claims" / "stale.html").exists()
-    assert [path.name for path in store.folder.iterdir() if path.name.startswith("site")] == ["site"]
+    assert [path.name for path in store.folder.iterdir() if path.name.startswith("site-")] == []
 
 
 def test_unknown_run_leaves_the_report_that_is_there(store, index):

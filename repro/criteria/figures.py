@@ -107,7 +107,7 @@ def render(drawing: Figure, formats: Sequence[str]) -> dict[str, bytes]:
         engine.execute(drawing)
         drawing.set_layout_engine(None)
     files = {}
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro", "pdf.fonttype": 42}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}):
         for name in formats:
             buffer = io.BytesIO()
             undated = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}.get(name, {})

@@ -18,6 +18,7 @@ from repro.criteria.figures import MUTED, STATUS_COLOURS, render, style
 from repro.multiplicity import Multiplicity, multiplicity
 from repro.report.pages import file_name, is_usual
 from repro.result import ClaimResult, Outcome, Run
+from repro.sources import DOCUMENTS
 
 with epy.lazy_imports():
     import matplotlib.figure
@@ -193,7 +194,7 @@ def documents(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> li
     return [
         Listing(
             title,
-            file_name(title),
+            document_name(title),
             "The sections of the document whose statements were checked, in their order.",
             [Group(name, found[name]) for name in sorted(found, key=_place)],
             _counts({result.id: result for members in found.values() for result in members}.values()),
@@ -224,6 +225,12 @@ def sections_by_document(claim: Claim) -> dict[str, list[str]]:
     for source in claim.sources:
         sections.setdefault(source.title, []).append(source.section)
     return sections
+
+
+def document_name(title: str) -> str:
+    """Return the stem of the file of a document's page."""
+    keys = {known: key for key, known in DOCUMENTS.items()}
+    return keys.get(title) or file_name(title)
 
 
 def counterpart_statuses(result: ClaimResult) -> str:

@@ -35,12 +35,12 @@ def environment() -> Environment:
         "python": text.python,
         "settings": text.settings,
         "size": text.size,
-        "sortable": text.sortable,
     }
     script = (STATIC / "tables.js").read_text(encoding="utf-8")
     made.filters |= filters
     made.globals |= {
         "counterpart_statuses": listings.counterpart_statuses,
+        "document_name": listings.document_name,
         "effect": format_effect,
         "module_of": listings.module_of,
         "script": Markup(script),  # noqa: S704  a file of the package

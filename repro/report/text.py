@@ -25,13 +25,11 @@ ATTRIBUTES = frozenset(
         "columnlines",
         "columnspacing",
         "depth",
-        "display",
         "displaystyle",
         "fence",
     }
     | {"form", "height", "largeop", "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits"}
     | {"rowlines", "rowspacing", "rspace", "separator", "scriptlevel", "stretchy", "symmetric", "voffset", "width"}
-    | {"xmlns"}
 )
 
 FORMULA_OR_CODE = re.compile(
@@ -91,17 +89,26 @@ def size(memory: int) -> str:
     return f"{memory / 2**30:.1f} GiB" if memory >= 2**30 else f"{memory / 2**20:.0f} MiB"
 
 
-def sortable(value: float) -> str:
-    """Write a number as the script that sorts tables reads it."""
-    return f"{value:.6g}".replace("inf", "Infinity")
-
-
 def _restrict(math: ElementTree.Element) -> None:
     for element in math.iter():
+        _join_words(element)
         # latex2mathml writes characters as entities, and unescapes them, tags in texts included, once serialised.
         element.text = html.unescape(element.text or "")
         for name in set(element.attrib) - ATTRIBUTES:
             del element.attrib[name]
+
+
+def _join_words(element: ElementTree.Element) -> None:
+    """Make one identifier of upright letters in a row: a word, which is upright by itself."""
+    word: ElementTree.Element | None = None
+    for child in list(element):
+        is_upright = child.tag == "mi" and child.get("mathvariant") == "normal"
+        if is_upright and word is not None:
+            word.text = f"{word.text}{child.text}"
+            word.attrib.pop("mathvariant", None)
+            element.remove(child)
+        else:
+            word = child if is_upright else None
 
 
 def _pieces(text: str) -> Iterator[Markup]:

@@ -6,8 +6,9 @@ function sortable(table) {
 
   function key(row, column) {
     const cell = row.cells[column];
-    const number = Number(cell.dataset.value ?? cell.textContent);
-    return { number: cell.textContent.trim() === "" || Number.isNaN(number) ? null : number, text: cell.textContent };
+    const shown = (cell.querySelector("b") ?? cell).textContent.trim();
+    const number = Number(cell.dataset.value ?? shown.replace("−", "-").replace("∞", "Infinity"));
+    return { number: shown === "" || Number.isNaN(number) ? null : number, text: cell.textContent };
   }
 
   function compare(a, b) {
@@ -67,14 +68,18 @@ function downloadable(table) {
 }
 
 function filterable(form, table) {
-  const rows = [...table.querySelectorAll("tr[data-module]")];
+  const rows = [...table.querySelectorAll("tr[data-source]")];
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const output = form.querySelector("output");
 
   function matches(row, wanted) {
-    const { module, verdict, sound, source } = row.dataset;
     const words = (wanted.get("text") ?? "").toLowerCase().split(/\s+/);
-    const own = { module: [module], verdict: [verdict], sound: [sound], source: source.split(" ") };
+    const own = {
+      module: [row.querySelector(".id").textContent.split(".")[0]],
+      verdict: [...row.querySelector(".status").classList],
+      sound: [row.querySelector(".sound, .unsound, .undecided").className],
+      source: row.dataset.source.split(" "),
+    };
     return (
       Object.entries(own).every(([name, values]) => !wanted.get(name) || values.includes(wanted.get(name))) &&
       words.every((word) => texts.get(row).includes(word))
