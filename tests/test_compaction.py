@@ -143,44 +143,44 @@ class TestObservations:
 
 class TestRuns:
     def test_stay_unless_asked_for(self, store):
-        keys = [completed(store, f"run {value}", value, days=30 - value) for value in range(3)]
+        keys = [completed(store, f"run-{value}", value, days=30 - value) for value in range(3)]
         assert compact(store) == compaction.Freed(0, 0, 0)
         assert files(store) == {f"{key}.parquet" for key in keys}
 
     def test_that_later_ones_supersede_are_removed_with_their_observations(self, store):
-        keys = [completed(store, f"run {value}", value, days=30 - value) for value in range(5)]
+        keys = [completed(store, f"run-{value}", value, days=30 - value) for value in range(5)]
         waste = compaction.find(store, keep=2)
-        assert (waste.runs, waste.results) == (("run 0", "run 1", "run 2"), 3)
-        assert names(store) == [f"run {value}" for value in range(5)]
+        assert (waste.runs, waste.results) == (("run-0", "run-1", "run-2"), 3)
+        assert names(store) == [f"run-{value}" for value in range(5)]
         compaction.remove(store, waste)
-        assert names(store) == ["run 3", "run 4"]
+        assert names(store) == ["run-3", "run-4"]
         assert files(store) == {f"{key}.parquet" for key in keys[3:]}
-        assert read_everything(store) == {("run 3", "a.a"): 3, ("run 4", "a.a"): 4}
+        assert read_everything(store) == {("run-3", "a.a"): 3, ("run-4", "a.a"): 4}
 
     def test_are_counted_for_each_profile_and_backend(self, store):
         completed(store, "full", 1, days=30, profile="full")
         completed(store, "tensorflow", 2, days=29, backend="tensorflow")
         for value in (3, 4):
-            completed(store, f"jax {value}", value, days=28 - value)
+            completed(store, f"jax-{value}", value, days=28 - value)
         compact(store, keep=1)
-        assert names(store) == ["full", "tensorflow", "jax 4"]
+        assert names(store) == ["full", "tensorflow", "jax-4"]
 
     def test_with_the_latest_result_of_any_claim_stay(self, store):
         begin(store, "both", days=30, claims=("a.a", "b.b"))
         for claim in ("a.a", "b.b"):
             store.record("both", result(claim))
         for value in range(5):
-            completed(store, f"check {value}", value, days=20 - value, claim="a.a")
+            completed(store, f"check-{value}", value, days=20 - value, claim="a.a")
         compact(store, keep=1)
-        assert names(store) == ["both", "check 4"]
+        assert names(store) == ["both", "check-4"]
         assert past.recorded(store, "both") == {"a.a", "b.b"}
 
     def test_without_results_stay_only_while_they_may_be_in_progress(self, store):
         completed(store, "complete", 1, days=1)
         begin(store, "interrupted", days=30)
-        begin(store, "in progress", days=2)
+        begin(store, "in-progress", days=2)
         compact(store, keep=1)
-        assert names(store) == ["in progress", "complete"]
+        assert names(store) == ["in-progress", "complete"]
 
     def test_sharing_observations_leave_them_to_each_other(self, store):
         for name, days in (("old", 30), ("new", 20)):
@@ -204,20 +204,20 @@ class TestRuns:
 
     def test_interruption_between_runs_and_observations_is_mended_by_the_next(self, store, monkeypatch):
         for value in range(3):
-            completed(store, f"run {value}", value, days=30 - value)
+            completed(store, f"run-{value}", value, days=30 - value)
         with monkeypatch.context() as patch:
             patch.setattr("repro.compaction._remove_file", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 compact(store, keep=1)
-        assert read_everything(store) == {("run 2", "a.a"): 2}
+        assert read_everything(store) == {("run-2", "a.a"): 2}
         assert compact(store).files == 2
 
 
 class TestDatabase:
     def fill(self, store):
         for number in range(20):
-            begin(store, f"run {number}", days=60 - number)
-            store.record(f"run {number}", replace(result("a.a"), evaluation=evaluation(number)))
+            begin(store, f"run-{number}", days=60 - number)
+            store.record(f"run-{number}", replace(result("a.a"), evaluation=evaluation(number)))
 
     def test_shrinks_in_proportion(self, store):
         self.fill(store)
@@ -233,7 +233,7 @@ class TestDatabase:
             connection.executescript("PRAGMA auto_vacuum = NONE; VACUUM")
         before = (store.folder / "results.sqlite").stat().st_size
         assert compact(store, keep=2).database > 0.8 * before
-        assert names(store) == ["run 18", "run 19"]
+        assert names(store) == ["run-18", "run-19"]
 
 
 def evaluation(number):
@@ -245,7 +245,7 @@ def test_a_run_in_progress_loses_nothing(store):
     values = range(60)
     for value in values:
         write(store, value)
-    run = begin(store, "in progress", days=0, claims=[f"a.c{value}" for value in values])
+    run = begin(store, "in-progress", days=0, claims=[f"a.c{value}" for value in values])
     errors = []
 
     def work():
@@ -278,7 +278,7 @@ def command(monkeypatch, capsys, *arguments):
 class TestCommand:
     def test_says_first_and_does_then(self, store, monkeypatch, capsys):
         for value in range(3):
-            completed(store, f"run {value}", value, days=30 - value)
+            completed(store, f"run-{value}", value, days=30 - value)
         write(store, 7)
         arguments = ("--results", store.folder, "--keep", 1)
         status, said, _ = command(monkeypatch, capsys, *arguments, "--dry-run")
@@ -288,7 +288,7 @@ class TestCommand:
         status, done, _ = command(monkeypatch, capsys, *arguments)
         assert status == 0
         assert done.startswith(said.replace("would remove", "removed").strip())
-        assert (names(store), len(files(store))) == (["run 2"], 1)
+        assert (names(store), len(files(store))) == (["run-2"], 1)
         assert command(monkeypatch, capsys, *arguments)[1] == "removed 0 files of observations (0 bytes)\n"
 
     def test_takes_the_age(self, store, monkeypatch, capsys):

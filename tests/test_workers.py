@@ -70,7 +70,8 @@ def test_an_experiment_that_lost_its_worker_is_tried_again_in_another(tmp_path):
 def test_a_second_death_is_given_up_with_both_reasons(tmp_path):
     job = Job(stand_in.dying.function, {"value": 2}, (0,))
     (result,) = perform([job], tmp_path).values()
-    assert result.message.startswith("the worker process died, perhaps for lack of memory or by a fault")
+    seen = r"( \(it had \S+ GiB\))?"
+    assert re.match(f"the worker process died{seen}, perhaps for lack of memory or by a fault", result.message)
     assert result.message.endswith(f"what it printed is in {tmp_path / 'workers.log'}; tried twice")
     assert result.traceback.startswith("First: the worker process died")
 

@@ -77,6 +77,7 @@ def run(patterns: Sequence[str], *, quick: bool, checkout: Path = CHECKOUT) -> M
         # The checkout comes first, so that its own version is measured.
         path = os.pathsep.join(filter(None, [str(checkout), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "PYTHONPATH": path}
+        environment.pop("PYTEST_XDIST_WORKER", None)  # else nothing is measured where this process belongs to a test
         status = subprocess.run(  # noqa: S603  no shell; -k takes the patterns as they are
             command, cwd=checkout, env=environment, stdout=sys.stderr, check=False
         ).returncode
