@@ -125,8 +125,6 @@ class Claim:
         Raises:
             ClaimError: a parameter that the claim does not have.
         """
-        from repro import backend  # listing claims must not look for one
-
         self._reject_unknown(parameters, self.id)
         backend.configure()
         complete = self.defaults | parameters

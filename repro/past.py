@@ -72,11 +72,9 @@ def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kin
     """
     with store.connection() as connection:
         rows = connection.execute(
-            "SELECT claim, kind, 'skipped' AS status, NULL AS verdict, seconds FROM durations "
-            "WHERE profile = ? AND backend = ?",
-            (profile, backend),
+            "SELECT claim, kind, seconds FROM durations WHERE profile = ? AND backend = ?", (profile, backend)
         ).fetchall()
-    return {(row["claim"], row["kind"]): database_rows.past_from(row, store.folder)[-1] for row in rows}
+    return {(row["claim"], row["kind"]): database_rows.seconds_from(row, store.folder) for row in rows}
 
 
 def recorded(store: Store, run: str) -> set[str]:

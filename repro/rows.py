@@ -32,10 +32,13 @@ class _Result(Checked):
     published: Outcome | None
 
 
-class _Past(Checked):
+class _Duration(Checked):
+    seconds: Seconds
+
+
+class _Past(_Duration):
     status: Outcome
     verdict: CheckedVerdict | None
-    seconds: Seconds
 
 
 def run_from(row: sqlite3.Row, folder: Path) -> Run:
@@ -96,6 +99,19 @@ def past_from(row: sqlite3.Row, folder: Path) -> tuple[Outcome, Verdict | None, 
         return past.status, None if past.verdict is None else past.verdict.to_verdict(), past.seconds
 
     return decoded(folder, f"a result of {row['claim']}", decode)
+
+
+def seconds_from(row: sqlite3.Row, folder: Path) -> float:
+    """Return the seconds of a row.
+
+    Args:
+        row: with these and the claim.
+        folder: with the results, for messages.
+
+    Raises:
+        StoreError: the row is damaged.
+    """
+    return decoded(folder, f"a time of {row['claim']}", lambda: checked(_Duration, {"seconds": row["seconds"]}).seconds)
 
 
 def decoded(folder: Path, what: str, decode: Callable[[], Decoded]) -> Decoded:

@@ -65,7 +65,7 @@ class History:
         Raises:
             StoreError: the database cannot be read, or is damaged.
         """
-        with self.store.transaction() as connection:
+        with self.store.connection() as connection:
             rows = connection.execute("SELECT * FROM measurements ORDER BY measured, number").fetchall()
         return [decoded(self.store.folder, f"measurement {row['number']}", partial(_measurement, row)) for row in rows]
 

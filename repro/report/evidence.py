@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import multiprocessing
 import os
@@ -20,6 +19,7 @@ from pydantic import TypeAdapter
 import repro
 from repro import environment, registry
 from repro.claim import Claim, Kind
+from repro.claim_files import path_of
 from repro.criteria.figures import render
 from repro.descriptors import redirect_output
 from repro.errors import ReproError
@@ -114,10 +114,10 @@ def digests(claims: Iterable[Claim]) -> dict[str, str]:
     folders: dict[Path, str] = {}
     found = {}
     for claim in claims:
-        folder = _folder(claim)
-        if folder is not None and folder not in folders:
-            folders[folder] = _hash_of(folder.glob("*.py"))
-        found[claim.id] = of_suite + ("" if folder is None else folders[folder])
+        file = path_of(claim)
+        if file is not None and file.parent not in folders:
+            folders[file.parent] = _hash_of(file.parent.glob("*.py"))
+        found[claim.id] = of_suite + ("" if file is None else folders[file.parent])
     return found
 
 
@@ -240,14 +240,6 @@ def _in_processes(store: Store, wanted: Sequence[Wanted], site: Path) -> dict[st
 def _make_registered(store: Store, site: Path, claim: str | None, wanted: Wanted) -> Evidence:
     found = None if claim is None else registry.get(claim)
     return make(store, replace(wanted, claim=found), site)
-
-
-def _folder(claim: Claim) -> Path | None:
-    try:
-        file = inspect.getsourcefile(claim.function)
-    except TypeError:  # a callable that is no function
-        return None
-    return None if file is None or not Path(file).exists() else Path(file).parent
 
 
 def _hash_of(files: Iterable[Path]) -> str:
