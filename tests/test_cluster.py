@@ -24,11 +24,12 @@ GPU = 'from repro import backend\nbackend.device = lambda: "a graphics card"\n'
 
 @contextmanager
 def started(*arguments, log):
-    """Start a process of Dask, and end it."""
+    """Start a process of Dask, and end it; elsewhere than in the checkout, for it imports what is installed."""
     paths = [str(STAND_INS), os.environ.get("PYTHONPATH", "")]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", *map(str, arguments)],
+            cwd=log.parent,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             stdout=output,
             stderr=output,
