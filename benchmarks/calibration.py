@@ -117,11 +117,11 @@ can be.
 ## Looking while seeds come in
 
 Profiles with {BUDGETS[0]} seeds or more look at a third, at two thirds and at all of their seeds, but not at fewer than
-16, and stop when the verdict is decided. Each early look has a fifth of the error probability and the last the rest, so
-that by Bonferroni's inequality all looks together err no more often than one. The last look at {BUDGETS[0]} or
-{BUDGETS[1]} seeds decides on a median exactly as it would alone, since order statistics cannot use all of the error
-probability. At 13 seeds (smoke) looking earlier could save few seeds and is not done. Identities and bounds are
-not sampled to a precision and take all seeds at once.
+16, and stop when the verdict is decided. The first look has a third of the error probability, the second a ninth, and
+the last the rest, so that by Bonferroni's inequality all looks together err no more often than one. The last look at
+{BUDGETS[0]} or {BUDGETS[1]} seeds decides on a median exactly as it would alone, since order statistics cannot use all
+of the error probability. At 13 seeds (smoke) looking earlier could save few seeds and is not done. Identities and
+bounds are not sampled to a precision and take all seeds at once.
 
 Here `n` is the budget.
 

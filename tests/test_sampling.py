@@ -45,3 +45,10 @@ def test_all_looks_together_err_less_than_one_per_cent():
         decided += undecided[deciding].sum()
         undecided[deciding] = 0.0
     assert 0.004 < decided <= 0.01
+
+
+@pytest.mark.parametrize("budget", [24, 48])
+def test_sixteen_seeds_that_agree_survive_holms_correction_among_a_hundred_verdicts(budget):
+    first = looks(budget)[0]
+    p = scipy.stats.binomtest(first.seeds, first.seeds, 0.5).pvalue / first.share
+    assert p <= 0.01 / 100
