@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 INK, MUTED = "#262626", "#6b7280"
 STATUS_COLOURS = {"reproduced": "#02775a", "refuted": "#b34a00", "inconclusive": MUTED}
-MAX_PANELS = 6
+MAX_PANELS = 4
 SLIDE_DPI = 200  # a figure of 6.6 inches has then the width of a slide in full HD, nearly
 CHARACTERS_PER_INCH = 12.5  # of an axis label, in a sans-serif font of its size
 
@@ -62,7 +62,7 @@ def figure(panels: Sequence[Panel], verdict: Verdict) -> Figure:
     """Draw every panel of a verdict in a grid.
 
     Args:
-        panels: of the verdict's criterion. Of more than six, the deciding one and those with the most extreme
+        panels: of the verdict's criterion. Of more than four, the deciding one and those with the most extreme
             effects are drawn, and a note says so.
         verdict: gives each panel its status.
 
