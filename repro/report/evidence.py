@@ -67,6 +67,9 @@ class Evidence:
     missing: str = ""
 
 
+_RECORD = TypeAdapter(Evidence)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Evidence to be shown.
@@ -202,7 +205,7 @@ def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
         content = json.loads((previous / record).read_text(encoding="utf-8"))
         if content.pop("digest") != wanted.digest:
             return None
-        evidence = TypeAdapter(Evidence).validate_python(content)
+        evidence = _RECORD.validate_python(content)
         if not set(evidence.formats) <= set(FORMATS[wanted.evaluation.kind]):  # they make names of files
             return None
         files = [Path("figures", f"{wanted.name}.{suffix}") for suffix in evidence.formats]

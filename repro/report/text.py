@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -48,6 +49,7 @@ def formula(latex: str) -> Markup:
     return Markup(ElementTree.tostring(math, encoding="unicode"))  # noqa: S704  all text is escaped, attributes are restricted
 
 
+@cache  # a statement stands on the pages of its claim, its module, its documents and the overview
 def prose(text: str) -> Markup:
     """Render a line or a paragraph with formulas between dollars and code between backticks."""
     return Markup("").join(_pieces(text))
