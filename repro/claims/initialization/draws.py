@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from etils import epy
 
 from repro import AllOf, AtMost, Correction, Equivalent, Identity, Ratio, cheatsheet, claim, lectures
 from repro.backend import value_and_gradient
-from repro.claims.initialization.networks import cross_entropy
+from repro.claims.initialization.networks import cross_entropy, variance_over_draws
 from repro.data import load
 
 with epy.lazy_imports():
@@ -144,21 +144,22 @@ def variance_sum(seeds, *, inputs=(1, 16, 64), means=(0.0, 1.0), sums=20_000, in
     control={"half_width": 1.0},
 )
 def uniform_matches_normal(seeds, *, half_width=3**0.5, sigmas=(0.01, 1.0), width=256, data="digits"):
-    """Draws a kernel with each of Keras' initialisers and compares the variance of the weights, and of the outputs.
+    """Draws kernels with each of Keras' initialisers and compares the variance of the weights, and of the outputs.
 
-    A Dense layer of the given width on 256 training images (standardised); the variance of the outputs is over units
-    and images. The control draws from -sigma to sigma, which has a third of the variance.
+    The variance of a weight is that from draw to draw. A Dense layer of the given width on 256 training images
+    (standardised); the variance of the outputs is over units and images. The control draws from -sigma to sigma, which
+    has a third of the variance.
     """
     x = load(data).standardized().flat().x_train[:256]
     rows = []
     for seed, sigma in itertools.product(seeds, sigmas):
         for distribution, initializer in (
-            ("normal", keras.initializers.RandomNormal(stddev=sigma, seed=2 * seed)),
-            ("uniform", keras.initializers.RandomUniform(-half_width * sigma, half_width * sigma, seed=2 * seed + 1)),
+            ("normal", partial(keras.initializers.RandomNormal, stddev=sigma)),
+            ("uniform", partial(keras.initializers.RandomUniform, -half_width * sigma, half_width * sigma)),
         ):
-            layer = keras.layers.Dense(width, kernel_initializer=initializer)
+            layer = keras.layers.Dense(width, kernel_initializer=initializer(seed=seed))
             outputs = float(keras.ops.var(layer(x)))
-            weights = float(keras.ops.var(layer.kernel))
+            weights = variance_over_draws(initializer, (width, width), seed=seed)
             drawn = {"variance": weights, "output_variance": outputs}
             rows.append({"seed": seed, "sigma": sigma, "distribution": distribution, **drawn})
     return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 from etils import epy
 
 from repro.data import load
@@ -60,3 +61,16 @@ def probe_hidden(network, data, seeds, **grids):
     shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
     observations = probe(network, images, seeds, loss=cross_entropy(), **grids, **shape)
     return observations[observations["layers_back"] > 0].reset_index(drop=True)
+
+
+def variance_over_draws(initializer, shape, *, seed, draws=8):
+    """Variance of a weight from draw to draw, averaged over the weights of a kernel; not that within one draw.
+
+    Args:
+        initializer: makes one of Keras' initialisers of a ``seed``.
+        shape: of the kernel.
+        seed: draws of different seeds have no initialiser in common.
+        draws: number of kernels.
+    """
+    kernels = [initializer(seed=draws * seed + number)(shape) for number in range(draws)]
+    return float(np.var([keras.ops.convert_to_numpy(kernel) for kernel in kernels], axis=0, ddof=1).mean())

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Equivalent, Greater, Preserved, cheatsheet, claim, lectures
-from repro.claims.initialization.networks import HALF_WIDTHS, normal_network, probe_hidden, uniform_network
+from repro.claims.initialization.networks import (
+    HALF_WIDTHS,
+    normal_network,
+    probe_hidden,
+    uniform_network,
+    variance_over_draws,
+)
 from repro.models import mlp
 
 with epy.lazy_imports():
     import keras
 
 PER_LAYER = "5 % a layer multiplies to a factor of four over thirty layers, as much as a change of data would"
+WEIGHTS = partial(
+    Equivalent, "weight_variance", 1.0, within=0.05, because="a twentieth is what a layer may change the signal by"
+)
 
 
 @claim(
@@ -53,6 +64,7 @@ def xavier_forward(seeds, *, activations=("linear", "tanh"), depth=30, width=256
         active=Equivalent(
             "active", 0.5, within=0.05, because="half of the units means nearer to a half than to four or six tenths"
         ),
+        weights=WEIGHTS(),
     ),
     smoke={"width": 512, "depth": 20},
     full={"data": "mnist", "width": 2048, "depth": 100},
@@ -63,10 +75,15 @@ def he_relu(seeds, *, depth=40, width=256, scale=2.0, data="digits"):
     """Measures the mean square and the share of positive outputs of every hidden layer of untrained ReLU networks.
 
     Over units and 256 training images (standardised); the effect on the signal is the mean ratio of a layer's mean
-    square to the one before, that on the share its mean over layers. With variance 1 / n the mean square halves.
+    square to the one before, that on the share its mean over layers. With variance 1 / n the mean square halves. The
+    weights of Keras' own initialiser of this name are looked at too: their variance from draw to draw, over 2 / n.
     """
     grids = {"activation": "relu", "depth": depth, "width": width, "scale": scale}
-    return probe_hidden(normal_network, data, seeds, **grids)
+    observations = probe_hidden(normal_network, data, seeds, **grids)
+    variances = {
+        seed: variance_over_draws(keras.initializers.HeNormal, (width, width), seed=seed) * width / 2 for seed in seeds
+    }
+    return observations.assign(weight_variance=observations["seed"].map(variances))
 
 
 @claim(
@@ -137,13 +154,7 @@ def glorot_uniform(
     source=cheatsheet("1.8.1"),
     literature="He et al. 2015",
     criterion=AllOf(
-        weights=Equivalent(
-            "weight_variance",
-            1.0,
-            within=0.05,
-            because="a twentieth is what a layer may change the signal by",
-            each=("distribution",),
-        ),
+        weights=WEIGHTS(each=("distribution",)),
         signal=Preserved("second_moment", along="layer", within=1.05, because=PER_LAYER, each=("distribution",)),
     ),
     smoke={"depth": 10},
@@ -171,10 +182,10 @@ def he_uniform(seeds, *, half_width="sqrt(3) 2/n", scale=2.0, depth=14, width=51
     rows = []
     for seed in seeds:
         for distribution, initializer in (
-            ("normal", keras.initializers.RandomNormal(stddev=np.sqrt(scale / width), seed=seed)),
-            ("uniform", keras.initializers.RandomUniform(-limit, limit, seed=seed)),
+            ("normal", partial(keras.initializers.RandomNormal, stddev=np.sqrt(scale / width))),
+            ("uniform", partial(keras.initializers.RandomUniform, -limit, limit)),
         ):
-            variance = float(keras.ops.var(initializer((width, width))))
+            variance = variance_over_draws(initializer, (width, width), seed=seed)
             rows.append({"seed": seed, "distribution": distribution, "weight_variance": variance * width / 2})
     return observations.merge(pd.DataFrame(rows), on=["seed", "distribution"])
 
@@ -218,6 +229,7 @@ TENTH = "a tenth of the logarithm is a tenth more variance a layer, a factor of 
             because=TENTH,
             each=("shape",),
         ),
+        weights=WEIGHTS(),
     ),
     full={"data": "mnist", "narrowest": 128, "layers": 6},
     control={"factor": 1},
@@ -229,7 +241,8 @@ def glorot_compromise(seeds, *, narrowest=32, factor=2, layers=5, data="digits")
     logarithms, per layer, of the ratio of the outputs' mean square to that of the layer before, and of the gradient's
     mean square to that of the layer after. Over 256 training images (standardised). A rule for the inputs alone lets
     gradients grow by n_out / n_in, one for the outputs alone the signals by the inverse. In layers of equal widths the
-    rules are one.
+    rules are one. The variance of the weights is that of Keras' initialiser of this name from draw to draw, over the
+    rule's, in the first two layers' shape.
     """
     sizes = {"narrowest": narrowest, "factor": factor, "layers": layers}
     shapes = ["widening", "narrowing"]
@@ -240,7 +253,13 @@ def glorot_compromise(seeds, *, narrowest=32, factor=2, layers=5, data="digits")
     observations["slope"] = np.log(observations["gradient"] ** 2 / width)
     networks = observations.sort_values("layer").groupby(["seed", "shape", "rule"])[["signal", "slope"]]
     change = (networks.last() - networks.first()).abs() / (layers - 1)
-    return change.max(axis=1).rename("deviation").reset_index()
+    deviations = change.max(axis=1).rename("deviation").reset_index()
+    kernel = _widths("widening", **sizes)[:2]
+    variances = {
+        seed: variance_over_draws(keras.initializers.GlorotNormal, kernel, seed=seed) * sum(kernel) / 2
+        for seed in seeds
+    }
+    return deviations.assign(weight_variance=deviations["seed"].map(variances))
 
 
 def layers_of(*, shape, narrowest, factor, layers, rule, inputs, outputs):
