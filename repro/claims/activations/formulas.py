@@ -1,0 +1,128 @@
+"""Formulas and ranges of activation functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, AtLeast, Identity, cheatsheet, claim, notes
+
+with epy.lazy_imports():
+    import keras
+    import scipy.special
+    import scipy.stats
+
+
+@claim(
+    r"The Gaussian error linear unit is $\frac{1}{2} z (1 + \mathrm{erf}(z / \sqrt{2}))$, that is $z$ times the "
+    r"probability that a standard normal variable is at most $z$.",
+    source=notes("3.2.5"),
+    literature="Hendrycks and Gimpel 2016, who also give the approximation by tanh",
+    # TensorFlow takes the root of two in single precision, whatever the type of its inputs.
+    criterion=Identity("keras", "formula", dtype="float32", each=("form",)),
+    control={"approximate": True},
+)
+def gelu_forms(seeds, *, approximate=False, points=512):
+    """Compares Keras' activation with both forms, evaluated by SciPy, at points between -3 and 3.
+
+    The control is Keras' approximation by tanh, which is off by up to 0.0005.
+    """
+    tables = []
+    for seed in seeds:
+        z = np.random.default_rng(seed).uniform(-3, 3, size=points)
+        computed = keras.ops.convert_to_numpy(keras.activations.gelu(_doubles(z), approximate=approximate))
+        forms = {
+            "error function": z / 2 * (1 + scipy.special.erf(z / np.sqrt(2))),
+            "probability": z * scipy.stats.norm.cdf(z),
+        }
+        for form, values in forms.items():
+            tables.append(pd.DataFrame({"seed": seed, "form": form, "keras": computed, "formula": values}))
+    return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"$\tanh(z) = 2\sigma(2z) - 1$.",
+    source=cheatsheet("1.2.3"),
+    # On JAX, Keras' tanh is in single precision whatever the type of its inputs.
+    criterion=Identity("tanh", "scaled sigmoid", operations=16, dtype="float32"),
+    control={"stretch": 1.0},
+)
+def tanh_is_scaled_sigmoid(seeds, *, stretch=2.0, points=512):
+    """Compares Keras' tanh with its sigmoid at points of either sign and of all magnitudes from 1e-8 to 1e3.
+
+    Magnitudes are logarithmically uniform. The control does not stretch the argument.
+    """
+    tables = []
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        z = generator.choice([-1.0, 1.0], size=points) * 10 ** generator.uniform(-8, 3, size=points)
+        left = keras.ops.convert_to_numpy(keras.activations.tanh(_doubles(z)))
+        right = 2 * keras.ops.convert_to_numpy(keras.activations.sigmoid(_doubles(stretch * z))) - 1
+        tables.append(pd.DataFrame({"seed": seed, "z": z, "tanh": left, "scaled sigmoid": right}))
+    return pd.concat(tables, ignore_index=True)
+
+
+# Printed limits of the values, at the parameters that the table of the notes gives.
+RANGES = {
+    "sigmoid": (0.0, 1.0),
+    "softplus": (0.0, np.inf),
+    "tanh": (-1.0, 1.0),
+    "relu": (0.0, np.inf),
+    "leaky_relu": (-np.inf, np.inf),
+    "elu": (-1.0, np.inf),
+    "gelu": (-0.17, np.inf),
+    "silu": (-0.28, np.inf),
+    "softmax": (0.0, 1.0),
+    "maxout": (-np.inf, np.inf),
+}
+FAR = 1e6
+
+
+@claim(
+    r"The values of activation functions range over: sigmoid $(0, 1)$, softplus $(0, \infty)$, tanh $(-1, 1)$, ReLU "
+    r"$[0, \infty)$, leaky ReLU $(-\infty, \infty)$, ELU $(-\alpha, \infty)$, GELU $(-0.17, \infty)$, SiLU "
+    r"$(-0.28, \infty)$, softmax $(0, 1)$, maxout $(-\infty, \infty)$.",
+    source=notes("3.2.5"),
+    literature="GELU and SiLU attain their minima of -0.16997 at -0.752 and of -0.27846 at -1.278",
+    criterion=AllOf(
+        limits=Identity("value", "printed", digits=2, where={"infinite": False}, each=("activation",)),
+        unbounded=AtLeast("distance", bound=1e3, where={"infinite": True}, each=("activation",)),
+    ),
+    control={"reach": 0.5},
+)
+def ranges(seeds, *, reach=FAR, points=4096):
+    """Takes the least and the largest value of each of Keras' activations over inputs of both signs.
+
+    Magnitudes are logarithmically uniform from 1e-3 to a million, at which a range that is infinite must have been left
+    a thousand behind; finite limits are compared to the printed decimals, so that a limit that is only approached
+    counts as one that is attained. Softmax and maxout, of pairs of inputs, have no function of one number: Keras'
+    softmax, and its ``maximum``. The control has inputs up to one half only.
+    """
+    tables = []
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        signs = generator.choice([-1.0, 1.0], size=(points, 2))
+        z = signs * np.minimum(10 ** generator.uniform(-3, np.log10(FAR), size=(points, 2)), reach)
+        for activation, limits in RANGES.items():
+            values = _activate(activation, z)
+            found = np.array([values.min(), values.max()])
+            rows = {"activation": activation, "end": ["lower", "upper"], "value": found, "printed": limits}
+            tables.append(pd.DataFrame({"seed": seed, **rows, "distance": np.abs(found)}))
+    observations = pd.concat(tables, ignore_index=True)
+    return observations.assign(infinite=np.isinf(observations["printed"]))
+
+
+def _activate(activation, z):
+    """Values of an activation of pairs of inputs, [points, 2]."""
+    if activation == "maxout":
+        values = keras.ops.maximum(_doubles(z[:, 0]), _doubles(z[:, 1]))
+    elif activation == "leaky_relu":
+        values = keras.activations.leaky_relu(_doubles(z), negative_slope=0.01)
+    else:
+        values = getattr(keras.activations, activation)(_doubles(z))
+    return keras.ops.convert_to_numpy(values)
+
+
+def _doubles(values):
+    return keras.ops.convert_to_tensor(values, dtype="float64")

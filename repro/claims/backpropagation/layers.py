@@ -1,0 +1,96 @@
+"""Gradients put together by hand, layer by layer."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import Identity, cheatsheet, claim
+from repro.backend import value_and_gradient
+
+with epy.lazy_imports():
+    import keras
+    import scipy.special
+    import scipy.stats
+
+# Activations and their derivatives.
+ACTIVATIONS = {
+    "sigmoid": (lambda z: scipy.special.expit(z), lambda z: scipy.special.expit(z) * scipy.special.expit(-z)),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "softplus": (lambda z: np.logaddexp(z, 0), lambda z: scipy.special.expit(z)),
+    "gelu": (lambda z: z * scipy.stats.norm.cdf(z), lambda z: scipy.stats.norm.cdf(z) + z * scipy.stats.norm.pdf(z)),
+    "silu": (
+        lambda z: z * scipy.special.expit(z),
+        lambda z: scipy.special.expit(z) * (1 + z * scipy.special.expit(-z)),
+    ),
+}
+
+
+@claim(
+    r"In a layer $x_i^l = \varphi((w_i^l)^\top x^{l-1} + b_i^l)$ the parameters have the derivatives "
+    r"$\partial x_i^l / \partial w_{ij}^{l-1} = \dot\varphi_i^l x_j^{l-1}$ and "
+    r"$\partial x_i^l / \partial b_i^l = \dot\varphi_i^l$, where $\dot\varphi_i^l = \dot\varphi((w_i^l)^\top x^{l-1} + "
+    r"b_i^l)$.",
+    source=cheatsheet("1.3.1"),
+    literature="Rumelhart, Hinton and Williams 1986",
+    # TensorFlow's gelu takes the root of two in single precision, whatever the type of its inputs.
+    criterion=Identity("autodiff", "formula", operations=64, dtype="float32", each=("activation", "parameter")),
+    control={"sloped": False},
+)
+def layer_derivatives(seeds, *, activations=tuple(ACTIVATIONS), widths=(6, 5, 4, 3), sloped=True):
+    """Assembles the gradients of a deep Keras network from these derivatives and compares them with autodiff.
+
+    The gradient of a weighted sum of the outputs for one normal input. Three layers of 5, 4 and 3 units with normal
+    weights and biases of variance one over the number of inputs, double precision; activations and their derivatives
+    by SciPy. The document gives the weights of a layer the index l once and l - 1 once; they are the same. The control
+    takes all slopes as one, as they are in linear layers.
+    """
+    tables = []
+    for seed, activation in itertools.product(seeds, activations):
+        generator = np.random.default_rng(seed)
+        x, weights = generator.normal(size=widths[0]), generator.normal(size=widths[-1])
+        parameters = []
+        for inputs, units in itertools.pairwise(widths):
+            parameters += [generator.normal(size=shape) / np.sqrt(inputs) for shape in ((inputs, units), (units,))]
+        function, slope = ACTIVATIONS[activation]
+        by_hand = _assembled(x, weights, parameters, function, slope if sloped else np.ones_like)
+        by_autodiff = _differentiated(x, weights, parameters, activation)
+        kinds = itertools.cycle(["weights", "bias"])
+        for parameter, left, right in zip(kinds, by_autodiff, by_hand, strict=False):
+            columns = {"autodiff": left.ravel(), "formula": right.ravel()}
+            tables.append(pd.DataFrame({"seed": seed, "activation": activation, "parameter": parameter, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _assembled(x, weights, parameters, function, slope):
+    """Gradients by every kernel and bias, in the order of the layers."""
+    layers = list(zip(parameters[::2], parameters[1::2], strict=True))
+    inputs, sums = [x], []
+    for kernel, bias in layers:
+        sums.append(inputs[-1] @ kernel + bias)
+        inputs.append(function(sums[-1]))
+    arriving, gradients = weights, []
+    for (kernel, _), below, total in reversed(list(zip(layers, inputs, sums, strict=False))):
+        through = arriving * slope(total)
+        gradients = [np.outer(below, through), through, *gradients]
+        arriving = kernel @ through
+    return gradients
+
+
+def _differentiated(x, weights, parameters, activation):
+    """Gradients of a Keras network by its variables."""
+    widths = [bias.size for bias in parameters[1::2]]
+    layers = [keras.layers.Dense(width, activation=activation, dtype="float64") for width in widths]
+    model = keras.Sequential([keras.Input((x.size,), dtype="float64"), *layers])
+
+    def weighted(values):
+        outputs, _ = model.stateless_call(values, [], x[None])
+        return keras.ops.sum(outputs * weights), ()
+
+    values = [keras.ops.convert_to_tensor(parameter, dtype="float64") for parameter in parameters]
+    _, _, gradients = value_and_gradient(weighted, values)
+    return [keras.ops.convert_to_numpy(gradient) for gradient in gradients]

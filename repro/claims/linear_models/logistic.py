@@ -1,0 +1,60 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import Identity, cheatsheet, claim
+from repro.backend import value_and_gradient
+
+with epy.lazy_imports():
+    import keras
+
+
+@claim(
+    r"$\sigma(z) + \sigma(-z) = 1$, $\sigma' = \sigma(1 - \sigma)$ and $\sigma'' = \sigma(1 - \sigma)(1 - 2\sigma)$.",
+    source=cheatsheet("1.2.1"),
+    criterion=Identity("left", "right", operations=64, each=("identity",)),
+    control={"steepness": 2.0},
+)
+def logistic_identities(seeds, *, steepness=1.0, points=512):
+    """Compares Keras' sigmoid and its derivatives by autodiff, once and twice, with the products of its values.
+
+    Normal points of standard deviation 3, double precision. A function twice as steep, the control, has the symmetry
+    but other derivatives.
+    """
+    tables = []
+    for seed in seeds:
+        z = keras.ops.convert_to_tensor(np.random.default_rng(seed).normal(scale=3.0, size=points), dtype="float64")
+        value, mirrored, first, second = (
+            keras.ops.convert_to_numpy(values)
+            for values in (_sigmoid(z, steepness), _sigmoid(-z, steepness), *_derivatives(z, steepness))
+        )
+        identities = {
+            "symmetry": (value + mirrored, np.ones(points)),
+            "first derivative": (first, value * (1 - value)),
+            "second derivative": (second, value * (1 - value) * (1 - 2 * value)),
+        }
+        for identity, (left, right) in identities.items():
+            tables.append(pd.DataFrame({"seed": seed, "identity": identity, "left": left, "right": right}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _sigmoid(z, steepness):
+    return keras.activations.sigmoid(steepness * z)
+
+
+def _derivatives(z, steepness):
+    """First and second derivative at every point."""
+
+    def summed(values):
+        return keras.ops.sum(_sigmoid(values[0], steepness)), ()
+
+    def slopes(values):
+        _, _, (slope,) = value_and_gradient(summed, values)
+        return keras.ops.sum(slope), slope
+
+    _, first, (second,) = value_and_gradient(slopes, [z])
+    return first, second
