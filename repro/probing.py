@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -15,7 +15,6 @@ from repro.replicas import (
     Examples,
     Keyed,
     ModelFunction,
-    OverReplicas,
     build_model,
     called,
     check_fit,
@@ -55,7 +54,7 @@ def probe(
     """
     check_replicas(seeds, grids, {"layer", "layers_back", "name", *signals.STATISTICS})
     loss = found(keras.losses.get, loss)
-    x, y = data.x_train[:examples], data.y_train[:examples]
+    x, y = (keras.ops.convert_to_tensor(values[:examples]) for values in (data.x_train, data.y_train))
     rows = []
     for values in combinations(grids):
         build = partial(build_model, model, values)
@@ -67,17 +66,18 @@ def probe(
             Keyed(_architecture(model, values, network), network),
             configured(loss) if isinstance(loss, keras.Loss) else called(loss),
         )
-        measured = program(partial(_arguments, network, seeds, x, y), len(seeds), AT_ONCE)
-        table = pd.DataFrame({name: array.ravel() for name, array in measured.items()})
-        table["seed"] = np.repeat(seeds, len(layers))
-        table["layer"] = np.tile(np.arange(1, len(layers) + 1), len(seeds))
-        table["layers_back"] = len(layers) - table["layer"]
-        table["name"] = layers * len(seeds)
-        rows.append(table.assign(**values))
+        for seed in seeds:
+            measured = program(*_initial(network, seed), x, y)
+            table = pd.DataFrame({name: keras.ops.convert_to_numpy(array) for name, array in measured.items()})
+            number = np.arange(1, len(layers) + 1)
+            places: dict[str, Any] = {
+                "seed": seed,
+                "layer": number,
+                "layers_back": len(layers) - number,
+                "name": layers,
+            }
+            rows.append(table.assign(**places, **values))
     return pd.concat(rows, ignore_index=True)
-
-
-AT_ONCE = 8
 
 
 def _architecture(model: ModelFunction, parameters: Mapping[str, Any], network: Any) -> Any:
@@ -95,21 +95,21 @@ def _is_compiled(option: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _program(network: Keyed, loss: Keyed) -> OverReplicas:
-    """Measure networks of given values on inputs and targets; statistics of shape [replicas, layers]."""
+def _program(network: Keyed, loss: Keyed) -> Callable[..., Any]:
+    """Measure a network of given values on inputs and targets; statistics of shape [layers].
+
+    Compiled for one network: TensorFlow takes longer to vectorise a deep one than to run it for fifty seeds.
+    """
 
     def run(trainable: Any, non_trainable: Any, x: Any, y: Any) -> Any:
-        def statistics(trainable: Any, non_trainable: Any) -> Any:
-            return signals.statistics(network.value, loss.value, trainable, non_trainable, x, y)
+        return signals.statistics(network.value, loss.value, trainable, non_trainable, x, y)
 
-        return backend.over_replicas(statistics, trainable, non_trainable)
-
-    return OverReplicas(run)
+    return backend.compiled(run)
 
 
-def _arguments(network: Any, seeds: Sequence[int], x: Any, y: Any, replicas: Any) -> tuple[Any, ...]:
-    """Draw initial values of replicas, the trainable and the other variables, for the same inputs and targets."""
-    drawn = initial_values(network, [seeds[replica] for replica in replicas])
+def _initial(network: Any, seed: int) -> tuple[list[Any], list[Any]]:
+    """Draw initial values of a seed, those of the trainable variables and those of the others."""
+    drawn = (values[0] for values in initial_values(network, [seed]))
     values = dict(zip(map(id, network.variables), drawn, strict=True))
-    of = (network.trainable_variables, network.non_trainable_variables)
-    return *([values[id(variable)] for variable in variables] for variables in of), x, y
+    trainable, non_trainable = network.trainable_variables, network.non_trainable_variables
+    return [values[id(variable)] for variable in trainable], [values[id(variable)] for variable in non_trainable]
