@@ -21,6 +21,8 @@ ACTIVATIONS = {
     "sigmoid": (lambda z: scipy.special.expit(z), lambda z: scipy.special.expit(z) * scipy.special.expit(-z)),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "leaky_relu": (lambda z: np.maximum(z, 0.2 * z), lambda z: np.where(z > 0, 1.0, 0.2)),  # Keras' default
+    "elu": (lambda z: np.where(z > 0, z, np.expm1(z)), lambda z: np.where(z > 0, 1.0, np.exp(z))),
     "softplus": (lambda z: np.logaddexp(z, 0), lambda z: scipy.special.expit(z)),
     "gelu": (lambda z: z * scipy.stats.norm.cdf(z), lambda z: scipy.stats.norm.cdf(z) + z * scipy.stats.norm.pdf(z)),
     "silu": (
