@@ -1,0 +1,56 @@
+"""Softmax over linear scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import Identity, cheatsheet, claim
+from repro.backend import value_and_gradient
+
+with epy.lazy_imports():
+    import keras
+    import scipy.special
+
+
+@claim(
+    r"$\ell(y, z) = (-z_y + \log \sum_j e^{z_j}) / \ln 2$ is the cross-entropy of the softmax of $z$ in bits.",
+    source=cheatsheet("1.2.2"),
+    # On JAX, Keras' softmax is in single precision whatever the type of its inputs.
+    criterion=Identity("softmax", "formula", operations=64, dtype="float32", each=("quantity",)),
+    control={"bits": False},
+)
+def softmax_loss_bits(seeds, *, bits=True, examples=64, classes=10):
+    """Compares minus the binary logarithm of Keras' softmax at the class of an example, and its gradient by autodiff.
+
+    Normal scores of standard deviation 2, [64, 10]. The formula is evaluated by SciPy; its gradient by the scores is
+    the softmax less one at the class, over the logarithm of two. The control leaves that logarithm out.
+    """
+    tables = []
+    unit = np.log(2) if bits else 1.0
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        z, y = generator.normal(scale=2.0, size=(examples, classes)), generator.integers(classes, size=examples)
+        chosen = np.eye(classes)[y]
+        losses, gradient = _by_keras(z, chosen)
+        formulas = {
+            "loss": (losses, (scipy.special.logsumexp(z, axis=1) - z[np.arange(examples), y]) / unit),
+            "gradient": (gradient, (scipy.special.softmax(z, axis=1) - chosen) / unit),
+        }
+        for quantity, (left, right) in formulas.items():
+            columns = {"softmax": left.ravel(), "formula": right.ravel()}
+            tables.append(pd.DataFrame({"seed": seed, "quantity": quantity, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _by_keras(z, chosen):
+    """Cross-entropy of every example in bits, and the gradient of their sum by the scores."""
+
+    def summed(values):
+        likelihoods = keras.ops.sum(keras.activations.softmax(values[0]) * chosen, axis=1)
+        losses = -keras.ops.log2(likelihoods)
+        return keras.ops.sum(losses), losses
+
+    _, losses, (gradient,) = value_and_gradient(summed, [keras.ops.convert_to_tensor(z, dtype="float64")])
+    return keras.ops.convert_to_numpy(losses), keras.ops.convert_to_numpy(gradient)
