@@ -96,8 +96,7 @@ def ranges(seeds, *, reach=FAR, points=4096):
 
     Magnitudes are logarithmically uniform from 1e-3 to a million, at which a range that is infinite must have been left
     a thousand behind; finite limits are compared to the printed decimals, so that a limit that is only approached
-    counts as one that is attained. Softmax and maxout, of pairs of inputs, have no function of one number: Keras'
-    softmax, and its ``maximum``. The control has inputs up to one half only.
+    counts as one that is attained. Softmax and maxout are of pairs of inputs. The control has inputs up to one half.
     """
     tables = []
     for seed in seeds:
@@ -116,7 +115,7 @@ def ranges(seeds, *, reach=FAR, points=4096):
 def _activate(activation, z):
     """Values of an activation of pairs of inputs, [points, 2]."""
     if activation == "maxout":
-        values = keras.ops.maximum(_doubles(z[:, 0]), _doubles(z[:, 1]))
+        values = keras.ops.max(_doubles(z), axis=1)
     elif activation == "leaky_relu":
         values = keras.activations.leaky_relu(_doubles(z), negative_slope=0.01)
     else:

@@ -9,7 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Identity, cheatsheet, claim
-from repro.backend import value_and_gradient
+from repro.backend import compiled, value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -52,7 +52,8 @@ def layer_derivatives(seeds, *, activations=tuple(ACTIVATIONS), widths=(6, 5, 4,
     takes all slopes as one, as they are in linear layers.
     """
     tables = []
-    for seed, activation in itertools.product(seeds, activations):
+    networks = {activation: _differentiated(widths, activation) for activation in activations}
+    for seed, (activation, gradients) in itertools.product(seeds, networks.items()):
         generator = np.random.default_rng(seed)
         x, weights = generator.normal(size=widths[0]), generator.normal(size=widths[-1])
         parameters = []
@@ -60,7 +61,7 @@ def layer_derivatives(seeds, *, activations=tuple(ACTIVATIONS), widths=(6, 5, 4,
             parameters += [generator.normal(size=shape) / np.sqrt(inputs) for shape in ((inputs, units), (units,))]
         function, slope = ACTIVATIONS[activation]
         by_hand = _assembled(x, weights, parameters, function, slope if sloped else np.ones_like)
-        by_autodiff = _differentiated(x, weights, parameters, activation)
+        by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, weights)]
         kinds = itertools.cycle(["weights", "bias"])
         for parameter, left, right in zip(kinds, by_autodiff, by_hand, strict=False):
             columns = {"autodiff": left.ravel(), "formula": right.ravel()}
@@ -83,16 +84,17 @@ def _assembled(x, weights, parameters, function, slope):
     return gradients
 
 
-def _differentiated(x, weights, parameters, activation):
-    """Gradients of a Keras network by its variables."""
-    widths = [bias.size for bias in parameters[1::2]]
-    layers = [keras.layers.Dense(width, activation=activation, dtype="float64") for width in widths]
-    model = keras.Sequential([keras.Input((x.size,), dtype="float64"), *layers])
+def _differentiated(widths, activation):
+    """Make a function of a Keras network's parameters, an input and weights of its outputs: gradients by autodiff."""
+    inputs, *units = widths
+    layers = [keras.layers.Dense(number, activation=activation, dtype="float64") for number in units]
+    model = keras.Sequential([keras.Input((inputs,), dtype="float64"), *layers])
 
-    def weighted(values):
-        outputs, _ = model.stateless_call(values, [], x[None])
-        return keras.ops.sum(outputs * weights), ()
+    def gradients(parameters, x, weights):
+        def weighted(values):
+            outputs, _ = model.stateless_call(values, [], x[None])
+            return keras.ops.sum(outputs * weights), ()
 
-    values = [keras.ops.convert_to_tensor(parameter, dtype="float64") for parameter in parameters]
-    _, _, gradients = value_and_gradient(weighted, values)
-    return [keras.ops.convert_to_numpy(gradient) for gradient in gradients]
+        return value_and_gradient(weighted, parameters)[-1]
+
+    return compiled(gradients)
