@@ -331,9 +331,9 @@ def test_a_clear_verdict_takes_a_third_fewer_seeds(store, tmp_path):
     assert (result.status, result.counterparts[0].status, result.sound) == ("reproduced", "refuted", True)
     assert [evaluation.seeds for evaluation in (result.evaluation, *result.counterparts)] == [tuple(range(16))] * 2
     assert log.read_text().splitlines() == ["0-15 0.0", "0-15 1.0"]
-    # Sixteen of sixteen are inside: the sign test at a fifth of the error probability.
-    assert result.evaluation.verdict.p == pytest.approx(2 / 2**16 / 0.2)
-    assert result.evaluation.verdict.confidence == pytest.approx(0.998)
+    # Sixteen of sixteen are inside: the sign test at a third of the error probability.
+    assert result.evaluation.verdict.p == pytest.approx(2 / 2**16 / 0.33)
+    assert result.evaluation.verdict.confidence == pytest.approx(0.9967)
     observations = store.read_observations(result.evaluation.observations)
     assert (len(observations), observations.attrs["tuning"]) == (16, [{"score": 1.0}])
 
@@ -348,7 +348,7 @@ def test_an_unclear_verdict_takes_all_seeds_and_the_shared_job_goes_on(store, tm
     assert [line for line in log.read_text().splitlines() if line.endswith("0.0")] == ["0-15 0.0", "16-23 0.0"]
     assert len(decided.evaluation.seeds) == 16
     assert unclear.evaluation.seeds == tuple(range(24))
-    assert unclear.evaluation.verdict.confidence == pytest.approx(0.992)
+    assert unclear.evaluation.verdict.confidence == pytest.approx(0.9933)
     assert (decided.seconds > 0, unclear.seconds > 0) == (True, True)  # each bears what was made for it alone
     whole = store.read_observations(unclear.evaluation.observations)
     pd.testing.assert_frame_equal(whole, clear(list(range(24))))
