@@ -48,17 +48,17 @@ NORMALIZATION = partial(Identity, "keras", "formula", operations=64, dtype="floa
 def bn_standardises(seeds, *, epsilon=EPSILON, training=True):
     """Compares Keras' layer with the formula, on dense and on convolutional inputs.
 
-    Inputs are normal with other means and scales in every channel: [64, 8] and [16, 6, 5, 8]. The moments of every
-    channel are 0 and 1 where epsilon is zero, as in the cheat sheet; with it the variance is V / (V + epsilon). In
-    inference mode the layer takes its initial statistics instead of those of the batch.
+    Inputs are normal with other means and scales in every channel: [64, 8] and [16, 6, 5, 8]. Scale and shift are drawn
+    at random and undone. The moments of every channel are 0 and 1 where epsilon is zero, as in the cheat sheet; with it
+    the variance is V / (V + epsilon). In inference mode the layer takes its initial statistics instead of those of the
+    batch.
     """
     tables = []
     for seed in seeds:
         for name, shape in SHAPES.items():
             x = _draw(seed, shape)
             axes = tuple(range(len(shape) - 1))
-            output = _apply(keras.layers.BatchNormalization(epsilon=epsilon, dtype="float64"), x, training=training)
-            exact = _apply(keras.layers.BatchNormalization(epsilon=0.0, dtype="float64"), x, training=training)
+            output, exact = (_unscaled(value, x, seed, training=training) for value in (epsilon, 0.0))
             moments = np.concatenate([exact.mean(axis=axes), exact.var(axis=axes)])
             expected = np.repeat([0.0, 1.0], shape[-1])
             for quantity, keras_side, formula in (
@@ -335,6 +335,18 @@ def _draw(seed, shape):
     generator = np.random.default_rng(seed)
     mean, deviation = generator.normal(size=shape[-1]), generator.uniform(0.5, 2.0, size=shape[-1])
     return mean + deviation * generator.normal(size=shape)
+
+
+def _unscaled(epsilon, x, seed, *, training):
+    """Outputs of Keras' batch normalisation before its scale and shift, which are random."""
+    layer = keras.layers.BatchNormalization(
+        epsilon=epsilon,
+        beta_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=seed),
+        gamma_initializer=keras.initializers.RandomUniform(0.5, 2.0, seed=seed),
+        dtype="float64",
+    )
+    outputs = _apply(layer, x, training=training)
+    return (outputs - keras.ops.convert_to_numpy(layer.beta)) / keras.ops.convert_to_numpy(layer.gamma)
 
 
 def _apply(layer, x, **options):
