@@ -16,7 +16,7 @@ with epy.lazy_imports():
 @claim(
     "The cross-entropy of scores is the negative log-likelihood of their logarithmic softmax.",
     source=notes("Function 3.7"),
-    criterion=Identity("cross entropy", "negative log likelihood", operations=64, dtype="float32", each=("evaluated",)),
+    criterion=Identity("cross_entropy", "negative_log_likelihood", operations=64, dtype="float32", each=("evaluated",)),
     control={"scores": False},
 )
 def cross_entropy_decomposes(seeds, *, scores=True, examples=128, classes=10):
@@ -38,6 +38,6 @@ def cross_entropy_decomposes(seeds, *, scores=True, examples=128, classes=10):
         }
         for evaluated, logarithms in likelihoods.items():
             right = -logarithms[np.arange(examples), labels]
-            columns = {"cross entropy": left, "negative log likelihood": right}
+            columns = {"cross_entropy": left, "negative_log_likelihood": right}
             tables.append(pd.DataFrame({"seed": seed, "evaluated": evaluated, **columns}))
     return pd.concat(tables, ignore_index=True)
