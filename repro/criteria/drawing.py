@@ -102,6 +102,8 @@ def identity(axes: Axes, left: pd.Series[float], right: pd.Series[float]) -> Non
     axes.scatter(shown["right"], shown["left"], s=22, alpha=0.8, label="one row", **DOT)
     _rescale(axes, x="log" if log else "linear", y="log" if log else "linear")
     axes.set(xlim=(low, high), ylim=(low, high), xlabel=label(right.name), ylabel=label(left.name))
+    if not log:
+        axes.locator_params(axis="x", nbins=2)  # half a panel has no room for more numbers of many digits
 
 
 def rounding_errors(axes: Axes, in_tolerances: pd.Series[float], contradiction: float) -> None:

@@ -36,6 +36,7 @@ def style() -> AbstractContextManager[Any]:
         **seaborn.axes_style("ticks"),
         **seaborn.plotting_context("notebook", font_scale=0.82),
         "axes.edgecolor": MUTED,
+        "axes.formatter.useoffset": False,  # what labels are offset by would stand in the title's place
         "axes.grid": True,
         "axes.labelcolor": INK,
         "axes.spines.right": False,
