@@ -121,13 +121,12 @@ def test_determinism_of_quick_claims():
 @pytest.mark.parametrize(
     ("made", "differing"),
     [
-        ([1.0, 1.0, 1.0], ()),
-        ([1.0, 2.0, 2.0], ("two workers", "two workers, backwards")),
-        ([1.0, 1.0, 2.0], ("two workers, backwards",)),
-        ([0.3, 0.3, 0.1 + 0.2], ("two workers, backwards",)),
-        ([1.0, None, 1.0], ("two workers",)),
+        ([1.0, 1.0], ()),
+        ([1.0, 2.0], ("two workers, backwards",)),
+        ([0.3, 0.1 + 0.2], ("two workers, backwards",)),
+        ([1.0, None], ("two workers, backwards",)),
     ],
-    ids=["nothing", "the number of workers", "the order", "the last bit", "an error"],
+    ids=["nothing", "a value", "the last bit", "an error"],
 )
 def test_determinism_notices_what_differs(made, differing, monkeypatch):
     values = iter(made)
@@ -143,7 +142,7 @@ def test_determinism_notices_what_differs(made, differing, monkeypatch):
 
 
 def test_determinism_compares_with_another_machine(monkeypatch, tmp_path, capsys):
-    found = [Determinism("a.same", "1" * 64, ()), Determinism("a.other", "2" * 64, ("two workers",))]
+    found = [Determinism("a.same", "1" * 64, ()), Determinism("a.other", "2" * 64, ("elsewhere",))]
     monkeypatch.setattr(commands, "audit_determinism", lambda *_, **__: found)
     monkeypatch.setattr(sys, "argv", ["repro", "audit", "determinism", "perceptron.xor"])
     with pytest.raises(SystemExit) as ended:

@@ -95,7 +95,7 @@ def determinism(
     backend: BackendOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Run claims with one worker, with two, and in reverse order, and compare their observations bit by bit."""
+    """Run claims with one worker, and with two in reverse order, and compare their observations bit by bit."""
     backends.select(backend or backends.name())
     claims = registry.find(*patterns or [])
     with _progress() as listen:
