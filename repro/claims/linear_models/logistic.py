@@ -11,6 +11,7 @@ from repro.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
+    import scipy.special
 
 
 @claim(
@@ -39,6 +40,32 @@ def logistic_identities(seeds, *, steepness=1.0, points=512):
         }
         for identity, (left, right) in identities.items():
             tables.append(pd.DataFrame({"seed": seed, "identity": identity, "left": left, "right": right}))
+    return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"$-y \log \sigma(z) - (1 - y) \log(1 - \sigma(z)) = -\log \sigma((2y - 1) z)$.",
+    source=cheatsheet("1.2.1"),
+    criterion=Identity("cross_entropy", "logarithm", operations=64, dtype="float32", each=("evaluated",)),
+    control={"labels": (0.0, 0.5, 1.0)},
+)
+def cross_entropy_forms(seeds, *, labels=(0.0, 1.0), points=512):
+    """Compares Keras' binary cross-entropy, of probabilities and of scores, with less the logarithmic sigmoid by SciPy.
+
+    Labels are drawn from 0 and 1; scores are standard normal, single precision: far from zero 1 - p cancels, which is
+    no matter of the identity. In the control some labels are one half, where the right side is log 2 at any score.
+    """
+    tables = []
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        z = generator.normal(size=(points, 1)).astype(np.float32)
+        y = generator.choice(labels, size=(points, 1)).astype(np.float32)
+        logarithm = -scipy.special.log_expit((2 * y - 1) * z.astype(float)).ravel()
+        for evaluated, scores in {"of probabilities": False, "of scores": True}.items():
+            loss = keras.losses.BinaryCrossentropy(from_logits=scores, reduction=None)
+            values = keras.ops.convert_to_numpy(loss(y, z if scores else keras.activations.sigmoid(z)))
+            columns = {"evaluated": evaluated, "cross_entropy": values, "logarithm": logarithm}
+            tables.append(pd.DataFrame({"seed": seed, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Identity, claim, notes
+from repro.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -41,3 +42,41 @@ def cross_entropy_decomposes(seeds, *, scores=True, examples=128, classes=10):
             columns = {"cross_entropy": left, "negative_log_likelihood": right}
             tables.append(pd.DataFrame({"seed": seed, "evaluated": evaluated, **columns}))
     return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"The hinge loss $\max(0, 1 - y \hat y)$ is zero where $y \hat y \geq 1$ and linear in $\hat y$ below.",
+    source=notes("Definition 3.71"),
+    criterion=Identity("keras", "stated", operations=16, dtype="float32", each=("quantity",)),
+    control={"loss": "squared_hinge"},
+)
+def hinge(seeds, *, loss="hinge", examples=256):
+    """Compares Keras' loss, and its derivative by autodiff, with zero on one side and a line of slope -y on the other.
+
+    Labels are -1 and 1, predictions normal of standard deviation 2. The control squares the loss.
+    """
+    tables = []
+    for seed in seeds:
+        generator = np.random.default_rng(seed)
+        y = generator.choice([-1.0, 1.0], size=examples).astype(np.float32)
+        predicted = generator.normal(scale=2.0, size=examples).astype(np.float32)
+        values, derivatives = _losses_and_derivatives(getattr(keras.losses, loss), y, predicted)
+        below = y * predicted < 1
+        quantities = {
+            "loss": (values, np.where(below, 1 - y * predicted, 0.0)),
+            "derivative": (derivatives, np.where(below, -y, 0.0)),
+        }
+        for quantity, (computed, stated) in quantities.items():
+            tables.append(pd.DataFrame({"seed": seed, "quantity": quantity, "keras": computed, "stated": stated}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _losses_and_derivatives(loss, y, predicted):
+    """Loss of every example by itself, and its derivative by the prediction."""
+
+    def summed(variables):
+        losses = loss(y[:, None], variables[0][:, None])
+        return keras.ops.sum(losses), losses
+
+    _, losses, (derivatives,) = value_and_gradient(summed, [keras.ops.convert_to_tensor(predicted)])
+    return keras.ops.convert_to_numpy(losses), keras.ops.convert_to_numpy(derivatives)

@@ -1,0 +1,1 @@
+"""What convolutional and pooling layers compute."""
