@@ -343,7 +343,7 @@ def _rescale(axes: Axes, *, x: Scale = "linear", y: Scale = "linear") -> None:
             low, high = axis.get_data_interval()
             axis.set_major_locator(_logarithmic_ticks(float(high / low)))
         else:
-            axis.get_major_locator().set_params(numticks=5)  # type: ignore[call-arg]  # SymmetricalLogLocator has it
+            axis.get_major_locator().set_params(numticks=4)  # type: ignore[call-arg]  # SymmetricalLogLocator has it
         axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(ticker.NullLocator())
 
