@@ -32,6 +32,11 @@ class ClaimFile:
     source: bytes
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of the content in hexadecimal."""
+        return hashlib.sha256(self.source).hexdigest()
+
+    @property
     def module(self) -> str:
         """Name that its module is imported under: the same for the same file with the same content."""
         version = hashlib.sha256(os.fsencode(self.path) + b"\0" + self.source).hexdigest()[:16]

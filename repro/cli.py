@@ -108,9 +108,11 @@ def run(
     if resume:
         _reject(context, TAKEN_FROM_THE_RUN)
         store = Store.existing(results)
-        resumed = _to_resume(store, patterns or ["latest"])
+        files = [pattern for pattern in patterns or [] if claim_files.names_file(pattern)]
+        resumed = _to_resume(store, [name for name in patterns or [] if name not in files] or ["latest"])
         _prepare(resumed.backend, data_dir)
-        plan = resuming.rest(resumed, store)
+        claims = registry.find(*files) if files else []
+        plan = resuming.rest(resumed, store, claims)
         count = running.number_of_workers(plan, workers, scheduler)
     else:
         _prepare(backend, data_dir)
@@ -119,7 +121,7 @@ def run(
         count = running.number_of_workers(plan, workers, scheduler)
         store, resumed = Store.open(results), None
     completed = _execute(plan, store, count, scheduler=scheduler, resumed=resumed)
-    known = registry.registered() | registry.by_id(plan.claims)
+    known = registry.registered() | registry.by_id(claims)
     index = report.build(store, completed.run.id, known)
     if json:
         sys.stdout.write(terminal.json_text(_run_json(completed)) + "\n")

@@ -44,7 +44,9 @@ SchedulerOption = Annotated[
 ResumeOption = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Do only what an unfinished run lacks: the latest, or the one named instead of claims."
+        "--resume",
+        help="Do only what an unfinished run lacks: the latest, or the one named instead of claims. Name files of your "
+        "own again.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

@@ -103,7 +103,12 @@ def plan(
         tuple(tasks),
         statuses,
         {job: looks(len(job.seeds)) if job in sampled else (Look(len(job.seeds)),) for job in jobs.values()},
-        Request(tuple(claim.id for claim in claims), seeds, overrides),
+        Request(
+            tuple(claim.id for claim in claims),
+            seeds,
+            overrides,
+            {claim.id: file.digest for claim in claims if (file := file_of(claim))},
+        ),
     )
 
 

@@ -130,11 +130,13 @@ class Request:
         claims: their ids, in the order of the results.
         seeds: exactly this many; None for those of the profile.
         overrides: parameters that replace those of the profile, by claim id.
+        files: SHA-256 in hexadecimal of the files of the user's own, by id of the claims that they define.
     """
 
     claims: tuple[str, ...]
     seeds: int | None = None
     overrides: Mapping[str, Parameters] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro import environment, past, planning, registry
+from repro.claim import Claim
+from repro.claim_files import file_of
 from repro.errors import ReproError
 from repro.planning import Plan
 from repro.result import Request, Run
@@ -56,20 +58,27 @@ def missing(request: Request, run: Run, store: Store) -> list[str]:
     return [name for name in request.claims if name not in done]
 
 
-def rest(run: Run, store: Store) -> Plan:
+def rest(run: Run, store: Store, own: Sequence[Claim] = ()) -> Plan:
     """Plan what a run lacks.
+
+    Results may come from others, so the code of a file is executed only where the user names the file again.
 
     Args:
         run: as ``unfinished`` returned it.
         store: with its results.
+        own: claims of files of the user's own that the run may need.
 
     Raises:
-        ReproError: one of its claims no longer exists.
+        ReproError: one of its claims no longer exists, or was in a file that is not named or has changed.
     """
     request = run.request or Request(())
     names = missing(request, run, store)
+    by_id = registry.by_id(own)
     return planning.plan(
-        [registry.get(name) for name in names],
+        [
+            _from_file(name, run, request.files[name], by_id) if name in request.files else registry.get(name)
+            for name in names
+        ],
         run.profile,
         seeds=request.seeds,
         overrides={name: request.overrides[name] for name in names if name in request.overrides},
@@ -92,3 +101,12 @@ def check_environment(run: Run, found: Mapping[str, Any]) -> None:
         raise ReproError(
             f"run {run.id} cannot be resumed with {differing[0]}; resume it where it began, or start a new run"
         )
+
+
+def _from_file(name: str, run: Run, digest: str, own: Mapping[str, Claim]) -> Claim:
+    file = file_of(own[name]) if name in own else None
+    if file is None:
+        raise ReproError(f"{name} was in a file of your own; name the file, `repro run --resume {run.id} my_claims.py`")
+    if file.digest != digest:
+        raise ReproError(f"{file.path} is not as it was when run {run.id} began; restore it, or start a new run")
+    return own[name]

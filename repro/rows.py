@@ -25,6 +25,7 @@ class _Request(Checked):
     claims: list[Text]
     seeds: Annotated[int, Field(ge=1)] | None
     overrides: dict[Text, dict[str, Any]]
+    files: dict[Text, Text] = Field(default_factory=dict)
 
 
 class _Result(Checked):
@@ -149,7 +150,7 @@ def checked(model: type[Model], plain: Any) -> Model:
 def _request(text: str) -> Request:
     request = checked(_Request, json.loads(text))
     overrides: dict[str, Parameters] = with_tuples(request.overrides)
-    return Request(tuple(request.claims), request.seeds, overrides)
+    return Request(tuple(request.claims), request.seeds, overrides, request.files)
 
 
 def _evaluation(row: sqlite3.Row) -> Evaluation:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from repro import backend, cluster, planning, registry, resuming
+from repro import backend, claim_files, cluster, planning, registry, resuming
 from repro.claim import Claim, Profile
 from repro.errors import ObservationsError, ReproError
 from repro.planning import Plan, Task
@@ -87,18 +87,19 @@ def run(
         workers: number of worker processes; 0 for none, by default one for each core.
         scheduler: address of a Dask cluster whose workers are used instead.
         resume: id of an unfinished run, or ``latest``: only what it lacks is executed, and recorded as part of it.
-            It knows its claims, profile, seeds and data.
+            It knows its claims, profile, seeds and data; files of the user's own are named again.
 
     Raises:
         ReproError: wrong usage, or a folder that cannot be used.
     """
     if resume is not None:
-        if patterns or (profile, source, seeds, data) != ("standard", None, None, None):
+        named = [pattern for pattern in patterns if not claim_files.names_file(pattern)]
+        if named or (profile, source, seeds, data) != ("standard", None, None, None):
             raise ReproError("resume takes claims, profile, source, seeds and data from the run; leave them out")
         store = Store.existing(Path(results))
         resumed = resuming.unfinished(store, resume)
         backend.select(resumed.backend)
-        plan = resuming.rest(resumed, store)
+        plan = resuming.rest(resumed, store, registry.find(*patterns) if patterns else [])
     else:
         claims = registry.find(*patterns, source=source)
         plan = planning.plan(claims, profile, seeds=seeds, overrides=planning.data_overrides(claims, data))

@@ -1,9 +1,11 @@
 """Interrupted runs go on where they stopped, on stand-in claims."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 import stand_in
+from test_claim_files import claim_source
 
 import repro
 from repro import planning, registry, resuming, running
@@ -25,15 +27,15 @@ def store(tmp_path):
     return Store.open(tmp_path / "results")
 
 
-def interrupted(store, after=1, **options):
-    """Run the claims, but only until some are recorded."""
+def interrupted(store, after=1, claims=CLAIMS, **options):
+    """Run claims, but only until some are recorded."""
 
     def interrupt(event):
         if isinstance(event, running.Recorded) and len(store.results(store.run().id)) == after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        running.execute(planning.plan(CLAIMS, "smoke", **options), store, workers=0, listen=interrupt)
+        running.execute(planning.plan(claims, "smoke", **options), store, workers=0, listen=interrupt)
     return store.run()
 
 
@@ -128,7 +130,7 @@ def test_of_two_that_resume_a_run_at_once_one_says_so(store):
 
 
 def test_the_request_comes_back_as_it_was_stored(store):
-    request = Request(("a.b", "c.d"), 9, {"a.b": {"sizes": (8, (20,)), "rate": 0.1, "name": None}})
+    request = Request(("a.b", "c.d"), 9, {"a.b": {"sizes": (8, (20,)), "rate": 0.1, "name": None}}, {"c.d": "0" * 64})
     store.begin(replace(interrupted(store), id="other", request=request))
     assert store.run("other").request == request
 
@@ -146,3 +148,31 @@ def test_the_python_interface_resumes(store):
     completed = repro.run(results=store.folder, workers=0, resume="latest")
     assert completed.run == run
     assert [result.id for result in completed.results] == [claim.id for claim in CLAIMS]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A file of the user's own with two claims."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = tmp_path / "bounds.py"
+    file.write_text("".join(claim_source(name) for name in ("first", "second")))
+    return file
+
+
+def test_claims_of_a_file_go_on_where_the_file_is_named_again(store, own):
+    run = interrupted(store, claims=registry.find(str(own)))
+    with pytest.raises(
+        ReproError, match=r"bounds\.second was in a file of your own; name the file, `repro run --resume"
+    ):
+        repro.run(results=store.folder, workers=0, resume="latest")
+    completed = repro.run(str(own), results=store.folder, workers=0, resume="latest")
+    assert completed.run == run
+    assert [result.id for result in completed.results] == ["bounds.first", "bounds.second"]
+
+
+def test_a_file_that_has_changed_does_not_go_on(store, own):
+    run = interrupted(store, claims=registry.find(str(own)))
+    own.write_text(own.read_text() + "\n")
+    with pytest.raises(ReproError, match=f"bounds.py is not as it was when run {run.id} began; restore it"):
+        repro.run(str(own), results=store.folder, workers=0, resume=run.id)
+    assert len(store.results(run.id)) == 1
