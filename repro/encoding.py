@@ -54,7 +54,7 @@ def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
     """
     return (
         evaluation.kind,
-        _storable(evaluation.statement),
+        storable(evaluation.statement),
         _parameters_text(evaluation.parameters),
         to_text(evaluation.seeds),
         evaluation.status,
@@ -62,9 +62,14 @@ def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
         evaluation.observations,
         float(evaluation.seconds),
         int(evaluation.memory),
-        _storable(evaluation.message),
-        _storable(evaluation.traceback),
+        storable(evaluation.message),
+        storable(evaluation.traceback),
     )
+
+
+def storable(text: str) -> str:
+    """Make text valid Unicode, which SQLite demands: what people type and names of files need not be."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def with_tuples(value: Any) -> Any:
@@ -89,11 +94,6 @@ def _verdict_text(verdict: Verdict) -> str:
     kept = [item.name for item in fields(verdict) if item.name not in ("statement", "levels", "observations", "draw")]
     plain = {name: getattr(verdict, name) for name in kept} | {"parts": [asdict(part) for part in verdict.parts]}
     return to_text(plain)
-
-
-def _storable(text: str) -> str:
-    # Statements of anyone, and messages that quote names of files, need not be valid Unicode, which SQLite demands.
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _plain(value: Any) -> Any:

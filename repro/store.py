@@ -23,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 from etils import epy
 
-from repro.encoding import request_to_text, to_row, to_text
+from repro.encoding import request_to_text, storable, to_row, to_text
 from repro.errors import ObservationsError, StoreError
 from repro.result import ClaimResult, Run
 from repro.schema import migrate
@@ -206,7 +206,7 @@ class Store:
             if id == "latest":
                 row = connection.execute("SELECT * FROM runs ORDER BY started DESC, number DESC LIMIT 1").fetchone()
             else:
-                row = connection.execute("SELECT * FROM runs WHERE id = ?", (id,)).fetchone()
+                row = connection.execute("SELECT * FROM runs WHERE id = ?", (storable(id),)).fetchone()
             if row is not None:
                 return database_rows.run_from(row, self.folder)
             ids = [row["id"] for row in connection.execute("SELECT id FROM runs ORDER BY started, number")]
