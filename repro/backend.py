@@ -9,7 +9,8 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any
 
 from etils import epy
@@ -25,6 +26,13 @@ with epy.lazy_imports():
 BACKENDS = ("tensorflow", "jax")
 
 ROWS = 16
+RANDOM_OPERATIONS = (
+    "StatelessRandomGetKeyCounter",
+    "StatelessRandomNormalV2",
+    "StatelessRandomUniformIntV2",
+    "StatelessRandomUniformV2",
+    "StatelessTruncatedNormalV2",
+)
 
 
 def select(backend: str) -> None:
@@ -219,8 +227,24 @@ def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
         return jax.vmap(function)(*arguments)
     import tensorflow
 
+    _vectorize_random_numbers()
     # A loop for every operation without a vectorised form would be slower than a loop over replicas.
     return tensorflow.vectorized_map(lambda row: function(*row), arguments, fallback_to_while_loop=False)
+
+
+@cache
+def _vectorize_random_numbers() -> None:
+    """Let TensorFlow draw the random numbers of replicas in a loop of their own, and vectorise all else.
+
+    It does so with the operations that Keras drew by before, and has no rule for those of today. Where a release keeps
+    its rules elsewhere, networks with noise are trained one by one.
+    """
+    with suppress(ImportError, AttributeError):
+        from tensorflow.python.ops.parallel_for import pfor
+
+        for operation in RANDOM_OPERATIONS:
+            with suppress(AssertionError):  # a later release has a rule for it
+                pfor.RegisterPFor(operation)(partial(pfor._fallback_converter, warn=False))
 
 
 def mapped(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]:

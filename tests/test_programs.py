@@ -103,6 +103,8 @@ def test_replicas_at_once_are_replicas_one_by_one(kind, monkeypatch):
     np.testing.assert_allclose(together.records, alone.records, rtol=1e-4)
     assert len(together.programs) == 1
     assert alone.programs["sequential"].all()
+    if kind in ("dense", "dropout"):
+        assert not together.programs["sequential"].any()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "dropout"])
