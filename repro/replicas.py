@@ -24,6 +24,8 @@ with epy.lazy_imports():
 
 Array = npt.NDArray[Any]
 ModelFunction = Callable[..., Any]
+# First lines of messages by which Keras and TensorFlow say where, not what.
+FRAMES = ("Exception encountered when calling", "in user code:")
 
 
 class Examples(Protocol):
@@ -159,13 +161,14 @@ def _drawing(initializer: Keyed, shape: tuple[int, ...], dtype: str) -> Callable
 def _random_initializers(model: Any) -> dict[int, Any]:
     """Find the initialisers that take a seed, by the identity of their variables.
 
-    Keras' layers keep the initialiser of their variable ``kernel`` as ``kernel_initializer``, and that of
-    ``recurrent_kernel`` as ``recurrent_initializer``.
+    Keras' layers keep the initialiser of their variable ``kernel`` as ``kernel_initializer``, or in depthwise
+    convolutions as ``depthwise_initializer``, and that of ``recurrent_kernel`` as ``recurrent_initializer``.
     """
     found = {}
     for layer in model._flatten_layers():  # layers inside layers have no public list
         for variable in layer.weights:
-            for name in (variable.name, variable.name.removesuffix("_kernel")):
+            other = "depthwise" if variable.name == "kernel" else variable.name.removesuffix("_kernel")
+            for name in (variable.name, other):
                 initializer = getattr(layer, f"{name}_initializer", None)
                 if isinstance(initializer, keras.initializers.Initializer) and "seed" in initializer.get_config():
                     found[id(variable)] = initializer
@@ -302,7 +305,7 @@ def _name(function: Any) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message that says something, without Keras' frame and bold face."""
+    """Return the first line of an error's message that says something, without frames and bold face."""
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    telling = [line for line in lines if line and not line.startswith(FRAMES)]
     return textwrap.shorten(telling[0], width=200) if telling else type(error).__name__

@@ -69,6 +69,14 @@ NETWORKS = {
         lambda: chain((4, 4, 2), keras.layers.Conv2D(3, 3), keras.layers.MaxPooling2D(), keras.layers.Flatten()),
         IMAGES,
     ),
+    "depthwise convolution": (
+        lambda: chain((4, 4, 2), keras.layers.DepthwiseConv2D(3), keras.layers.Flatten()),
+        IMAGES,
+    ),
+    "separable convolution": (
+        lambda: chain((4, 4, 2), keras.layers.SeparableConv2D(3, 3), keras.layers.Flatten()),
+        IMAGES,
+    ),
     "patch convolution": (
         lambda: chain((4, 4, 2), _patch_convolution()(3, 3, padding="same"), keras.layers.GlobalAveragePooling2D()),
         IMAGES,
