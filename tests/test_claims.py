@@ -99,9 +99,10 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def smoke_results(tmp_path_factory, pytestconfig):
-    """The results of one smoke run of the claims, by id."""
-    chosen = [claim.id for claim in held(pytestconfig)]
+def smoke_results(tmp_path_factory, request):
+    """The results of one smoke run of the claims that the selected tests hold, by id."""
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = dict.fromkeys(params["held_claim"].id for params in calls if "held_claim" in params)
     run = repro.run(*chosen, profile="smoke", results=tmp_path_factory.mktemp("smoke"))
     return {result.id: result for result in run.results}
 
