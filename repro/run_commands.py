@@ -38,6 +38,7 @@ OlderThanOption = Annotated[
     typer.Option(
         metavar="DAYS",
         min=0,
+        max=36_500,
         help="Age from which observations are removed; 0 is safe only while no run is in progress.",
     ),
 ]

@@ -288,6 +288,7 @@ def examples(count):
 class TestCommandLine:
     @examples(200)
     @hypothesis.example(arguments=["report", "\udc80"])
+    @hypothesis.example(arguments=["compact", "--older-than", "1000000000"])
     @given(arguments=command_lines())
     def test_arguments_of_a_command(self, arguments, fresh):
         fails_well(*arguments, folder=fresh())
