@@ -16,7 +16,7 @@ from repro.criteria import AtMost, Greater
 from repro.errors import StoreError
 from repro.report import summary
 from repro.report.pages import file_name
-from repro.report.text import cell, duration, formula, paragraphs, prose, size
+from repro.report.text import cell, duration, formula, paragraphs, prose, python, size, tokens
 from repro.result import ClaimResult, Evaluation, Run
 from repro.sources import Source, cheatsheet
 from repro.store import Store
@@ -432,6 +432,17 @@ def test_prose_has_formulas_code_and_dollars():
     rendered = prose(r"costs \$5 & ``a_b`` at $x$.")
     assert rendered.startswith("costs $5 &amp; <code>a_b</code> at <span")
     assert rendered.endswith("</math>.</span>")
+
+
+def test_source_code_is_coloured():
+    assert python(tokens("def f():  # <one>\n    return 1 < x\n")) == (
+        '<span class="k">def</span> f():  <span class="c1"># &lt;one&gt;</span>\n'
+        '    <span class="k">return</span> <span class="mi">1</span> &lt; x\n'
+    )
+
+
+def test_no_token_of_source_code_escapes():
+    assert "<" not in python([('"><b>', "</pre>"), ("", "<b>")]).replace("<span", "").replace("</span>", "")
 
 
 def test_paragraphs_keep_indented_blocks():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -25,7 +26,7 @@ from repro.claim_files import path_of
 from repro.criteria.figures import render
 from repro.descriptors import redirect_output
 from repro.errors import ReproError
-from repro.report.text import cell
+from repro.report.text import cell, tokens
 from repro.result import Evaluation
 from repro.store import Store
 
@@ -59,12 +60,15 @@ class Evidence:
         tuning: trials of hyperparameter searches that the observations come with; None without any.
         formats: of the figure's files; empty where there is no figure.
         missing: one line that says why observations or figure are missing; empty where they are not.
+        code: source code of the experiment as ``repro.report.text.tokens``, of the claim's own evaluation; splitting it
+            takes as long as all else about a page.
     """
 
     excerpt: Table | None = None
     tuning: Table | None = None
     formats: tuple[str, ...] = ()
     missing: str = ""
+    code: Sequence[tuple[str, str]] = ()
 
 
 _RECORD = TypeAdapter(Evidence)
@@ -122,7 +126,8 @@ def digests(claims: Iterable[Claim]) -> dict[str, str]:
         file = path_of(claim)
         if file is not None and file.parent not in folders:
             folders[file.parent] = _hash_of(file.parent.glob("*.py"))
-        found[claim.id] = of_suite + ("" if file is None else folders[file.parent])
+        of_claim = hashlib.sha256(_code(claim).encode()).hexdigest() if file is None else folders[file.parent]
+        found[claim.id] = of_suite + of_claim
     return found
 
 
@@ -149,6 +154,8 @@ def make(store: Store, wanted: Wanted, site: Path) -> Evidence:
     Nothing that is missing or fails raises: the evidence says what it was.
     """
     evidence = _make(store, wanted, site)
+    if wanted.claim is not None and wanted.evaluation.kind == "claim":
+        evidence = replace(evidence, code=tokens(_code(wanted.claim)))
     content = json.dumps({"digest": wanted.digest, **asdict(evidence)})
     (site / "evidence" / f"{wanted.name}.json").write_text(content, encoding="utf-8")
     return evidence
@@ -177,6 +184,14 @@ def _make(store: Store, wanted: Wanted, site: Path) -> Evidence:
     for suffix, content in figures.items():
         (site / "figures" / f"{wanted.name}.{suffix}").write_bytes(content)
     return replace(_tables(observations, wanted, site, ""), formats=tuple(figures))
+
+
+def _code(claim: Claim) -> str:
+    functions = dict.fromkeys((claim.experiment, claim.function))
+    try:
+        return "\n\n".join(inspect.getsource(function) for function in functions)
+    except (OSError, TypeError):  # typed into an interpreter, or a callable that is no function
+        return ""
 
 
 def _tables(observations: pd.DataFrame, wanted: Wanted, site: Path, missing: str) -> Evidence:

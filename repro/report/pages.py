@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ class ClaimPage:
         claim: None if it is not registered any more.
         own: the claim's own evaluation.
         counterparts: its control and correction.
-        code: source code of the experiment.
         command: that repeats it; empty if the claim is not registered any more.
         history: what came out in the latest runs, newest first.
     """
@@ -52,7 +50,6 @@ class ClaimPage:
     claim: Claim | None
     own: EvaluationView
     counterparts: list[EvaluationView]
-    code: str
     command: str
     history: Sequence[PastVerdict]
 
@@ -85,7 +82,6 @@ def claim_page(
         claim=claim,
         own=view(result.evaluation),
         counterparts=[view(counterpart) for counterpart in result.counterparts],
-        code="" if claim is None else _code(claim),
         command="" if claim is None else check_command(run, result, claim),
         history=history,
     )
@@ -105,14 +101,6 @@ def file_name(name: str) -> str:
         return name
     readable = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:60]
     return f"{readable}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:12]}"
-
-
-def _code(claim: Claim) -> str:
-    functions = dict.fromkeys((claim.experiment, claim.function))
-    try:
-        return "\n\n".join(inspect.getsource(function) for function in functions)
-    except (OSError, TypeError):  # typed into an interpreter, or a callable that is no function
-        return ""
 
 
 def is_usual(run: Run, evaluation: Evaluation, claim: Claim) -> bool:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
 import latex2mathml.converter
 from markupsafe import Markup, escape
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+from pygments.token import STANDARD_TYPES
 
 from repro.verdict import format_number
 
@@ -31,6 +30,11 @@ ATTRIBUTES = frozenset(
     }
     | {"form", "height", "largeop", "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits"}
     | {"rowlines", "rowspacing", "rspace", "separator", "scriptlevel", "stretchy", "symmetric", "voffset", "width"}
+)
+
+# Classes of Pygments that the style sheet knows: keywords, strings, numbers, comments.
+COLOURED = frozenset(
+    ["k", "kc", "kd", "kn", "ow", "nd", "s", "s1", "s2", "sa", "sd", "se", "si", "m", "mf", "mi", "c", "c1"]
 )
 
 FORMULA_OR_CODE = re.compile(
@@ -60,9 +64,26 @@ def paragraphs(text: str) -> Markup:
     return Markup("\n").join(_paragraph(block) for block in re.split(r"\n\s*\n", text.strip("\n")))
 
 
-def python(code: str) -> Markup:
-    """Render Python source with its syntax marked."""
-    return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True)))  # noqa: S704  Pygments escapes the code
+def tokens(code: str) -> list[tuple[str, str]]:
+    """Split Python source where its colour changes, into pairs of a CSS class of Pygments and text."""
+    found: list[tuple[str, str]] = []
+    for kind, text in PythonLexer().get_tokens(code):
+        name = STANDARD_TYPES.get(kind, "")
+        name = name if name in COLOURED else ""
+        if found and found[-1][0] == name:
+            found[-1] = (name, found[-1][1] + text)
+        else:
+            found.append((name, text))
+    return found
+
+
+def python(code: Iterable[tuple[str, str]]) -> Markup:
+    """Render Python source with its syntax marked, from its tokens."""
+    pieces = [
+        f'<span class="{html.escape(name)}">{html.escape(text)}</span>' if name else html.escape(text)
+        for name, text in code
+    ]
+    return Markup("".join(pieces))  # noqa: S704  all of it is escaped
 
 
 def cell(value: Any) -> str:
