@@ -48,19 +48,20 @@ def cross_entropy_decomposes(seeds, *, scores=True, examples=128, classes=10):
     r"The hinge loss $\max(0, 1 - y \hat y)$ is zero where $y \hat y \geq 1$ and linear in $\hat y$ below.",
     source=notes("Definition 3.71"),
     criterion=Identity("keras", "stated", operations=16, dtype="float32", each=("quantity",)),
-    control={"loss": "squared_hinge"},
+    control={"margin": 0.0},
 )
-def hinge(seeds, *, loss="hinge", examples=256):
+def hinge(seeds, *, margin=1.0, examples=256):
     """Compares Keras' loss, and its derivative by autodiff, with zero on one side and a line of slope -y on the other.
 
-    Labels are -1 and 1, predictions normal of standard deviation 2. The control squares the loss.
+    Labels are -1 and 1, predictions normal of standard deviation 2. The control is the loss of the perceptron, whose
+    margin is zero: that of predictions moved by one to the right side.
     """
     tables = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
         y = generator.choice([-1.0, 1.0], size=examples).astype(np.float32)
         predicted = generator.normal(scale=2.0, size=examples).astype(np.float32)
-        values, derivatives = _losses_and_derivatives(getattr(keras.losses, loss), y, predicted)
+        values, derivatives = _hinge(y, predicted + (1 - margin) * y)
         below = y * predicted < 1
         quantities = {
             "loss": (values, np.where(below, 1 - y * predicted, 0.0)),
@@ -71,11 +72,11 @@ def hinge(seeds, *, loss="hinge", examples=256):
     return pd.concat(tables, ignore_index=True)
 
 
-def _losses_and_derivatives(loss, y, predicted):
-    """Loss of every example by itself, and its derivative by the prediction."""
+def _hinge(y, predicted):
+    """Keras' loss of every example by itself, and its derivative by the prediction."""
 
     def summed(variables):
-        losses = loss(y[:, None], variables[0][:, None])
+        losses = keras.losses.hinge(y[:, None], variables[0][:, None])
         return keras.ops.sum(losses), losses
 
     _, losses, (derivatives,) = value_and_gradient(summed, [keras.ops.convert_to_tensor(predicted)])
