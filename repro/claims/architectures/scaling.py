@@ -22,7 +22,7 @@ POINT = "one point of error is what choosing another seed changes here"
 
 
 def widening_experiment(
-    seeds, *, steps=220, batch_size=64, depths=(8, 20), widths=(6, 11), rates=(0.03, 0.1), data="digits"
+    seeds, *, steps=250, batch_size=64, depths=(8, 20), widths=(6, 11), rates=(0.03, 0.1), data="digits"
 ):
     """Trains residual networks: shallow and narrow, shallow and wide, and deep and narrow with as many parameters.
 
