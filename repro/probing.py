@@ -59,7 +59,7 @@ def probe(
     for values in combinations(grids):
         build = partial(build_model, model, values)
         network = build()
-        layers = [layer.name for layer in signals.observed(network)]
+        layers = signals.names(signals.observed(network))
         check_fit(network, loss, data)
         check_reproducible(build, network)
         program = _program(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +26,25 @@ def observed(model: Any) -> list[Any]:
         TrainingError: the model is neither sequential nor functional.
     """
     return [operation for operation, _ in _outputs(model, 1)]
+
+
+def names(operations: Sequence[Any]) -> list[str]:
+    """Name the layers and operations of a network.
+
+    Names that Keras makes have numbers that count what was built before in this process; here they count within the
+    network, so that equal networks have equal names.
+    """
+    numbers: Counter[str] = Counter()
+    found: dict[int, str] = {}
+    for operation in operations:
+        kind = _snake_case(type(operation).__name__)
+        if id(operation) in found:
+            continue
+        found[id(operation)] = operation.name
+        if re.fullmatch(rf"{kind}(_\d+)?", operation.name):
+            found[id(operation)] = f"{kind}_{numbers[kind]}" if numbers[kind] else kind
+            numbers[kind] += 1
+    return [found[id(operation)] for operation in operations]
 
 
 def values_per_example(model: Any) -> int | None:
@@ -81,6 +102,10 @@ def statistics(model: Any, loss: Any, trainable: Sequence[Any], non_trainable: S
         name: keras.ops.stack([keras.ops.cast(value, "float64") for value in values])
         for name, values in measured.items()
     }
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()
 
 
 def _graph(model: Any) -> Any:

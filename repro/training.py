@@ -192,7 +192,7 @@ def train(
         averages[places] = averaged.reshape(len(places), -1, len(record.columns))
         weights |= {place: [values[index] for values in trained] for index, place in enumerate(places)}
         builders |= {place: partial(seeded, program.build, int(part["seed"][place])) for place in places}
-        layers.append(_layer_rows(part, observed, [layer.name for layer in program.layers], every))
+        layers.append(_layer_rows(part, observed, signals.names(program.layers), every))
         static = {name: value for name, value in grid[group.places[0]].items() if name not in held}
         programs.append({**static, "replicas": len(places), "sequential": program.sequential(at_once)})
     return Training(
