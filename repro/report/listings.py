@@ -172,13 +172,13 @@ def overview(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Clai
 
 
 def modules(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Listing]:
-    """List the claims of every module, in the order of the results."""
+    """List the claims of every module by its name; results come in the order in which they were ready."""
     members: dict[str, list[ClaimResult]] = {}
     for result in results:
         members.setdefault(module_of(result.id), []).append(result)
     return [
         Listing(name.replace("_", " "), file_name(name), _about(found, claims), [Group("", found)], _counts(found))
-        for name, found in members.items()
+        for name, found in sorted(members.items())
     ]
 
 
