@@ -56,7 +56,7 @@ WOULD_CATCH: dict[str, str] = {
     "keras.ops.softplus": "activations.ranges",
     "keras.ops.sparse_categorical_crossentropy": "losses.cross_entropy_decomposes",
     "keras.ops.tanh": "activations.tanh_is_scaled_sigmoid",
-    "keras.ops.var": "initialization.variance_sum",
+    "ops.var: result doubled": "initialization.variance_sum",
     "keras.optimizers.Adam.update_step": "optimizers.adam_notes",
     "keras.optimizers.SGD.update_step": "optimizers.momentum_cheatsheet",
     "keras.random.SeedGenerator.next": "dropout.keep_probability",
