@@ -248,7 +248,8 @@ def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
     On CPU as many as keep weights, gradients, optimiser state and activations of a step in the cache: replicas of small
     networks share the cost of starting each operation, those of larger ones would only push each other out. Eight save
     most of that cost, and whatever their number runs are made of eight, which are compiled once; only many replicas
-    are worth a larger program of their own. On accelerators as many as their memory holds.
+    are worth a larger program of their own, and those are divided evenly, as the last program is filled up. On
+    accelerators as many as their memory holds.
 
     Args:
         program: that is to run.
@@ -262,11 +263,19 @@ def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
         math.prod(variable.shape) for variable in (*program.model.variables, *program.model.trainable_variables)
     ]
     sizes += [math.prod(variable.shape) for variable in program.optimizer.variables]
-    if backend.device() == "CPU":
-        fitting = CACHE_BYTES // (4 * (sum(sizes) + 2 * batch_size * outputs))
-        return max(1, min(fitting, MOST_ON_CPU if replicas >= MOST_ON_CPU else FEW_ON_CPU))
-    fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + (2 * batch_size + EVALUATION_BATCH) * outputs))
-    return max(1, min(fitting, MOST_ON_ACCELERATOR))
+    if backend.device() != "CPU":
+        fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + (2 * batch_size + EVALUATION_BATCH) * outputs))
+        return _evenly(replicas, min(fitting, MOST_ON_ACCELERATOR))
+    fitting = CACHE_BYTES // (4 * (sum(sizes) + 2 * batch_size * outputs))
+    if replicas < MOST_ON_CPU:
+        return max(1, min(fitting, FEW_ON_CPU))
+    return _evenly(replicas, min(fitting, MOST_ON_CPU))
+
+
+def _evenly(replicas: int, largest: int) -> int:
+    """Divide replicas into as few chunks as possible, of which the last one needs little filling up."""
+    chunks = math.ceil(replicas / max(1, largest))
+    return largest if chunks == 1 else math.ceil(replicas / chunks)
 
 
 def is_number(value: Any) -> bool:

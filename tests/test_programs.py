@@ -1,5 +1,6 @@
 """Many replicas in one program: the same numbers as one by one, for every kind of layer and optimiser."""
 
+import math
 from functools import partial
 from types import SimpleNamespace
 
@@ -214,6 +215,16 @@ def test_a_thousand_replicas_are_trained_in_chunks():
     trained = train(model, VECTORS, loss=entropy(), optimizer="sgd", steps=3, batch_size=8, seeds=range(1000))
     assert len(trained.final) == 1000
     assert trained.final["train_loss"].nunique() > 990
+
+
+@pytest.mark.parametrize("replicas", [64, 65, 100, 1000])
+def test_many_replicas_are_divided_evenly(replicas):
+    model = partial(mlp, inputs=64, outputs=10, widths=(64, 64))
+    program = Program(model, entropy(), keras.optimizers.SGD(), 1, {}, 0)
+    at_once = replicas_at_once(program, 32, replicas)
+    chunks = math.ceil(replicas / at_once)
+    assert 1 < chunks < replicas / 16
+    assert chunks * at_once - replicas < chunks
 
 
 def test_larger_networks_have_fewer_replicas_at_once():
