@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import operator
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ from repro.workers import Job, JobResult, perform
 with epy.lazy_imports():
     import distributed
     import psutil
+    import tqdm
 
 PATIENCE = 1.0  # seconds between two looks at what the workers do
 RETURN_TIMEOUT = 120.0  # seconds in which a worker that was lost must be back where no other is left
@@ -332,5 +334,7 @@ def _perform_referenced(
 def _prepared(log: Path | None, backend_name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     if log is not None:
         redirect_output(log)
+        # Progress bars of data sets make a lock for several processes, which a worker that is ended leaves behind.
+        tqdm.tqdm.set_lock(threading.RLock())
     backend.select(backend_name)
     return function(*arguments)

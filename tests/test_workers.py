@@ -30,6 +30,34 @@ def test_a_process_can_start_workers_again(tmp_path):
     assert done.stdout.split() == ["1", "1"], done.stderr
 
 
+LOADING = """
+import pandas as pd
+from repro.data import load
+
+def images():
+    return pd.DataFrame({"count": [len(load().x_train)]})
+"""
+REPLACED = """
+from pathlib import Path
+from loading import images
+from repro import cluster
+from repro.workers import Job
+
+if __name__ == "__main__":
+    cluster.largest_worker = lambda count: 0
+    with cluster.start_workers(1, Path("workers.log")) as workers:
+        for _, result in workers.perform([Job(images, {}, ())], lambda _: None):
+            print(*result.observations["count"])
+"""
+
+
+def test_workers_that_loaded_data_leave_nothing_behind_when_they_are_replaced(tmp_path):
+    (tmp_path / "loading.py").write_text(LOADING)
+    (tmp_path / "replaced.py").write_text(REPLACED)
+    done = subprocess.run([sys.executable, "replaced.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1437\n", "")
+
+
 @pytest.mark.parametrize(("largest", "processes"), [(0, 4), (2**40, 1)])
 def test_workers_that_have_grown_too_large_are_replaced(largest, processes, monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "largest_worker", lambda count: largest / count)
