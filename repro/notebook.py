@@ -1,7 +1,8 @@
 """How a verdict shows itself in a notebook: statement, verdict and figure in one piece of HTML.
 
-Formulas are MathML, which browsers, JupyterLab, VS Code and the pages of nbconvert show without a script. The figure is
-an image of its own, so that neither its styles nor its ids meet those of other outputs.
+Formulas are MathML, which browsers, JupyterLab, VS Code and the pages of nbconvert show without a script; from a
+notebook that was run elsewhere and is not trusted yet JupyterLab removes its tags. The figure is an image of its own,
+so that neither its styles nor its ids meet those of other outputs.
 """
 
 from __future__ import annotations
