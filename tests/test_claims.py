@@ -23,6 +23,7 @@ TINY = {
     "batch_sizes": (4, 8),
     "depth": 3,
     "depths": (8, 14),
+    "tanh_depths": (8, 14),
     "dimensions": (2, 5),
     "draws": 1,
     "epochs": 1,
