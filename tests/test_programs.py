@@ -218,7 +218,8 @@ def test_a_thousand_replicas_are_trained_in_chunks():
 
 
 @pytest.mark.parametrize("replicas", [64, 65, 100, 1000])
-def test_many_replicas_are_divided_evenly(replicas):
+def test_many_replicas_are_divided_evenly_on_cpu(replicas, monkeypatch):
+    monkeypatch.setattr(backend, "device", lambda: "CPU")
     model = partial(mlp, inputs=64, outputs=10, widths=(64, 64))
     program = Program(model, entropy(), keras.optimizers.SGD(), 1, {}, 0)
     at_once = replicas_at_once(program, 32, replicas)
