@@ -265,16 +265,16 @@ def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
     sizes += [math.prod(variable.shape) for variable in program.optimizer.variables]
     if backend.device() != "CPU":
         fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + (2 * batch_size + EVALUATION_BATCH) * outputs))
-        return _evenly(replicas, min(fitting, MOST_ON_ACCELERATOR))
+        return _evenly(replicas, max(1, min(fitting, MOST_ON_ACCELERATOR)))
     fitting = CACHE_BYTES // (4 * (sum(sizes) + 2 * batch_size * outputs))
     if replicas < MOST_ON_CPU:
         return max(1, min(fitting, FEW_ON_CPU))
-    return _evenly(replicas, min(fitting, MOST_ON_CPU))
+    return _evenly(replicas, max(1, min(fitting, MOST_ON_CPU)))
 
 
 def _evenly(replicas: int, largest: int) -> int:
     """Divide replicas into as few chunks as possible, of which the last one needs little filling up."""
-    chunks = math.ceil(replicas / max(1, largest))
+    chunks = math.ceil(replicas / largest)
     return largest if chunks == 1 else math.ceil(replicas / chunks)
 
 
