@@ -255,7 +255,8 @@ def recurrent_worse(
     layers' outputs, over 256 training images. The recurrent network reads an image in as many pieces as steps, the
     feed-forward one at once. What makes the difference is that new inputs keep the states where the activation is less
     steep: with the input at the first step alone, the control, there is none. To be affected is asked for half of the
-    rate at which gradients count as vanishing, which feed-forward networks with tanh do not reach (``sigmoid_depth``).
+    rate at which gradients count as vanishing, which deep feed-forward networks with tanh do not reach
+    (``sigmoid_depth``).
     """
     images = load(data).flat()
     pixels = images.x_train.shape[1] - images.x_train.shape[1] % steps
