@@ -28,10 +28,11 @@ DIFFERENCES = (1, 4, 25, 127)  # of 255 levels
     ),
 )
 def l2_raises_small_differences(seeds, *, largest=1.0, pixels=64):
-    """Compares Keras' mean squared and mean absolute error, and the sizes of their gradients, for equal differences.
+    """Compares Keras' mean squared and mean absolute error, and their derivatives by the pixels, for equal differences.
 
-    Images of 64 pixels from 0 to 1, predicted images that differ by 1, 4, 25 or 127 levels of 255 in every pixel. The
-    mistake: the square of a small number is smaller. The correction has pixels from 0 to 255.
+    Images of 64 pixels from 0 to 1, predicted images that differ by 1, 4, 25 or 127 levels of 255 in every pixel;
+    derivatives are taken away from the true pixel. The mistake: the square of a small number is smaller. The correction
+    has pixels from 0 to 255.
     """
     tables = []
     for seed, difference in itertools.product(seeds, DIFFERENCES):
