@@ -12,8 +12,8 @@ import numpy.typing as npt
 from etils import epy
 
 from benchmarks.workloads import LEARNING_RATE, LEARNING_RATES, MLP, WORKLOADS, loss
-from repro import backend, training
-from repro.replicas import initial_values
+from repro.engine import backend, training
+from repro.engine.replicas import initial_values
 
 with epy.lazy_imports():
     import keras

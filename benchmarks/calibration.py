@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.stats
 
 from repro.audits.calibration import BUDGETS, SIMULATIONS, simulate
-from repro.statistics import CONFIDENCE
+from repro.uncertainty.intervals import CONFIDENCE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "calibration.md"
 LEVEL = 1 - CONFIDENCE

@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks import workloads
 from benchmarks.figures import FIGURES, summary
 from benchmarks.measuring import Side, Workers, take_turns
-from repro import compilation_cache
+from repro.engine import compilation_cache
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from repro.audits.calibration import NOISES, draw
+from repro.audits.calibration import NOISES, draw_noise
 from repro.performance.comparison import loss_level
 from repro.performance.steps import FLOOR, SPENDING, WINDOW, change, look, split_levels
-from repro.statistics import CONFIDENCE
+from repro.uncertainty.intervals import CONFIDENCE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 SIMULATIONS = 10_000
@@ -73,7 +73,7 @@ def false_alarms(
         simulations: number of series.
         seed: of the random numbers.
     """
-    series = deviation * draw(np.random.default_rng(seed), noise, (simulations, max(runs)))
+    series = deviation * draw_noise(np.random.default_rng(seed), noise, (simulations, max(runs)))
     noticed = first_steps(series).noticed
     return {count: float(np.mean((noticed >= 0) & (noticed < count))) for count in runs}
 
@@ -86,7 +86,7 @@ def power(noise: str, deviation: float, history: int, step: float, simulations: 
         from where the step is, and the share of intervals that ``cover`` it.
     """
     shift = math.log1p(-step)
-    series = deviation * draw(np.random.default_rng(history), noise, (simulations, history + max(AFTER)))
+    series = deviation * draw_noise(np.random.default_rng(history), noise, (simulations, history + max(AFTER)))
     series[:, history:] += shift
     found = first_steps(series)
     hit = found.noticed >= history

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from repro import compaction, past, resuming
-from repro.errors import ReproError
+from repro.common.errors import ReproError
+from repro.criteria.verdict import Part, Verdict
 from repro.report.site import REMEMBERED_RUNS
-from repro.result import ClaimResult, Evaluation, Request, Run
-from repro.store import DATABASE, Store
-from repro.verdict import Part, Verdict
+from repro.results import compaction, past
+from repro.results.records import ClaimResult, Evaluation, Request, Run
+from repro.results.store import DATABASE, Store
+from repro.runner import resumption
 
 RUNS = 1000
 CLAIMS = 600
@@ -226,7 +227,7 @@ def overview(store: Store) -> None:
 def search(store: Store) -> None:
     """Look for an unfinished run where there is none."""
     with suppress(ReproError):
-        resuming.unfinished(store)
+        resumption.find_unfinished(store)
 
 
 def timed(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repro import planning, registry, report, running
-from repro.claim import Claim
+from repro import report
+from repro.catalogue import registry
+from repro.catalogue.declaration import Claim
+from repro.catalogue.sources import cheatsheet
 from repro.criteria import Greater
 from repro.criteria.figures import render
-from repro.result import ClaimResult, Evaluation, Run
-from repro.sources import cheatsheet
-from repro.store import DATABASE, Store
+from repro.results.records import ClaimResult, Evaluation, Run
+from repro.results.store import DATABASE, Store
+from repro.runner import execution, planning
 
 RUN = Run("benchmark", "2026-01-01T12:00:00+00:00", "standard", "none", {})
 SEEDS = tuple(range(24))
@@ -131,7 +133,7 @@ def draw_figures(claims: int) -> None:
 def run(folder: str) -> None:
     """Run quick claims in this process and record their results."""
     plan = planning.plan(registry.find(*QUICK_CLAIMS), "smoke")
-    running.execute(plan, Store.open(Path(folder)), workers=0)
+    execution.execute(plan, Store.open(Path(folder)), workers=0)
 
 
 def run_by_hand() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from etils import epy
 
-from repro import backend, data, environment, models, training, tuning
+from repro.engine import backend, data, networks, training, tuning
+from repro.runner import environment
 
 with epy.lazy_imports():
     import keras
@@ -22,17 +23,17 @@ LEARNING_RATES = (1e-3, 1.0)  # limits of the searches
 
 def mlp() -> Any:
     """Build the MLP 64-64-64-10."""
-    return models.mlp(inputs=64, outputs=10)
+    return networks.mlp(inputs=64, outputs=10)
 
 
 def residual_network() -> Any:
     """Build ResNet-20 of width 16."""
-    return models.residual_network(shape=(8, 8, 1), classes=10)
+    return networks.residual_network(shape=(8, 8, 1), classes=10)
 
 
 def small_residual_network() -> Any:
     """Build a residual network that compiles in seconds, for quick runs."""
-    return models.residual_network(shape=(8, 8, 1), classes=10, depth=8, width=4)
+    return networks.residual_network(shape=(8, 8, 1), classes=10, depth=8, width=4)
 
 
 @dataclass(frozen=True)

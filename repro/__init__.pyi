@@ -1,4 +1,6 @@
-from .claim import Claim, Correction, claim
+from .catalogue import Claim, Correction, Source, cheatsheet, claim, lectures, notes
+from .catalogue.registry import find
+from .common import DataUnavailableError, ReproError
 from .criteria import (
     AllOf,
     AtLeast,
@@ -9,23 +11,23 @@ from .criteria import (
     Greater,
     Identity,
     Monotone,
+    Part,
     Peak,
     Preserved,
     Proportion,
     Ratio,
     ScalingLaw,
+    Verdict,
 )
-from .errors import DataUnavailableError, ReproError
-from .registry import find
-from .result import ClaimResult, Evaluation, Run
-from .running import CompletedRun, check, run
-from .sources import Source, cheatsheet, lectures, notes
-from .verdict import Part, Verdict
+from .report import Check, check
+from .results import ClaimResult, Evaluation, Run
+from .runner import CompletedRun, run
 
 __all__ = [
     "AllOf",
     "AtLeast",
     "AtMost",
+    "Check",
     "Claim",
     "ClaimResult",
     "CompletedRun",

@@ -7,6 +7,6 @@ import repro.claims
 repro.claims.__path__ = [os.environ["CLAIMS"]]
 
 if __name__ == "__main__":  # worker processes import this module again, for the claims
-    from repro.cli import main
+    from repro.cli.app import main
 
     main()

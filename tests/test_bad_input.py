@@ -28,12 +28,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from repro import bundle, cli
+from repro.cli import app
+from repro.criteria.verdict import Part, Verdict
 from repro.performance.history import History
 from repro.performance.measurement import Measurement
-from repro.result import ClaimResult, Evaluation, Request, Run
-from repro.store import Store
-from repro.verdict import Part, Verdict
+from repro.results import bundle
+from repro.results.records import ClaimResult, Evaluation, Request, Run
+from repro.results.store import Store
 
 RUN = Run(
     "20260101T120000-abcd",
@@ -102,13 +103,13 @@ def invoke(*arguments, folder):
     errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
     with contextlib.ExitStack() as stack:
         for place in (
-            "repro.cluster.start_workers",
-            "repro.cluster.connect",
+            "repro.runner.cluster.start_workers",
+            "repro.runner.cluster.connect",
             "repro.audits.determinism.start_workers",
             "repro.audits.stability.start_workers",
             "repro.audits.hunting.audit_faults",
             "repro.audits.calibration.calibrate",
-            "repro.performance.benchmarking.run",
+            "repro.performance.benchmarking.run_benchmarks",
         ):
             stack.enter_context(mock.patch(place, side_effect=Reached))
         stack.enter_context(mock.patch.dict(os.environ, {"COLUMNS": "80"}))
@@ -118,7 +119,7 @@ def invoke(*arguments, folder):
         stack.enter_context(contextlib.redirect_stderr(errors))
         stack.enter_context(warnings.catch_warnings(action="ignore"))  # of the compiler, about the user's own code
         try:
-            cli.main()
+            app.main()
         except SystemExit as end:
             status = end.code
         except Reached:
@@ -222,7 +223,7 @@ def leaves(command, path=()):
     return {key: leaf for name, inner in subcommands.items() for key, leaf in leaves(inner, (*path, name)).items()}
 
 
-COMMANDS = leaves(typer.main.get_command(cli.app))
+COMMANDS = leaves(typer.main.get_command(app.app))
 ARGUMENT_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.binary(max_size=8).map(
     lambda raw: os.fsdecode(raw.replace(b"\0", b""))
 )

@@ -16,9 +16,9 @@ import pytest
 
 import repro
 from repro import report
-from repro.result import ClaimResult, Evaluation, Run
-from repro.store import Store
-from repro.verdict import Verdict
+from repro.criteria.verdict import Verdict
+from repro.results.records import ClaimResult, Evaluation, Run
+from repro.results.store import Store
 
 PACKAGE = Path(repro.__file__).parent
 REFUSE = """
@@ -101,12 +101,12 @@ def test_the_guard_sees_attempts(offline, tmp_path):
 DIGITS_CLAIM = """
 import pandas as pd
 from repro import AtMost, Source, claim
-from repro.data import load
+from repro.engine import load_data
 
 @claim("Digits have ten classes.", source=Source("Notes", "1"), criterion=AtMost("classes", bound=10),
        control={"more": 1})
 def classes(seeds, *, more=0):
-    return pd.DataFrame({"seed": seeds, "classes": load("digits").classes + more})
+    return pd.DataFrame({"seed": seeds, "classes": load_data("digits").classes + more})
 """
 
 
@@ -181,7 +181,7 @@ def test_ids_of_claims_lead_nowhere(bombed):
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml"}
 FORBIDDEN_METHODS = {"read_pickle", "to_pickle", "allow_pickle"}
-ALLOWED = {("claim_files.py", "exec"), ("claim_files.py", "compile")}
+ALLOWED = {("catalogue/user_files.py", "exec"), ("catalogue/user_files.py", "compile")}
 
 
 def executing(tree):

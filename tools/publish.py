@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from repro.published import publish
-from repro.registry import registered
+from repro.catalogue.registry import registered
 from repro.report import summary
-from repro.samples import publishable, stored_samples
-from repro.store import Store
+from repro.results.comparison.samples import publishable, stored_samples
+from repro.results.reference import publish
+from repro.results.store import Store
 
 
 def main(

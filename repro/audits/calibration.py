@@ -19,9 +19,9 @@ import pandas as pd
 from etils import epy
 
 from repro.audits.scenarios import CENTRE, SCENARIOS, Array, Scenario
-from repro.criteria.exact import MOST
-from repro.sampling import Look, looks
-from repro.statistics import RESOLUTION, SMALLEST, Band, Levels, Rate
+from repro.criteria import MOST
+from repro.runner import Look, plan_looks
+from repro.uncertainty import RESOLUTION, SMALLEST, Band, Levels, Rate
 
 with epy.lazy_imports():
     import scipy.stats
@@ -90,7 +90,7 @@ def simulate(simulations: int = SIMULATIONS) -> pd.DataFrame:
     return pd.DataFrame(cells).sort_values("criterion", kind="stable", ignore_index=True)
 
 
-def draw(generator: np.random.Generator, noise: str, shape: tuple[int, ...]) -> Array:
+def draw_noise(generator: np.random.Generator, noise: str, shape: tuple[int, ...]) -> Array:
     """Draw noise of median zero and standard deviation one.
 
     Args:
@@ -112,7 +112,7 @@ def fixed(n: int) -> tuple[Look, ...]:
     return (Look(n),)
 
 
-PLANS = [("", fixed(n)) for n in SEEDS] + [(" (sequential)", looks(budget)) for budget in BUDGETS]
+PLANS = [("", fixed(n)) for n in SEEDS] + [(" (sequential)", plan_looks(budget)) for budget in BUDGETS]
 
 
 def decide(scenario: Scenario, effects: Array, plan: Sequence[Look]) -> Decisions:
@@ -221,7 +221,7 @@ def _scenario_cells(simulations: int) -> Iterator[dict[str, Any]]:
     generator = np.random.default_rng(0)
     for (name, scenario), noise, (suffix, plan) in product(SCENARIOS.items(), NOISES, PLANS):
         n, parts = plan[-1].seeds, len(scenario.bands)
-        noises = draw(generator, noise, (simulations, n, parts))
+        noises = draw_noise(generator, noise, (simulations, n, parts))
         nuisance = generator.standard_normal((simulations, n))
         for truth, displacement in _displacements(parts).items():
             decisions = decide(scenario, scenario.effects(scenario.columns(noises + displacement, nuisance)), plan)

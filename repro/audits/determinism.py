@@ -9,13 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import paths, planning
-from repro.claim import Claim, Profile
-from repro.cluster import start_workers
-from repro.errors import ReproError
-from repro.planning import Plan
-from repro.store import to_parquet
-from repro.workers import Job, JobResult
+from repro.catalogue import Claim, Profile
+from repro.common import ReproError, paths
+from repro.results import to_parquet
+from repro.runner import Job, JobResult, Plan, make_plan, start_workers
 
 Listener = Callable[[str], None]
 
@@ -81,7 +78,7 @@ def audit_determinism(
     if not timeless:
         raise ReproError("these claims measure time, which is never the same twice; choose others")
     elsewhere = {} if against is None else _read(against)
-    plan = planning.plan(timeless, profile)
+    plan = make_plan(timeless, profile)
     made = {each.name: _make(plan, each, listen) for each in ARRANGEMENTS}
     return [_compare(plan, claim, made, elsewhere) for claim in timeless]
 

@@ -7,17 +7,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from repro import planning, registry, running
-from repro.audits.escapes import would_be_caught_by
 from repro.audits.faults import SPECIAL, Fault, candidates, faults_of
 from repro.audits.mutations import Function, has_floats, planted
 from repro.audits.processes import in_fresh_processes
-from repro.claim import Claim, Kind
-from repro.errors import ReproError
-from repro.planning import Plan
-from repro.published import PublishedClaim
-from repro.result import Outcome
-from repro.workers import Job, ThisProcess
+from repro.catalogue import Claim, Kind, registry
+from repro.common import ReproError
+from repro.results import Outcome, PublishedClaim
+from repro.runner import Job, Plan, ThisProcess, judge, make_plan
 
 Evaluated = tuple[str, Kind]
 Statuses = Mapping[Evaluated, Outcome]
@@ -65,13 +61,12 @@ class Found:
     Attributes:
         name: of the fault.
         by: which evaluation came out otherwise, and how; empty where the fault escaped.
-        would_be_caught_by: id of the claim that would notice a fault that escaped, where one is known; empty for a
-            fault that was caught.
+        used_by: ids of the claims whose experiments use what is faulty; they did not notice a fault that escaped.
     """
 
     name: str
     by: str
-    would_be_caught_by: str = ""
+    used_by: tuple[str, ...] = ()
 
     @property
     def caught(self) -> bool:
@@ -118,13 +113,16 @@ def audit_faults(
         Hunt(fault, ids, tuple(trace.job for trace in traces if fault.target in trace.targets), expected)
         for fault in faults
     ]
+    plan = _plan(ids)
+    claims_of = {job.key: [task.claim.id for task in plan.tasks_of(job)] for job in plan.jobs}
     found = []
     for chosen, by in in_fresh_processes(hunt, hunts, workers):
         name = chosen.fault.name
         if isinstance(by, Exception) and not isinstance(by, BrokenProcessPool):
             raise by
         noticed = by if isinstance(by, str) else "the process died, which leaves no verdict"
-        found.append(Found(name, noticed, "" if noticed else would_be_caught_by(chosen.fault)))
+        users = dict.fromkeys(claim for job in chosen.jobs for claim in claims_of[job])
+        found.append(Found(name, noticed, tuple(users)))
         listen(f"{len(found)}/{len(hunts)} {name}: {noticed or 'escaped'}")
     return sorted(found, key=lambda each: each.name)
 
@@ -208,7 +206,7 @@ def _trustworthy(traces: Sequence[Trace], published: Statuses, listen: Listener)
 
 
 def _plan(ids: Sequence[str]) -> Plan:
-    return planning.plan([registry.get(name) for name in ids], "smoke")
+    return make_plan([registry.get(name) for name in ids], "smoke")
 
 
 def _job(plan: Plan, key: str) -> Job:
@@ -217,5 +215,5 @@ def _job(plan: Plan, key: str) -> Job:
 
 def _perform(plan: Plan, job: Job) -> tuple[dict[Evaluated, Outcome], float]:
     ((_, made),) = ThisProcess().perform([job], lambda _: None)
-    statuses = {(task.claim.id, task.variant.kind): running.judge(task, made).status for task in plan.tasks_of(job)}
+    statuses = {(task.claim.id, task.variant.kind): judge(task, made).status for task in plan.tasks_of(job)}
     return statuses, made.seconds

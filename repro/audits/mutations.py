@@ -16,7 +16,7 @@ from typing import Any
 
 from etils import epy
 
-from repro.errors import ReproError
+from repro.common import ReproError
 
 with epy.lazy_imports():
     import keras

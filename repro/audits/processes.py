@@ -14,17 +14,13 @@ from multiprocessing.context import ForkServerContext
 from typing import TypeVar
 from unittest.mock import patch
 
-from repro import compilation_cache
-from repro.descriptors import output_to_nowhere
+from repro.common import output_to_nowhere
+from repro.engine import WITHOUT_CACHE
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 PRELOADED = ["keras", "keras_tuner", "repro.claims", "scipy.stats", "sklearn.datasets"]
-WITHOUT_CACHES = {
-    "JAX_ENABLE_COMPILATION_CACHE": "false",
-    "TF_XLA_FLAGS": f"{compilation_cache.TENSORFLOW_FLAG}=",
-}
 
 
 def in_fresh_processes(
@@ -60,7 +56,7 @@ def in_fresh_processes(
 def _start_server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    with patch.dict(os.environ, WITHOUT_CACHES), output_to_nowhere():
+    with patch.dict(os.environ, WITHOUT_CACHE), output_to_nowhere():
         forkserver.ensure_running()
     return context
 

@@ -27,7 +27,7 @@ from repro.criteria import (
     Ratio,
     ScalingLaw,
 )
-from repro.statistics import Band
+from repro.uncertainty import Band
 
 Array = npt.NDArray[np.float64]
 Columns = Mapping[str, npt.NDArray[Any]]

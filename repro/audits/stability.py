@@ -8,12 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repro import environment, planning, running
-from repro.claim import Claim, Profile
-from repro.cluster import start_workers
-from repro.errors import ReproError
-from repro.planning import Task
-from repro.result import Outcome
+from repro.catalogue import Claim, Profile
+from repro.common import ReproError
+from repro.results import Outcome
+from repro.runner import Task, environment, judge, make_plan, start_workers
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def audit_stability(
     random = [claim for claim in claims if claim.takes_seeds]
     if not random:
         raise ReproError("none of these claims takes seeds, so their verdicts cannot vary; choose others")
-    plan = planning.plan(random, profile)
+    plan = make_plan(random, profile)
     tasks = [task for task in plan.tasks if task.variant.kind == "claim"]
     repeated = {again.job: again for task in tasks for again in _repeats(task, repeats)}
     statuses: dict[str, Counter[Outcome]] = {claim.id: Counter() for claim in random}
@@ -66,7 +64,7 @@ def audit_stability(
     with tempfile.TemporaryDirectory() as folder, start_workers(count, Path(folder) / "workers.log") as pool:
         for done, (job, made) in enumerate(pool.perform(list(repeated), lambda _: None), start=1):
             name = repeated[job].claim.id
-            status = running.judge(repeated[job], made).status
+            status = judge(repeated[job], made).status
             statuses[name][status] += 1
             listen(f"{done}/{len(repeated)} {name} {status}")
     return [_stability(name, statuses[name], plan.published) for name in statuses]

@@ -5,24 +5,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from repro.criteria.figures import figure
-from repro.errors import ClaimError, ObservationsError
-from repro.statistics import CONFIDENCE, Band, Estimate, Exact, Levels, Median, Rate
-from repro.two_samples import Sample
-from repro.verdict import Verdict
+from repro.common import ClaimError, ObservationsError
+from repro.criteria.figures import draw_panels
+from repro.criteria.verdict import Verdict
+from repro.uncertainty import CONFIDENCE, Band, Estimate, Exact, Levels, Median, Rate, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-Judge = Callable[[float], Verdict]
+Judge = Callable[[float], "Judgement"]
 
 # Stands for the seed in observations that have none: a deterministic run has no sampling error.
 DETERMINISTIC = "deterministic"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with the levels that it follows from, by which it is joined with others.
+
+    Attributes:
+        verdict: The verdict.
+        levels: Smallest levels at which the statement comes out reproduced and refuted.
+    """
+
+    verdict: Verdict
+    levels: Levels
 
 
 @dataclass(frozen=True)
@@ -33,9 +45,13 @@ class Panel:
     criterion: ColumnCriterion
     observations: pd.DataFrame
 
-    def judge(self, confidence: float) -> Verdict:
+    def judge(self, confidence: float) -> Judgement:
         """Judge this panel alone."""
         return self.criterion.judge(self.observations, confidence)
+
+    def draw(self, axes: Axes) -> None:
+        """Draw this panel."""
+        self.criterion.draw(axes, self.observations)
 
 
 class Criterion(ABC):
@@ -51,9 +67,19 @@ class Criterion(ABC):
         Raises:
             ObservationsError: a column is missing, or has NaN in a row that is read.
         """
-        panels = list(self.panels(observations))
-        verdict = join([(panel.name, panel.judge) for panel in panels], confidence)
-        return replace(verdict, observations=observations, draw=partial(figure, panels))
+        return join([(panel.name, panel.judge) for panel in self.panels(observations)], confidence).verdict
+
+    def figure(self, observations: pd.DataFrame, verdict: Verdict) -> Figure:
+        """Draw observations with what is asked of them.
+
+        Args:
+            observations: table that was judged.
+            verdict: what came of it; gives each panel its status.
+
+        Raises:
+            ObservationsError: as for a verdict.
+        """
+        return draw_panels(list(self.panels(observations)), verdict)
 
     def samples(self, observations: pd.DataFrame) -> dict[tuple[str, str], Sample]:
         """Reduce observations to what can be compared between runs.
@@ -102,7 +128,7 @@ class ColumnCriterion(Criterion):
         """Name the columns that are read, beside the seed and those of ``each`` and ``where``."""
 
     @abstractmethod
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Judge the rows of one condition."""
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:  # noqa: ARG002  criteria that say more override it
@@ -171,7 +197,7 @@ class SeedwiseCriterion(ColumnCriterion):
     def measure(self) -> str:
         """Name the effect."""
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Place the median's order-statistic interval relative to the band."""
         return in_band(median_over_seeds(self.effects(observations), self.measure), self.band, confidence, self.measure)
 
@@ -211,15 +237,10 @@ def rate_over_seeds(successes: pd.Series[bool]) -> Estimate:
     return Rate(int(successes.sum()), len(successes))
 
 
-def in_band(estimate: Estimate, band: Band, confidence: float, measure: str) -> Verdict:
+def in_band(estimate: Estimate, band: Band, confidence: float, measure: str) -> Judgement:
     """Judge whether an estimate lies in a band."""
-    return verdict_from(estimate, band.levels(estimate), confidence, measure)
-
-
-def verdict_from(estimate: Estimate, levels: Levels, confidence: float, measure: str) -> Verdict:
-    """Make a verdict of an estimate and the levels at which it decides."""
-    interval = estimate.interval(confidence)
-    return Verdict(
+    levels, interval = band.levels(estimate), estimate.interval(confidence)
+    verdict = Verdict(
         status=levels.status(confidence),
         effect=estimate.point,
         low=interval.low,
@@ -228,8 +249,13 @@ def verdict_from(estimate: Estimate, levels: Levels, confidence: float, measure:
         measure=measure,
         p=None if isinstance(estimate, Exact) else levels.flip(confidence),
         confidence=confidence,
-        levels=levels,
     )
+    return Judgement(verdict, levels)
+
+
+def without_sampling_error(verdict: Verdict) -> Judgement:
+    """Judge what more seeds would not make more certain: the levels follow from the status."""
+    return Judgement(verdict, Levels(float(verdict.status != "reproduced"), float(verdict.status != "refuted")))
 
 
 @dataclass(frozen=True, init=False)
@@ -263,7 +289,7 @@ class AllOf(Criterion):
         return "; ".join(f"{name}: {criterion.describe()}" for name, criterion in self.criteria.items())
 
 
-def join(judges: Sequence[tuple[str, Judge]], confidence: float) -> Verdict:
+def join(judges: Sequence[tuple[str, Judge]], confidence: float) -> Judgement:
     """Join the parts of a statement.
 
     Every part must be reproduced, so each is judged at the full level (an intersection-union test). A single refuted
@@ -271,52 +297,43 @@ def join(judges: Sequence[tuple[str, Judge]], confidence: float) -> Verdict:
     99 % a median among two parts takes nine seeds to refute, among four ten, among eight eleven.
 
     Args:
-        judges: name of each part and a function from a confidence to its verdict. A single part without a name is the
+        judges: name of each part and a function from a confidence to its judgement. A single part without a name is the
             whole statement.
         confidence: of the joint verdict.
 
     Returns:
-        The verdict, with effect and interval of the deciding part: of several refuted ones the clearest, otherwise the
-        one that is hardest to reproduce. Intervals of parts that are not reproduced are at the shared level too: the
-        deciding part is the most extreme of several, which intervals at the full level cover too rarely.
+        The judgement, with effect and interval of the deciding part: of several refuted ones the clearest, otherwise
+        the one that is hardest to reproduce. Intervals of parts that are not reproduced are at the shared level too:
+        the deciding part is the most extreme of several, which intervals at the full level cover too rarely.
     """
     if len(judges) == 1 and not judges[0][0]:
         return judges[0][1](confidence)
-    verdicts = {name: _as_one_of(len(judges), judge, confidence) for name, judge in judges}
-    levels = {name: _levels(verdict) for name, verdict in verdicts.items()}
+    judgements = {name: _as_one_of(len(judges), judge, confidence) for name, judge in judges}
     joint = Levels(
-        reproduced=max(each.reproduced for each in levels.values()),
-        refuted=min(each.refuted for each in levels.values()),
+        reproduced=max(each.levels.reproduced for each in judgements.values()),
+        refuted=min(each.levels.refuted for each in judgements.values()),
     )
     status = joint.status(confidence)
-    candidates = [name for name, verdict in verdicts.items() if verdict.status == status]
+    candidates = [name for name, each in judgements.items() if each.verdict.status == status]
     if status == "refuted":
-        deciding = min(candidates, key=lambda name: levels[name].refuted)
+        deciding = min(candidates, key=lambda name: judgements[name].levels.refuted)
     else:
-        deciding = max(candidates, key=lambda name: levels[name].reproduced)
-    exact = verdicts[deciding].p is None
-    return replace(
-        verdicts[deciding],
+        deciding = max(candidates, key=lambda name: judgements[name].levels.reproduced)
+    decisive = judgements[deciding].verdict
+    verdict = replace(
+        decisive,
         status=status,
-        p=None if exact else joint.flip(confidence),
-        parts=tuple(verdict.as_part(name) for name, verdict in verdicts.items()),
+        p=None if decisive.p is None else joint.flip(confidence),
+        parts=tuple(each.verdict.as_part(name) for name, each in judgements.items()),
         deciding=deciding,
-        levels=joint,
     )
+    return Judgement(verdict, joint)
 
 
-def _as_one_of(parts: int, judge: Judge, confidence: float) -> Verdict:
+def _as_one_of(parts: int, judge: Judge, confidence: float) -> Judgement:
     """Judge a part where each of several refutes the whole."""
-    verdict = judge(confidence)
-    levels = Levels(_levels(verdict).reproduced, min(1.0, parts * _levels(verdict).refuted))
+    alone = judge(confidence)
+    levels = Levels(alone.levels.reproduced, min(1.0, parts * alone.levels.refuted))
     status = levels.status(confidence)
-    if status != "reproduced":
-        verdict = judge(1 - (1 - confidence) / parts)
-    return replace(verdict, status=status, levels=levels)
-
-
-def _levels(verdict: Verdict) -> Levels:
-    """Return the levels of a verdict, which for one without sampling error follow from its status."""
-    if verdict.levels is not None:
-        return verdict.levels
-    return Levels(float(verdict.status != "reproduced"), float(verdict.status != "refuted"))
+    shown = alone if status == "reproduced" else judge(1 - (1 - confidence) / parts)
+    return Judgement(replace(shown.verdict, status=status), levels)

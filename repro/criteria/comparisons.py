@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from repro.common import ClaimError, ObservationsError
 from repro.criteria.base import SeedwiseCriterion, words
 from repro.criteria.drawing import beside, paired_arms, seedwise
-from repro.errors import ClaimError, ObservationsError
-from repro.statistics import Band
+from repro.uncertainty import Band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ import pandas as pd
 from etils import epy
 
 from repro.criteria.figures import INK, label
-from repro.statistics import CONFIDENCE, Band, Estimate, Median, Rate
+from repro.uncertainty import CONFIDENCE, Band, Estimate, Median, Rate
 
 with epy.lazy_imports():
     import matplotlib.ticker

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from repro.criteria.base import ColumnCriterion, in_band, rate_over_seeds, sample, words
+from repro.common import ClaimError, ObservationsError
+from repro.criteria.base import (
+    ColumnCriterion,
+    Judgement,
+    in_band,
+    rate_over_seeds,
+    sample,
+    without_sampling_error,
+    words,
+)
 from repro.criteria.drawing import against_bound, beside, identity, proportion, rounding_errors
-from repro.errors import ClaimError, ObservationsError
-from repro.statistics import Band, Rate, Status
-from repro.two_samples import Sample
-from repro.verdict import Verdict
+from repro.criteria.verdict import Verdict
+from repro.uncertainty import Band, Rate, Sample, Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,12 +76,12 @@ class Identity(ColumnCriterion):
         """Read both sides, and the precision where there are several."""
         return (self.left, self.right) + ((self.precision,) if self.precision else ())
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Compare the error of every seed with the tolerance."""
         errors = self.errors(observations)
         contradictions = (errors > self.contradiction) & self._undiminished(observations, errors.index)
         status: Status = "refuted" if contradictions.any() else "inconclusive"
-        return Verdict(
+        verdict = Verdict(
             status="reproduced" if (errors <= 1).all() else status,
             effect=float(errors.max()),
             low=float(errors.min()),
@@ -83,6 +90,7 @@ class Identity(ColumnCriterion):
             measure=self.measure,
             confidence=confidence,
         )
+        return without_sampling_error(verdict)
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return the error of each seed in tolerances, those of rounding all as one."""
@@ -186,12 +194,12 @@ class AtMost(ColumnCriterion):
         """Read the value, and the bound where it is a column."""
         return (self.value, self.bound) if isinstance(self.bound, str) else (self.value,)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Look for a row beyond the bound."""
         violated = self.violated(observations)
         rate = rate_over_seeds(violated)
         interval = rate.interval(confidence)
-        return Verdict(
+        verdict = Verdict(
             status="refuted" if violated.any() else Band(high=MOST).levels(rate).status(confidence),
             effect=rate.point,
             low=interval.low,
@@ -200,6 +208,7 @@ class AtMost(ColumnCriterion):
             measure=self.measure,
             confidence=confidence,
         )
+        return without_sampling_error(verdict)
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return whether each seed violates the bound."""
@@ -283,7 +292,7 @@ class Proportion(ColumnCriterion):
         """Read the successes."""
         return (self.success,)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Place the exact binomial interval relative to the share."""
         rate = rate_over_seeds(self.successes(observations))
         return in_band(rate, Band(low=self.at_least), confidence, self.measure)

@@ -7,10 +7,12 @@ import math
 import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from etils import epy
+
+from repro.criteria.verdict import Verdict
 
 with epy.lazy_imports():
     import matplotlib.figure
@@ -18,16 +20,25 @@ with epy.lazy_imports():
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from repro.criteria.base import Panel
-    from repro.verdict import Verdict
 
 INK, MUTED = "#262626", "#6b7280"
 STATUS_COLOURS = {"reproduced": "#02775a", "refuted": "#b34a00", "inconclusive": MUTED}
 MAX_PANELS = 4
 SLIDE_DPI = 200  # a figure of 6.6 inches has then the width of a slide in full HD, nearly
 CHARACTERS_PER_INCH = 12.5  # of an axis label, in a sans-serif font of its size
+
+
+class DrawablePanel(Protocol):
+    """A part of a statement that can be drawn."""
+
+    @property
+    def name(self) -> str:
+        """Its name, empty for a statement in one piece."""
+
+    def draw(self, axes: Axes) -> None:
+        """Draw its observations together with what is asked of them."""
 
 
 def style() -> AbstractContextManager[Any]:
@@ -59,7 +70,7 @@ def style() -> AbstractContextManager[Any]:
     return context
 
 
-def figure(panels: Sequence[Panel], verdict: Verdict) -> Figure:
+def draw_panels(panels: Sequence[DrawablePanel], verdict: Verdict) -> Figure:
     """Draw every panel of a verdict in a grid.
 
     Args:
@@ -81,7 +92,7 @@ def figure(panels: Sequence[Panel], verdict: Verdict) -> Figure:
         for axes, panel in zip(grid, chosen, strict=False):
             status = statuses.get(panel.name, verdict.status)
             title = f"{label(panel.name)} – {status}" if panel.name else status
-            panel.criterion.draw(axes, panel.observations)
+            panel.draw(axes)
             axes.set_title(textwrap.fill(title, 60), color=STATUS_COLOURS[status])
         for axes in grid[len(chosen) :]:
             axes.set_axis_off()
@@ -123,13 +134,13 @@ def label(name: object) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _most_telling(panels: Sequence[Panel], verdict: Verdict) -> list[Panel]:
+def _most_telling(panels: Sequence[DrawablePanel], verdict: Verdict) -> list[DrawablePanel]:
     if len(panels) <= MAX_PANELS:
         return list(panels)
     effects = {part.name: part.effect for part in verdict.parts}
     typical = float(np.median(list(effects.values()))) if effects else 0.0
 
-    def rank(panel: Panel) -> tuple[bool, float]:
+    def rank(panel: DrawablePanel) -> tuple[bool, float]:
         with np.errstate(invalid="ignore"):
             distance = float(np.abs(np.subtract(effects.get(panel.name, typical), typical)))
         return panel.name != verdict.deciding, -float(np.nan_to_num(distance, posinf=np.inf))

@@ -10,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from repro.criteria.base import ColumnCriterion, in_band, median_over_seeds, sample, words
+from repro.common import ClaimError
+from repro.criteria.base import ColumnCriterion, Judgement, in_band, median_over_seeds, sample, words
 from repro.criteria.drawing import law, trend
 from repro.criteria.requirements import require_finite, require_positions, require_positive
-from repro.errors import ClaimError
-from repro.statistics import Band, Levels, slopes
-from repro.two_samples import Sample
-from repro.verdict import Verdict
+from repro.uncertainty import Band, Levels, Sample, slopes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,15 +63,16 @@ class Law(ColumnCriterion):
         """Read both axes."""
         return (self.x, self.y)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Judge the slope of the line, unless the points are bent."""
         line, *ends = (
             in_band(median_over_seeds(slopes_over_seeds, self.measure), self.band, confidence, self.measure)
             for _, slopes_over_seeds in self.fits(observations).items()
         )
-        contrary = {"reproduced": "refuted", "refuted": "reproduced"}.get(line.status)
-        if contrary in [end.status for end in ends]:
-            return replace(line, status="inconclusive", p=None if line.p is None else 1.0, levels=Levels(1.0, 1.0))
+        contrary = {"reproduced": "refuted", "refuted": "reproduced"}.get(line.verdict.status)
+        if contrary in [end.verdict.status for end in ends]:
+            p = None if line.verdict.p is None else 1.0
+            return Judgement(replace(line.verdict, status="inconclusive", p=p), Levels(1.0, 1.0))
         return line
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:

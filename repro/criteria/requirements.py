@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from repro.errors import ObservationsError
+from repro.common import ObservationsError
 
 
 def require_positive(observations: pd.DataFrame, name: str) -> None:

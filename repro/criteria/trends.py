@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, in_band, join, median_over_seeds, sample, words
+from repro.common import ClaimError
+from repro.criteria.base import (
+    ColumnCriterion,
+    Judgement,
+    SeedwiseCriterion,
+    in_band,
+    join,
+    median_over_seeds,
+    sample,
+    words,
+)
 from repro.criteria.drawing import corridor, expected_place, trend
 from repro.criteria.requirements import require_positions, require_positive, require_single_rows
-from repro.errors import ClaimError
-from repro.statistics import Band
-from repro.two_samples import Sample
-from repro.verdict import Verdict
+from repro.uncertainty import Band, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +123,7 @@ class Peak(ColumnCriterion):
         """Read both axes, and the place where it is a column."""
         return (self.x, self.y, self.at) if isinstance(self.at, str) else (self.x, self.y)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Verdict:
+    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Judge the place of the extremum and its prominence; both must hold."""
         extrema = self.extrema(observations)
         bands = {"place": Band(1 / self.within, self.within), "prominence": Band(low=self.prominence)}

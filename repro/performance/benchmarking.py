@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.errors import BenchmarkError
-from repro.performance.measurement import Measurement, read
+from repro.common import BenchmarkError
+from repro.performance.measurement import Measurement, read_figures
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ALL_PASSED, SOME_FAILED, NONE_CHOSEN = 0, 1, 5  # exit statuses of pytest
@@ -31,7 +31,7 @@ class Measured:
     failed: bool
 
 
-def check(checkout: Path = CHECKOUT) -> None:
+def check_installed(checkout: Path = CHECKOUT) -> None:
     """See whether benchmarks can be run.
 
     Args:
@@ -49,7 +49,7 @@ def check(checkout: Path = CHECKOUT) -> None:
         raise BenchmarkError("pytest-benchmark is not installed; pip install -e '.[dev]' in the checkout")
 
 
-def run(patterns: Sequence[str], *, quick: bool, checkout: Path = CHECKOUT) -> Measured:
+def run_benchmarks(patterns: Sequence[str], *, quick: bool, checkout: Path = CHECKOUT) -> Measured:
     """Run benchmarks in a process of their own; what pytest says goes to stderr.
 
     Args:
@@ -60,7 +60,7 @@ def run(patterns: Sequence[str], *, quick: bool, checkout: Path = CHECKOUT) -> M
     Raises:
         BenchmarkError: no benchmark is chosen, or none could be run.
     """
-    check(checkout)
+    check_installed(checkout)
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "benchmarks.json"
         command = [
@@ -88,4 +88,4 @@ def run(patterns: Sequence[str], *, quick: bool, checkout: Path = CHECKOUT) -> M
         if status not in (ALL_PASSED, SOME_FAILED):
             raise BenchmarkError(f"the benchmarks could not be run; pytest ended with status {status}")
         has_results = not quick and results.is_file() and results.stat().st_size > 0
-        return Measured(read(results) if has_results else [], status == SOME_FAILED)
+        return Measured(read_figures(results) if has_results else [], status == SOME_FAILED)

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from etils import epy
 
-from repro import paths
-from repro.errors import BenchmarkError
+from repro.common import BenchmarkError, paths
 from repro.performance.history import History
-from repro.performance.measurement import Better, Measurement, Series, read
+from repro.performance.measurement import Better, Measurement, Series, read_figures
 from repro.performance.steps import FLOOR, Change
-from repro.statistics import CONFIDENCE
+from repro.uncertainty import CONFIDENCE
 
 with epy.lazy_imports():
     import scipy.stats
@@ -27,7 +26,7 @@ with epy.lazy_imports():
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FigureComparison:
     """A series now beside what it is compared with.
 
     Attributes:
@@ -46,7 +45,7 @@ class Comparison:
     worse: bool
 
 
-def compare(now: Sequence[Measurement], before: Sequence[Measurement]) -> list[Comparison]:
+def compare_figures(now: Sequence[Measurement], before: Sequence[Measurement]) -> list[FigureComparison]:
     """Compare series by the rounds of both sides.
 
     A series is worse if the hypothesis that it lost at most 5 % is rejected at 1 % for all series together, by Welch's
@@ -68,7 +67,7 @@ def compare(now: Sequence[Measurement], before: Sequence[Measurement]) -> list[C
     levels = [float(loss_level(ours[series], theirs[series], better[series])) for series in common]
     worse, *_ = statsmodels.stats.multitest.multipletests(levels, alpha=1 - CONFIDENCE, method="holm")
     return [
-        Comparison(
+        FigureComparison(
             series,
             better[series],
             math.exp(np.mean(theirs[series])),
@@ -100,7 +99,7 @@ def loss_level(now: npt.ArrayLike, before: npt.ArrayLike, better: Better) -> npt
     return levels
 
 
-def reference(name: str, history: History | None, checkout: Path) -> list[Measurement]:
+def load_reference(name: str, history: History | None, checkout: Path) -> list[Measurement]:
     """Find what ``--compare`` names.
 
     Args:
@@ -115,7 +114,7 @@ def reference(name: str, history: History | None, checkout: Path) -> list[Measur
         BenchmarkError: there are none.
     """
     if paths.is_file(Path(name)):
-        return read(Path(name))
+        return read_figures(Path(name))
     measured = [one for one in history.measurements() if one.commit and not one.modified] if history else []
     commit = _commit(name, checkout) or name
     found = [one for one in measured if str(one.commit).startswith(commit)]

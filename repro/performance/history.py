@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, Field
-
-from repro.bundle_schema import Checked, Name, Text, dated
-from repro.encoding import to_text
-from repro.performance.measurement import Better, Measurement, Series, machine
-from repro.rows import checked, decoded
-from repro.store import Store
-
-
-class _Measurement(Checked):
-    figure: Name
-    better: Better
-    rounds: Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)]
-    measured: Annotated[str, AfterValidator(dated)]
-    revision: Text | None
-    modified: bool
-    backend: Name
-    environment: dict[str, Any]
+from repro.performance.measurement import Measurement, Series, machine
+from repro.results import Store, read, read_row, to_text
 
 
 @dataclass(frozen=True)
@@ -67,7 +50,10 @@ class History:
         """
         with self.store.connection() as connection:
             rows = connection.execute("SELECT * FROM measurements ORDER BY measured, number").fetchall()
-        return [decoded(self.store.folder, f"measurement {row['number']}", partial(_measurement, row)) for row in rows]
+        return [
+            read_row(self.store.folder, f"measurement {row['number']}", partial(_measurement, dict(row)))
+            for row in rows
+        ]
 
     def series(self) -> dict[Series, list[Measurement]]:
         """Sort the measurements into series, each oldest first; series by figure, backend and machine."""
@@ -77,18 +63,10 @@ class History:
         return dict(sorted(found.items()))
 
 
-def _measurement(row: sqlite3.Row) -> Measurement:
-    plain = {name: row[name] for name in _Measurement.model_fields}
-    read = {"rounds": json.loads(row["rounds"]), "environment": json.loads(row["environment"])}
-    one = checked(_Measurement, plain | read | {"modified": bool(row["modified"])})
-    machine(one.environment)
-    return Measurement(
-        one.figure,
-        one.better,
-        tuple(one.rounds),
-        one.measured,
-        one.revision,
-        one.modified,
-        one.backend,
-        one.environment,
-    )
+def _measurement(row: dict[str, Any]) -> Measurement:
+    decoded = {"rounds": json.loads(row["rounds"]), "environment": json.loads(row["environment"])}
+    plain = {name: row[name] for name in ("figure", "better", "measured", "backend")}
+    renamed = {"commit": row["revision"], "modified": bool(row["modified"])}
+    measurement = read(Measurement, plain | renamed | decoded)
+    machine(measurement.environment)
+    return measurement

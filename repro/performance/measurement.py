@@ -7,10 +7,14 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from repro.errors import BenchmarkError
+from pydantic import AfterValidator, Field
+
+from repro.common import BenchmarkError
+from repro.results import Name, Text
 
 Better = Literal["higher", "lower"]
 SHORT = 7  # characters of a commit
@@ -30,6 +34,11 @@ class Series(NamedTuple):
     machine: str
 
 
+def _dated(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A figure as one run of the benchmarks measured it.
@@ -42,16 +51,16 @@ class Measurement:
         commit: of the checkout; None where it is no git checkout.
         modified: whether the checkout had changes that were not committed.
         backend: of Keras.
-        environment: versions and hardware, see ``repro.environment``.
+        environment: versions and hardware, see ``repro.runner.environment``.
     """
 
-    figure: str
+    figure: Name
     better: Better
-    rounds: tuple[float, ...]
-    measured: str
-    commit: str | None
+    rounds: Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], Field(min_length=1)]
+    measured: Annotated[str, AfterValidator(_dated)]
+    commit: Text | None
     modified: bool
-    backend: str
+    backend: Name
     environment: Mapping[str, Any]
 
     @property
@@ -76,7 +85,7 @@ def machine(environment: Mapping[str, Any]) -> str:
     return cpu if environment["device"] == "CPU" else f"{environment['device']} ({cpu})"
 
 
-def read(file: Path) -> list[Measurement]:
+def read_figures(file: Path) -> list[Measurement]:
     """Read the figures in a JSON file of pytest-benchmark.
 
     Raises:

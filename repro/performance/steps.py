@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from etils import epy
 
-from repro.statistics import CONFIDENCE
-from repro.verdict import format_effect
+from repro.common import format_effect
+from repro.uncertainty import CONFIDENCE
 
 with epy.lazy_imports():
     import scipy.stats

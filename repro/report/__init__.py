@@ -1,5 +1,5 @@
-"""The report of a run: static pages that open from disk without a network."""
+"""What people see of results: the static pages of a report, a check in a notebook, tables for repositories."""
 
-from repro.report.site import build
+import lazy_loader
 
-__all__ = ["build"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from repro.comparison import Comparison
-from repro.comparison_text import conclusion, environment_texts, mismatch_text, ratio_text, remarks
-from repro.errors import StoreError
+from repro.common import StoreError, write_atomically
+from repro.report.comparison_text import conclusion, environment_texts, mismatch_text, ratio_text, remarks
 from repro.report.rendering import STATIC, environment
-from repro.store import write_atomically
+from repro.results import Comparison
 
 PATTERN = "compare-*.html"
 LIST = "comparisons.html"
 
 
-def write(results: Path, comparison: Comparison) -> Path:
+def write_comparison(results: Path, comparison: Comparison) -> Path:
     """Write the page of a comparison and list it with the others.
 
     Args:

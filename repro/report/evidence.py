@@ -20,15 +20,12 @@ import pyarrow.csv
 from pydantic import TypeAdapter
 
 import repro
-from repro import environment, registry
-from repro.claim import Claim, Kind
-from repro.claim_files import path_of
-from repro.criteria.figures import render
-from repro.descriptors import redirect_output
-from repro.errors import ReproError
+from repro.catalogue import Claim, Kind, path_of, registry
+from repro.common import ReproError, redirect_output
+from repro.criteria import render
 from repro.report.text import cell, tokens
-from repro.result import Evaluation
-from repro.store import Store
+from repro.results import Evaluation, Store
+from repro.runner import environment
 
 SHOWN_ROWS = 12
 FORMATS: Mapping[Kind, tuple[str, ...]] = {"claim": ("svg", "png", "pdf"), "control": ("svg",), "correction": ("svg",)}
@@ -175,8 +172,7 @@ def _make(store: Store, wanted: Wanted, site: Path) -> Evidence:
     try:
         observations = claim.read(stored, evaluation.parameters)
         verdict = claim.criterion(observations)
-        drawing = verdict.figure() if claim.figure is None else claim.figure(observations, verdict)
-        figures = render(drawing, FORMATS[evaluation.kind])
+        figures = render(claim.draw(observations, verdict), FORMATS[evaluation.kind])
     except Exception as error:  # noqa: BLE001  a claim's own code may raise anything, the page must stand
         reason = " ".join(str(error).split())
         missing = f"no figure could be drawn: {type(error).__name__}: {reason}"

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from repro import paths
-from repro.claim import Claim
-from repro.errors import ReproError
-from repro.report import plain
-from repro.result import ClaimResult, Run
-from repro.running import CompletedRun
-from repro.store import write_atomically
+from repro.catalogue import Claim
+from repro.common import ReproError, paths, write_atomically
+from repro.report.plain import explanation, tracebacks
+from repro.results import ClaimResult, Run
+from repro.runner import CompletedRun
 
 # What XML 1.0 has no way to write, https://www.w3.org/TR/xml/#charsets
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -40,7 +38,7 @@ def check_writable(file: Path) -> None:
         raise ReproError(f"cannot write {file}: it is a link to itself; name another file with --junit") from error
 
 
-def write(file: Path, completed: CompletedRun, claims: Mapping[str, Claim]) -> None:
+def write_junit(file: Path, completed: CompletedRun, claims: Mapping[str, Claim]) -> None:
     """Write a run to a file, whole or not at all.
 
     A claim fails if it is unsound or contradicts what is published, as for the exit status of ``repro run``; whatever
@@ -85,7 +83,7 @@ def _case(run: Run, result: ClaimResult, claim: Claim) -> ElementTree.Element:
     case = ElementTree.Element("testcase", classname=module, name=name, time=_seconds(result.seconds))
     kind, message = _outcome(result)
     detail = ElementTree.SubElement(case, kind, {} if message is None else {"message": _legal(message)})
-    detail.text = _legal("\n".join(filter(None, (plain.explanation(run, result, claim), plain.tracebacks(result)))))
+    detail.text = _legal("\n".join(filter(None, (explanation(run, result, claim), tracebacks(result)))))
     return case
 
 

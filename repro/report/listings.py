@@ -12,13 +12,10 @@ from dataclasses import dataclass
 
 from etils import epy
 
-from repro.claim import Claim
-from repro.claim_files import address, file_of
-from repro.criteria.figures import MUTED, STATUS_COLOURS, render, style
-from repro.multiplicity import Multiplicity, multiplicity
+from repro.catalogue import DOCUMENTS, Claim, address, file_of
+from repro.criteria import MUTED, STATUS_COLOURS, render, style
 from repro.report.pages import file_name, is_usual
-from repro.result import ClaimResult, Outcome, Run
-from repro.sources import DOCUMENTS
+from repro.results import ClaimResult, Multiplicity, Outcome, Run, multiplicity
 
 with epy.lazy_imports():
     import matplotlib.figure

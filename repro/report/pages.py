@@ -7,13 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from repro import planning, settings
-from repro.claim import Claim, Parameters
-from repro.claim_files import address
-from repro.past import PastVerdict
+from repro.catalogue import Claim, Parameters, address, repeat_command
 from repro.report.evidence import Evidence
-from repro.result import ClaimResult, Evaluation, Run
-from repro.sampling import looks
+from repro.results import ClaimResult, Evaluation, PastVerdict, Run
+from repro.runner import plan_looks, seeds_of
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,8 @@ def file_name(name: str) -> str:
 
 def is_usual(run: Run, evaluation: Evaluation, claim: Claim) -> bool:
     """Tell whether the profile may have ended with these seeds by itself."""
-    usual = planning.seeds_of(claim, run.profile, None)
-    return evaluation.seeds in [usual[: look.seeds] for look in looks(len(usual))]
+    usual = seeds_of(claim, run.profile, None)
+    return evaluation.seeds in [usual[: look.seeds] for look in plan_looks(len(usual))]
 
 
 def check_command(run: Run, result: ClaimResult, claim: Claim) -> str:
@@ -117,4 +114,4 @@ def check_command(run: Run, result: ClaimResult, claim: Claim) -> str:
         name: value for name, value in evaluation.parameters.items() if name in usual and usual[name] != value
     }
     seeds = None if is_usual(run, evaluation, claim) else len(evaluation.seeds)
-    return settings.repeat_command(address(claim), run.profile, seeds, overridden, run.backend)
+    return repeat_command(address(claim), run.profile, seeds, overridden, run.backend)

@@ -15,13 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from etils import epy
 
-from repro.criteria.figures import INK, MUTED, STATUS_COLOURS, render, style
-from repro.errors import StoreError
-from repro.performance.history import History
-from repro.performance.steps import FLOOR
-from repro.performance.trends import Trend, trend
+from repro.common import StoreError, format_number
+from repro.criteria import INK, MUTED, STATUS_COLOURS, render, style
+from repro.performance import FLOOR, History, Trend, trend
 from repro.report.rendering import STATIC, environment
-from repro.verdict import format_number
 
 with epy.lazy_imports():
     import seaborn

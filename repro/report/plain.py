@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from repro.claim import Claim
+from repro.catalogue import Claim
 from repro.report.pages import check_command
-from repro.result import ClaimResult, Run
+from repro.results import ClaimResult, Run
 
 
 def explanation(run: Run, result: ClaimResult, claim: Claim) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from repro.common import format_duration, format_effect, format_number, format_size
 from repro.report import listings, pages, text
-from repro.verdict import format_effect, format_number
 
 STATIC = Path(__file__).parent / "static"
 
@@ -28,14 +28,14 @@ def environment() -> Environment:
     )
     filters: dict[str, Any] = {
         "cell": text.cell,
-        "duration": text.duration,
+        "duration": format_duration,
         "file_name": pages.file_name,
         "number": format_number,
         "paragraphs": text.paragraphs,
         "prose": text.prose,
         "python": text.python,
         "settings": text.settings,
-        "size": text.size,
+        "size": format_size,
     }
     script = (STATIC / "tables.js").read_text(encoding="utf-8")
     made.filters |= filters

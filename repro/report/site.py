@@ -12,17 +12,14 @@ from typing import Any
 
 import filelock
 
-from repro import past, registry
-from repro.claim import Claim
-from repro.errors import StoreError
-from repro.multiplicity import multiplicity
-from repro.performance.history import History
+from repro.catalogue import Claim, registry
+from repro.common import StoreError
+from repro.performance import History
 from repro.report import comparisons, evidence, listings, pages, summary
 from repro.report.evidence import Evidence, Wanted
 from repro.report.performance import write_performance
 from repro.report.rendering import STATIC, environment
-from repro.result import ClaimResult, Run
-from repro.store import Store
+from repro.results import ClaimResult, Run, Store, multiplicity, past
 
 FOLDERS = ("claims", "documents", "evidence", "figures", "modules", "observations")
 REMEMBERED_RUNS = 20

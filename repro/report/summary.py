@@ -12,14 +12,13 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from repro.claim import Claim
-from repro.report import listings, text
-from repro.result import ClaimResult, Evaluation, Run
-from repro.store import write_atomically
-from repro.verdict import format_effect
+from repro.catalogue import Claim
+from repro.common import format_effect, format_size, write_atomically
+from repro.report import listings
+from repro.results import ClaimResult, Evaluation, Run
 
 
-def write(folder: Path, run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Path]:
+def write_summary(folder: Path, run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Path]:
     """Write ``<profile>.md``, an overview for readers, and ``<profile>.csv``, every verdict for programs.
 
     Args:
@@ -37,7 +36,7 @@ def write(folder: Path, run: Run, results: Sequence[ClaimResult], claims: Mappin
     environment = Environment(  # noqa: S701  Markdown escapes nothing the way HTML does
         loader=PackageLoader("repro.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"cell": _cell, "line": _line, "measured": _measured, "size": text.size}
+    environment.filters |= {"cell": _cell, "line": _line, "measured": _measured, "size": format_size}
     overview = environment.get_template("summary.md").render(
         run=run,
         results=results,

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from pygments.lexers import PythonLexer
 from pygments.token import STANDARD_TYPES
 
-from repro.verdict import format_number
+from repro.common import format_number
 
 # Of the attributes that latex2mathml sets, those of layout; links, styles and classes of a formula are dropped.
 ATTRIBUTES = frozenset(
@@ -43,10 +43,13 @@ FORMULA_OR_CODE = re.compile(
 )
 
 
+OPERATORS = re.compile(r"\\arg\s*\\(max|min)(?![A-Za-z])")  # one operator, which the converter knows by one name
+
+
 def formula(latex: str) -> Markup:
     """Render a formula as MathML; LaTeX that cannot be rendered is shown as it stands."""
     try:
-        math = latex2mathml.converter.Converter().convert_to_element(latex)
+        math = latex2mathml.converter.Converter().convert_to_element(OPERATORS.sub(r"\\arg\1", latex))
     except Exception:  # noqa: BLE001  the parser raises whatever it trips over, KeyError and RecursionError included
         return Markup("<code>{}</code>").format(latex)
     _restrict(math)
@@ -96,20 +99,6 @@ def cell(value: Any) -> str:
 def settings(parameters: Mapping[str, Any]) -> str:
     """Write parameters on one line."""
     return ", ".join(f"{name} = {cell(value)}" for name, value in parameters.items())
-
-
-def duration(seconds: float) -> str:
-    """Write a time in the unit that suits it."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def size(memory: int) -> str:
-    """Write an amount of memory, given in bytes."""
-    return f"{memory / 2**30:.1f} GiB" if memory >= 2**30 else f"{memory / 2**20:.0f} MiB"
 
 
 def _restrict(math: ElementTree.Element) -> None:

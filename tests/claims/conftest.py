@@ -2,7 +2,7 @@
 
 import pytest
 
-from repro import backend
+from repro.engine import backend
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from repro.claims.architectures.canvas import placed
+from repro.claims.architectures._canvas import placed
+from repro.claims.architectures._counts import multiplications, operations, weighted_depth
 from repro.claims.architectures.classics import receptive_side
-from repro.claims.architectures.counts import multiplications, operations, weighted_depth
 from repro.claims.architectures.efficiency import mobilenet
 from repro.claims.architectures.pooling import cell_averages
 

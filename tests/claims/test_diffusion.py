@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from repro.backend import configure
+from repro.claims.diffusion._processes import Schedule, log_density, posterior_weights, schedule
+from repro.claims.diffusion._quality import energy_distance, squared_frechet_distance
 from repro.claims.diffusion.chains import STATES, _chain, _conditional, _gaussian_entropies, _marginal
 from repro.claims.diffusion.generation import _reverse_step, level_features
 from repro.claims.diffusion.langevin import _log_density, _score
-from repro.claims.diffusion.processes import Schedule, log_density, posterior_weights, schedule
-from repro.claims.diffusion.quality import energy_distance, squared_frechet_distance
 from repro.claims.diffusion.sampling import Mixture
+from repro.engine.backend import configure
 
 
 @pytest.fixture(autouse=True)

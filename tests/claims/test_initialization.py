@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from repro.claims.initialization import networks, training
+from repro.claims.initialization import _networks, training
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from repro.claims.initialization import networks, training
     ],
 )
 def test_variance_of_uniform_weights_is_a_third_of_the_squared_half_width(rule, n, m, variance):
-    assert networks.HALF_WIDTHS[rule](n, m) ** 2 / 3 == pytest.approx(variance)
+    assert _networks.HALF_WIDTHS[rule](n, m) ** 2 / 3 == pytest.approx(variance)
 
 
 @pytest.mark.parametrize(("name", "rule"), [("glorot_uniform", "sqrt(6/(n+m))"), ("he_uniform", "sqrt(6/n)")])
 def test_corrected_half_widths_are_those_of_keras(name, rule):
     drawn = keras.ops.convert_to_numpy(keras.initializers.get(name)((300, 200)))
-    assert np.abs(drawn).max() == pytest.approx(networks.HALF_WIDTHS[rule](300, 200), rel=1e-3)
+    assert np.abs(drawn).max() == pytest.approx(_networks.HALF_WIDTHS[rule](300, 200), rel=1e-3)
 
 
 def test_equal_units_have_no_distance():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from repro.claims.perceptron import capacity, convergence, geometry, sets
+from repro.claims.perceptron import _sets, capacity, convergence, geometry
 
 
 @pytest.mark.parametrize(
@@ -15,15 +15,15 @@ from repro.claims.perceptron import capacity, convergence, geometry, sets
     ],
 )
 def test_maximum_margin_is_the_distance_of_the_hull_from_the_origin(signed, margin):
-    found, direction = sets.maximum_margin(np.array(signed))
+    found, direction = _sets.maximum_margin(np.array(signed))
     assert found == pytest.approx(margin)
     assert np.linalg.norm(direction) == pytest.approx(1)
 
 
 def test_points_around_the_origin_are_not_separable():
-    assert not sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0], [-1.0, -1.0]]))
-    assert not sets.separable(np.array([[1.0, 0.0], [-1.0, 0.0]]))
-    assert sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0]]))
+    assert not _sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0], [-1.0, -1.0]]))
+    assert not _sets.separable(np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    assert _sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0]]))
 
 
 def test_largest_separable_start_of_a_sequence():

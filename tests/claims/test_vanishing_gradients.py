@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro.claims.vanishing_gradients import networks, propagation
+from repro.claims.vanishing_gradients import _networks, propagation
 
 
 def test_growth_rate_is_that_of_an_exponential():
@@ -13,7 +13,7 @@ def test_growth_rate_is_that_of_an_exponential():
         pd.DataFrame({"seed": seed, "layers_back": layers_back, "gradient": 5 * np.exp(rate * layers_back)})
         for seed, rate in ((0, 0.25), (1, -1.5))
     ]
-    rates = networks.growth_rates(pd.concat(tables), ["seed"]).set_index("seed")["growth"]
+    rates = _networks.growth_rates(pd.concat(tables), ["seed"]).set_index("seed")["growth"]
     assert rates[0] == pytest.approx(0.25)
     assert rates[1] == pytest.approx(-1.5)
 

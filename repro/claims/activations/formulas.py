@@ -23,23 +23,22 @@ with epy.lazy_imports():
     criterion=Identity("keras", "formula", dtype="float32", each=("form",)),
     control={"approximate": True},
 )
-def gelu_forms(seeds, *, approximate=False, points=512):
+def gelu_forms(seed, *, approximate=False, points=512):
     """Compares Keras' activation with both forms, evaluated by SciPy, at 512 uniform points between -3 and 3.
 
     Inputs are in double precision, the tolerance is one rounding in single precision: TensorFlow's gelu is off by some
     1e-9 in double precision, which is no matter of the statement. The control is Keras' approximation by tanh, which is
     off by up to 0.0005.
     """
+    z = np.random.default_rng(seed).uniform(-3, 3, size=points)
+    computed = keras.ops.convert_to_numpy(keras.activations.gelu(_doubles(z), approximate=approximate))
+    forms = {
+        "error function": z / 2 * (1 + scipy.special.erf(z / np.sqrt(2))),
+        "probability": z * scipy.stats.norm.cdf(z),
+    }
     tables = []
-    for seed in seeds:
-        z = np.random.default_rng(seed).uniform(-3, 3, size=points)
-        computed = keras.ops.convert_to_numpy(keras.activations.gelu(_doubles(z), approximate=approximate))
-        forms = {
-            "error function": z / 2 * (1 + scipy.special.erf(z / np.sqrt(2))),
-            "probability": z * scipy.stats.norm.cdf(z),
-        }
-        for form, values in forms.items():
-            tables.append(pd.DataFrame({"seed": seed, "form": form, "keras": computed, "formula": values}))
+    for form, values in forms.items():
+        tables.append(pd.DataFrame({"form": form, "keras": computed, "formula": values}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -50,20 +49,17 @@ def gelu_forms(seeds, *, approximate=False, points=512):
     criterion=Identity("tanh", "scaled_sigmoid", operations=16, dtype="float32"),
     control={"stretch": 1.0},
 )
-def tanh_is_scaled_sigmoid(seeds, *, stretch=2.0, points=512):
+def tanh_is_scaled_sigmoid(seed, *, stretch=2.0, points=512):
     """Compares Keras' tanh with its sigmoid at points of either sign and of all magnitudes from 1e-8 to 1e3.
 
     512 points with logarithmically uniform magnitudes; the tolerance is that of 16 roundings in single precision. The
     control does not stretch the argument.
     """
-    tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        z = generator.choice([-1.0, 1.0], size=points) * 10 ** generator.uniform(-8, 3, size=points)
-        left = keras.ops.convert_to_numpy(keras.activations.tanh(_doubles(z)))
-        right = 2 * keras.ops.convert_to_numpy(keras.activations.sigmoid(_doubles(stretch * z))) - 1
-        tables.append(pd.DataFrame({"seed": seed, "z": z, "tanh": left, "scaled_sigmoid": right}))
-    return pd.concat(tables, ignore_index=True)
+    generator = np.random.default_rng(seed)
+    z = generator.choice([-1.0, 1.0], size=points) * 10 ** generator.uniform(-8, 3, size=points)
+    left = keras.ops.convert_to_numpy(keras.activations.tanh(_doubles(z)))
+    right = 2 * keras.ops.convert_to_numpy(keras.activations.sigmoid(_doubles(stretch * z))) - 1
+    return {"z": z, "tanh": left, "scaled_sigmoid": right}
 
 
 # Printed limits of the values, at the parameters that the table of the notes gives.
@@ -93,7 +89,7 @@ FAR = 1e6
     ),
     control={"reach": 0.5},
 )
-def ranges(seeds, *, reach=FAR, points=4096):
+def ranges(seed, *, reach=FAR, points=4096):
     """Takes the least and the largest value of each of Keras' activations over 8192 inputs of both signs.
 
     Their magnitudes are logarithmically uniform from 1e-3 to a million. A finite limit must agree with the printed one
@@ -102,16 +98,15 @@ def ranges(seeds, *, reach=FAR, points=4096):
     -0.16997 at -0.752, and of SiLU, -0.27846 at -1.278, are attained, the table says that they are not. The control has
     inputs up to one half, which do not exhaust the ranges.
     """
+    generator = np.random.default_rng(seed)
+    signs = generator.choice([-1.0, 1.0], size=(points, 2))
+    z = signs * np.minimum(10 ** generator.uniform(-3, np.log10(FAR), size=(points, 2)), reach)
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        signs = generator.choice([-1.0, 1.0], size=(points, 2))
-        z = signs * np.minimum(10 ** generator.uniform(-3, np.log10(FAR), size=(points, 2)), reach)
-        for activation, limits in RANGES.items():
-            values = _activate(activation, z)
-            found = np.array([values.min(), values.max()])
-            rows = {"activation": activation, "end": ["lower", "upper"], "value": found, "printed": limits}
-            tables.append(pd.DataFrame({"seed": seed, **rows, "distance": np.abs(found)}))
+    for activation, limits in RANGES.items():
+        values = _activate(activation, z)
+        found = np.array([values.min(), values.max()])
+        rows = {"activation": activation, "end": ["lower", "upper"], "value": found, "printed": limits}
+        tables.append(pd.DataFrame({**rows, "distance": np.abs(found)}))
     observations = pd.concat(tables, ignore_index=True)
     return observations.assign(infinite=np.isinf(observations["printed"]))
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import Correction, Greater, claim, lectures, notes
-from repro.data import load
-from repro.models import convolution
-from repro.training import Record, train
-from repro.tuning import compare
+from repro.engine import classifier, compare_arms, convolution, load_data
 
 with epy.lazy_imports():
     import keras
@@ -78,23 +74,14 @@ def alexnet_experiment(seeds, *, training_images=300, steps=400, batch_size=32, 
     Augmentation adds the images shifted by one pixel in four directions. Adam, each arm at the rate of the lowest test
     loss on seeds of its own; the test error is the share of misclassified images at the end.
     """
-    source = load(data).subset(training_images, 0)
+    source = load_data(data).subset(training_images, 0)
     arms = {}
     for name, changed in {"complete": {}, **ABLATIONS}.items():
-        arms[name] = partial(
-            train,
-            small_alexnet,
-            source if name == "augmentation" else _augmented(source),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer="adam",
-            steps=steps,
-            batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            shape=source.shape,
-            classes=source.classes,
-            **changed,
-        )
-    observations = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="without", objective="test_loss")
+        images = source if name == "augmentation" else _augmented(source)
+        arms[name] = classifier(small_alexnet, images, steps=steps, batch_size=batch_size, optimizer="adam", **changed)
+    observations = compare_arms(
+        arms, {"learning_rate": list(rates)}, len(rates), seeds, by="without", objective="test_loss"
+    )
     observations["test_error"] = 1 - observations["test_accuracy"]
     return observations[["seed", "without", "learning_rate", "train_loss", "test_loss", "test_error"]]
 
@@ -144,27 +131,21 @@ def lenet_experiment(seeds, *, training_images=1000, steps=600, batch_size=32, r
     units. Adam, each arm at the rate of the lowest training loss; the test error is the share of misclassified images
     at the end.
     """
-    source = load(data).subset(training_images, 0)
+    source = load_data(data).subset(training_images, 0)
     arms = {
-        (activation, pooling): partial(
-            train,
+        f"{activation}, {pooling}": classifier(
             small_lenet,
             source,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer="adam",
             steps=steps,
             batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            shape=source.shape,
-            classes=source.classes,
+            optimizer="adam",
             activation=activation,
             pooling=pooling,
         )
         for activation in ("sigmoid", "relu")
         for pooling in ("average", "maximum")
     }
-    named = {f"{activation}, {pooling}": arm for (activation, pooling), arm in arms.items()}
-    observations = compare(named, {"learning_rate": list(rates)}, len(rates), seeds)
+    observations = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds)
     observations["test_error"] = 1 - observations["test_accuracy"]
     return observations[["seed", "arm", "learning_rate", "train_loss", "test_loss", "test_error"]]
 
@@ -253,24 +234,12 @@ def stacks_experiment(
     what is kept equal. A block ends in 2x2 max pooling; all activations are ReLU, the last maps are averaged, Adam,
     each arm at the rate of the lowest training loss.
     """
-    source = load(data).subset(training_images, 0)
+    source = load_data(data).subset(training_images, 0)
     arms = {
-        name: partial(
-            train,
-            blocks_network,
-            source,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer="adam",
-            steps=steps,
-            batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            shape=source.shape,
-            classes=source.classes,
-            blocks=blocks,
-        )
+        name: classifier(blocks_network, source, steps=steps, batch_size=batch_size, optimizer="adam", blocks=blocks)
         for name, blocks in STACKS.items()
     }
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="network")
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="network")
     records["test_error"] = 1 - records["test_accuracy"]
     return records[["seed", "network", "learning_rate", "train_loss", "test_error"]]
 
@@ -321,9 +290,5 @@ def _augmented(images):
     padded = np.pad(images.x_train, [(0, 0), (1, 1), (1, 1), (0, 0)])
     height, width = images.x_train.shape[1:3]
     shifts = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
-    return SimpleNamespace(
-        x_train=np.concatenate([padded[:, row : row + height, column : column + width] for row, column in shifts]),
-        y_train=np.tile(images.y_train, len(shifts)),
-        x_test=images.x_test,
-        y_test=images.y_test,
-    )
+    shifted = [padded[:, row : row + height, column : column + width] for row, column in shifts]
+    return replace(images, x_train=np.concatenate(shifted), y_train=np.tile(images.y_train, len(shifts)))

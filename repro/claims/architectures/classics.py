@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Correction, Identity, backend, claim, lectures, notes
-from repro.claims.architectures.counts import layers_of
+from repro import AllOf, AtLeast, AtMost, Correction, Identity, claim, lectures, notes
+from repro.claims.architectures._counts import layers_of
+from repro.engine import backend
 
 with epy.lazy_imports():
     import keras

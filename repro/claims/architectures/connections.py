@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, Greater, Identity, claim, lectures
-from repro.claims.architectures.counts import multiplications
-from repro.data import load, noisy_labels
-from repro.models import convolution
-from repro.probing import probe
-from repro.training import Record, train
-from repro.tuning import compare, tune
+from repro.claims.architectures._counts import multiplications
+from repro.engine import Record, classifier, compare_arms, convolution, corrupt_labels, load_data, probe, train, tune
 
 with epy.lazy_imports():
     import keras
@@ -42,29 +38,26 @@ def paths_experiment(
     capacity. Separate paths are compared with one grouped convolution of Keras. Adam, each arm at the rate of
     the lowest training loss.
     """
-    source = load(data).subset(training_images, 0)
-    labels = noisy_labels(source.y_train, source.classes, 1 - 1 / source.classes, 0)
-    examples = SimpleNamespace(
-        x_train=source.x_train, y_train=labels, x_test=source.x_test[:100], y_test=source.y_test[:100]
-    )
+    source = load_data(data).subset(training_images, 0)
+    labels = corrupt_labels(source.y_train, source.classes, 1 - 1 / source.classes, 0)
+    examples = replace(source, y_train=labels, x_test=source.x_test[:100], y_test=source.y_test[:100])
     widths = {"bottleneck": (1, narrow), "paths": (paths, 2)}
     options = {"shape": source.shape, "classes": source.classes, "channels": channels, "blocks": blocks}
     arms = {
-        name: partial(
-            train,
+        name: classifier(
             path_network,
             examples,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer="adam",
             steps=steps,
             batch_size=batch_size,
+            optimizer="adam",
+            metrics={},
             paths=count,
             width=width,
             **options,
         )
         for name, (count, width) in widths.items()
     }
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="block")
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="block")
     costs = {
         name: multiplications(path_network(paths=count, width=width, **options))
         for name, (count, width) in widths.items()
@@ -198,16 +191,15 @@ def densenet_gradients(
     rate of the lowest training loss; errors are shares of misclassified test images. The control has no dense
     connections on either side.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     tables = []
     for label, connection in zip(("plain", "dense"), connections, strict=True):
         probed = probe(
             connected,
             images,
             seeds,
-            loss=loss,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             activation=list(activations),
             depth=depth,
             width=plain_width,
@@ -219,24 +211,20 @@ def densenet_gradients(
         tables.append(ratio.assign(part="gradient", connections=label))
     widths = {"plain": plain_width, "dense": growth_for_half(trained_depth, plain_width, shape)}
     arms = {
-        label: partial(
-            train,
+        label: classifier(
             connected,
             images,
-            loss=loss,
-            optimizer="adam",
             steps=steps,
             batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
+            optimizer="adam",
             activation="relu",
             depth=trained_depth,
             width=units,
             connections=connection,
-            **shape,
         )
         for (label, units), connection in zip(widths.items(), connections, strict=True)
     }
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="connections")
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="connections")
     records["test_error"] = 1 - records["test_accuracy"]
     trained = records[["seed", "connections", "learning_rate", "train_loss", "test_error"]].assign(part="training")
     observations = pd.concat([*tables, trained], ignore_index=True)
@@ -305,7 +293,7 @@ def auxiliary_losses(
     256 training images at the end; the test error is that of the main classifier alone. In the control the auxiliary
     losses count nothing.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     record = Record(metrics={"main_loss": _main_loss, "error": _main_error}, probed=256)
     tables, trials = [], []
     for label, share in (("without", 0.0), ("with", weight)):

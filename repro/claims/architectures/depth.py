@@ -7,10 +7,7 @@ from functools import partial
 from etils import epy
 
 from repro import AllOf, Greater, claim, lectures
-from repro.data import load
-from repro.models import residual_network
-from repro.training import Record, train
-from repro.tuning import compare
+from repro.engine import classifier, compare_arms, load_data, residual_network
 
 with epy.lazy_imports():
     import keras
@@ -40,27 +37,22 @@ def depth_experiment(
     the same batches for the same seed. SGD with momentum 0.9; the rate with the lowest final training loss on seeds of
     its own. Errors are shares of misclassified images, in inference mode at the end.
     """
-    images = load(data)
+    images = load_data(data)
     steps = epochs * (len(images.x_train) // batch_size)
     arms = {
-        depth: partial(
-            train,
+        depth: classifier(
             residual_network,
             images,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(momentum=0.9),
             steps=steps,
             batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            shape=images.shape,
-            classes=images.classes,
+            optimizer=keras.optimizers.SGD(momentum=0.9),
             depth=depth,
             width=width,
             shortcut=shortcut,
         )
         for depth in depths
     }
-    observations = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="depth")
+    observations = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="depth")
     observations["train_error"] = 1 - observations["train_accuracy"]
     observations["test_error"] = 1 - observations["test_accuracy"]
     return observations[["seed", "depth", "learning_rate", "train_loss", "test_loss", "train_error", "test_error"]]

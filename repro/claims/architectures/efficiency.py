@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Identity, backend, claim, lectures, notes
-from repro.claims.architectures.counts import multiplications
+from repro import AllOf, AtMost, Correction, Identity, claim, lectures, notes
+from repro.claims.architectures._counts import multiplications
+from repro.engine import backend
 
 with epy.lazy_imports():
     import keras

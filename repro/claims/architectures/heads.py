@@ -11,11 +11,8 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, Greater, Identity, claim, lectures, notes
-from repro.claims.architectures.canvas import placed
-from repro.data import load
-from repro.models import convolution
-from repro.training import Record, train
-from repro.tuning import compare
+from repro.claims.architectures._canvas import placed
+from repro.engine import Record, compare_arms, convolution, load_data, train
 
 with epy.lazy_imports():
     import keras
@@ -38,7 +35,7 @@ def heads_experiment(
     standard deviation 0.2, or a fiftieth of the pixels white, where pixels are from 0 to 1, or Gaussian noise on the
     last maps as large as their root mean square.
     """
-    examples, names = _tests(load(data).subset(training_images, 0), widths[-1])
+    examples, names = _tests(load_data(data).subset(training_images, 0), widths[-1])
     arms = {
         head: partial(
             train,
@@ -58,7 +55,7 @@ def heads_experiment(
         )
         for head in ("average", "maximum", "dense")
     }
-    observations = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="head")
+    observations = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="head")
     observations["train_error"] = observations["train_clean"] / len(names)
     measured = ["train_loss", "train_error", *(f"test_{name}" for name in names)]
     return observations[["seed", "head", "learning_rate", *measured]]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Greater, Identity, backend, claim, notes
-from repro.claims.architectures.canvas import placed
+from repro import AllOf, Correction, Greater, Identity, claim, notes
+from repro.claims.architectures._canvas import placed
 from repro.claims.architectures.heads import convolutional_network, relabelled
-from repro.data import load
-from repro.training import Record, train
-from repro.tuning import tune
+from repro.engine import backend, classifier, load_data, tune
 
 with epy.lazy_imports():
     import keras
@@ -23,7 +21,7 @@ SMOKE = {"steps": 240, "rates": (0.01,), "tested": 60}
 FULL = {"data": "mnist", "steps": 3000, "widths": (64, 64)}
 
 
-def weights_experiment(seeds, *, sides=(1, 2, 4, 7), channels=6, classes=4, exponent=1):
+def weights_experiment(seed, *, sides=(1, 2, 4, 7), channels=6, classes=4, exponent=1):
     """Differentiates the class scores of a pooling head by the activations of its maps, in Keras.
 
     Random maps, uniform on (0, 1), and random weights of the classes; the score of class c is the sum over k of W_ck
@@ -31,23 +29,22 @@ def weights_experiment(seeds, *, sides=(1, 2, 4, 7), channels=6, classes=4, expo
     the weight, and the sum and the average of the gradient over positions. With another exponent the mean is that of
     powers, its root.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for side in sides:
-            maps = generator.uniform(size=(classes, side, side, channels))
-            weights = generator.normal(size=(classes, channels))
-            pooling = keras.layers.GlobalAveragePooling2D(dtype="float64")
+    generator = np.random.default_rng(seed)
+    tables = []
+    for side in sides:
+        maps = generator.uniform(size=(classes, side, side, channels))
+        weights = generator.normal(size=(classes, channels))
+        pooling = keras.layers.GlobalAveragePooling2D(dtype="float64")
 
-            def score(values, pooling=pooling, weights=weights):
-                pooled = pooling(values[0] ** exponent) ** (1 / exponent)
-                return keras.ops.sum(pooled * weights), ()  # example c is asked for class c
+        def score(values, pooling=pooling, weights=weights):
+            pooled = pooling(values[0] ** exponent) ** (1 / exponent)
+            return keras.ops.sum(pooled * weights), ()  # example c is asked for class c
 
-            _, _, (gradient,) = backend.value_and_gradient(score, [keras.ops.convert_to_tensor(maps)])
-            gradient = keras.ops.convert_to_numpy(gradient)
-            columns = {"sum": gradient.sum(axis=(1, 2)).ravel(), "average": gradient.mean(axis=(1, 2)).ravel()}
-            rows.append(pd.DataFrame({"seed": seed, "side": side, "weight": weights.ravel(), **columns}))
-    return pd.concat(rows, ignore_index=True)
+        _, _, (gradient,) = backend.value_and_gradient(score, [keras.ops.convert_to_tensor(maps)])
+        gradient = keras.ops.convert_to_numpy(gradient)
+        columns = {"sum": gradient.sum(axis=(1, 2)).ravel(), "average": gradient.mean(axis=(1, 2)).ravel()}
+        tables.append(pd.DataFrame({"side": side, "weight": weights.ravel(), **columns}))
+    return pd.concat(tables, ignore_index=True)
 
 
 @claim(
@@ -107,22 +104,17 @@ def localisation_experiment(
     of the class, and its overlap is that of the region over a fifth of its maximum with the quadrant (intersection over
     union), as Zhou et al. 2016 measure boxes. A dense head has no class activation map.
     """
-    source = load(data).subset(training_images, 0)
+    source = load_data(data).subset(training_images, 0)
     examples = _in_quadrants(source)
     canvases, classes, quadrants = _two_on_one(source, tested)
     rows, trials = [], []
     for head in ("average", "maximum", "dense"):
-        arm = partial(
-            train,
+        arm = classifier(
             convolutional_network,
             examples,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer="adam",
             steps=steps,
             batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            shape=examples.x_train.shape[1:],
-            classes=source.classes,
+            optimizer="adam",
             widths=widths,
             strides=(2, 1),
             head=head,
@@ -130,7 +122,7 @@ def localisation_experiment(
         tuning = tune(arm, {"learning_rate": list(rates)}, len(rates))
         trials += tuning.table(head=head)
         training = arm(seeds=list(seeds), **tuning.best)
-        explain = backend.compiled(partial(_maps_and_gradients, training.model(0)))
+        explain = backend.compile_function(partial(_maps_and_gradients, training.model(0)))
         errors = 1 - training.final["test_accuracy"]
         for seed, error, weights in zip(training.replicas["seed"], errors, training.weights, strict=True):
             values = [keras.ops.convert_to_tensor(value) for value in weights]
@@ -235,9 +227,7 @@ def _in_quadrants(images):
     def canvas(x):
         return placed(x, _corners(generator.integers(4, size=len(x)), x.shape[1]), 2 * x.shape[1])
 
-    return SimpleNamespace(
-        x_train=canvas(images.x_train), y_train=images.y_train, x_test=canvas(images.x_test), y_test=images.y_test
-    )
+    return replace(images, x_train=canvas(images.x_train), x_test=canvas(images.x_test))
 
 
 def _two_on_one(images, count):

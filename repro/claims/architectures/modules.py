@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, AtMost, Correction, Identity, claim, lectures, notes
-from repro.claims.architectures.counts import layers_of, multiplications, weighted_depth
+from repro.claims.architectures._counts import layers_of, multiplications, weighted_depth
 
 with epy.lazy_imports():
     import keras
@@ -87,7 +87,7 @@ def nin_mlpconv(seeds, *, widths=(12, 8, 5), channels=6, image=7, side=1):
         corrected=True,
     ),
 )
-def mlp_snippet(seeds, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidden=6, outputs=3, corrected=False):
+def mlp_snippet(seed, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidden=6, outputs=3, corrected=False):
     """Carries out the module's steps with Keras layers and compares them with a perceptron in NumPy, GELU by erf.
 
     Images are normal, [2, 3, 3, inputs], in double precision; the perceptron has the same weights and a linear
@@ -95,22 +95,21 @@ def mlp_snippet(seeds, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidde
     every i is below the number of layers, so that the outputs are squashed too; a single layer is the first one and
     gets the hidden width; and with dropout a list of layers is called, which raises an error.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for count in layers:
-            widths = [hidden] * (count - 1) + [outputs if corrected or count > 1 else hidden]
-            kernels = [generator.normal(size=shape) for shape in zip([inputs, *widths[:-1]], widths, strict=True)]
-            x = generator.normal(size=(2, 3, 3, inputs))
-            perceptron = _perceptron(x, kernels)
-            for dropout in dropouts:
-                value = _documented_module(x, kernels, dropout, corrected)
-                width = widths[-1] if value is None else value.shape[-1]
-                value = np.zeros_like(perceptron) if value is None else value
-                columns = {"value": value.ravel(), "perceptron": perceptron.ravel()}
-                table = pd.DataFrame({"seed": seed, "layers": count, "dropout": dropout, **columns})
-                rows.append(table.assign(runs=float(value.any()), outputs=width, stated_outputs=outputs))
-    return pd.concat(rows, ignore_index=True)
+    generator = np.random.default_rng(seed)
+    tables = []
+    for count in layers:
+        widths = [hidden] * (count - 1) + [outputs if corrected or count > 1 else hidden]
+        kernels = [generator.normal(size=shape) for shape in zip([inputs, *widths[:-1]], widths, strict=True)]
+        x = generator.normal(size=(2, 3, 3, inputs))
+        perceptron = _perceptron(x, kernels)
+        for dropout in dropouts:
+            value = _documented_module(x, kernels, dropout, corrected)
+            width = widths[-1] if value is None else value.shape[-1]
+            value = np.zeros_like(perceptron) if value is None else value
+            columns = {"value": value.ravel(), "perceptron": perceptron.ravel()}
+            table = pd.DataFrame({"layers": count, "dropout": dropout, **columns})
+            tables.append(table.assign(runs=float(value.any()), outputs=width, stated_outputs=outputs))
+    return pd.concat(tables, ignore_index=True)
 
 
 @claim(

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Greater, Identity, backend, claim, lectures, notes
-from repro.claims.architectures.canvas import placed
-from repro.claims.architectures.counts import operations
-from repro.data import load
+from repro import AllOf, AtMost, Correction, Greater, Identity, claim, lectures, notes
+from repro.claims.architectures._canvas import placed
+from repro.claims.architectures._counts import operations
+from repro.engine import backend, load_data
 
 with epy.lazy_imports():
     import keras
@@ -57,24 +57,23 @@ def gap_constant_matrix(seeds, *, sides=(1, 3, 7), channels=5, pooling="average"
     criterion=Identity("gradient", "expected", operations=100, dtype="float32", each=("pooling",)),
     control={"exponent": 2},
 )
-def gap_gradients_dense(seeds, *, side=6, channels=5, exponent=1):
+def gap_gradients_dense(seed, *, side=6, channels=5, exponent=1):
     """Differentiates a random combination of the pooled maps by every activation, in Keras.
 
     The average must give weight / side² everywhere, the maximum the weight at the largest activation of its map and
     zero elsewhere. Maps are uniform on (0, 1), without ties; Keras takes means in single precision on JAX. In the
     control the average is that of squares (its root), whose gradient follows the activations.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        maps = generator.uniform(size=(1, side, side, channels))
-        weights = generator.normal(size=channels)
-        largest = (maps == maps.max(axis=(1, 2), keepdims=True)).astype(float)
-        for pooling, share in (("average", np.full_like(maps, 1 / side**2)), ("maximum", largest)):
-            gradient = _gradient(pooling, maps, weights, exponent if pooling == "average" else 1)
-            columns = {"gradient": gradient.ravel(), "expected": (weights * share).ravel()}
-            rows.append(pd.DataFrame({"seed": seed, "pooling": pooling, **columns}))
-    return pd.concat(rows, ignore_index=True)
+    generator = np.random.default_rng(seed)
+    maps = generator.uniform(size=(1, side, side, channels))
+    weights = generator.normal(size=channels)
+    largest = (maps == maps.max(axis=(1, 2), keepdims=True)).astype(float)
+    tables = []
+    for pooling, share in (("average", np.full_like(maps, 1 / side**2)), ("maximum", largest)):
+        gradient = _gradient(pooling, maps, weights, exponent if pooling == "average" else 1)
+        columns = {"gradient": gradient.ravel(), "expected": (weights * share).ravel()}
+        tables.append(pd.DataFrame({"pooling": pooling, **columns}))
+    return pd.concat(tables, ignore_index=True)
 
 
 @claim(
@@ -96,7 +95,7 @@ def gap_gradients_dense(seeds, *, side=6, channels=5, exponent=1):
         cells=2,
     ),
 )
-def gap_keeps_layout(seeds, *, cells=1, images=200, filters=8, data="digits"):
+def gap_keeps_layout(seed, *, cells=1, images=200, filters=8, data="digits"):
     """Reads the quadrant in which an image stands off the pooled outputs of a fixed convolution.
 
     Images stand in one of four places of a dark canvas, away from its border; the convolution is a random one of 3x3
@@ -104,21 +103,18 @@ def gap_keeps_layout(seeds, *, cells=1, images=200, filters=8, data="digits"):
     of the images and is tested on the other half. The mistake: an average over all positions is the same for every
     permutation of them, just as a maximum is. The correction averages over 2 x 2 cells with the Keras layer.
     """
-    source = load(data)
+    chosen = load_data(data).subset(images, seed).x_train
+    places = np.random.default_rng((seed, 1)).permutation(images) % 4
+    side = chosen.shape[1] + 2
+    corners = np.column_stack([places // 2, places % 2]) * side + 1
+    canvas = placed(chosen, corners, 2 * side)
+    weights = keras.initializers.HeNormal(seed=seed)
+    maps = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer=weights)(canvas)
+    average = keras.layers.AdaptiveAveragePooling2D(cells)
     rows = []
-    for seed in seeds:
-        chosen = source.subset(images, seed).x_train
-        places = np.random.default_rng((seed, 1)).permutation(images) % 4
-        side = chosen.shape[1] + 2
-        corners = np.column_stack([places // 2, places % 2]) * side + 1
-        canvas = placed(chosen, corners, 2 * side)
-        weights = keras.initializers.HeNormal(seed=seed)
-        maps = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer=weights)(canvas)
-        average = keras.layers.AdaptiveAveragePooling2D(cells)
-        for pooling, layer in (("average", average), ("maximum", _global_pooling("maximum"))):
-            outputs = keras.ops.convert_to_numpy(layer(maps)).reshape(images, -1)
-            accuracy = _held_out_accuracy(outputs, places)
-            rows.append({"seed": seed, "pooling": pooling, "position_accuracy": accuracy})
+    for pooling, layer in (("average", average), ("maximum", _global_pooling("maximum"))):
+        outputs = keras.ops.convert_to_numpy(layer(maps)).reshape(images, -1)
+        rows.append({"pooling": pooling, "position_accuracy": _held_out_accuracy(outputs, places)})
     return pd.DataFrame(rows)
 
 
@@ -167,32 +163,31 @@ def gap_cheaper(*, sides=(2, 4, 7, 14), channels=(64, 512), classes=(10, 1000), 
     control={"adaptive": False},
 )
 def adaptive_average_pool(
-    seeds, *, inputs=((5, 5), (6, 9), (8, 8), (13, 7), (31, 20)), outputs=((1, 1), (2, 3), (5, 5)), adaptive=True
+    seed, *, inputs=((5, 5), (6, 9), (8, 8), (13, 7), (31, 20)), outputs=((1, 1), (2, 3), (5, 5)), adaptive=True
 ):
     """Compares the Keras layer with averages in NumPy over the cells from floor(iH/h) to ceil((i+1)H/h).
 
     Maps are normal, [2, H, W, 3], in double precision, some of them smaller than the output. The control pools by
     windows of a fixed size, those that suit a map of 8 x 8.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for size in inputs:
-            maps = generator.normal(size=(2, *size, 3))
-            for wanted in outputs:
-                window = [-(-8 // side) for side in wanted]
-                layer = (
-                    keras.layers.AdaptiveAveragePooling2D(wanted, dtype="float64")
-                    if adaptive
-                    else keras.layers.AveragePooling2D(window, padding="same", dtype="float64")
-                )
-                pooled = keras.ops.convert_to_numpy(layer(maps)).ravel()
-                average = cell_averages(maps, wanted).ravel()
-                compared = min(len(pooled), len(average))
-                columns = {"pooled": pooled[:compared], "average": average[:compared]}
-                table = pd.DataFrame({"seed": seed, "input": str(size), "output": str(wanted), **columns})
-                rows.append(table.assign(values=len(pooled), stated_values=len(average)))
-    return pd.concat(rows, ignore_index=True)
+    generator = np.random.default_rng(seed)
+    tables = []
+    for size in inputs:
+        maps = generator.normal(size=(2, *size, 3))
+        for wanted in outputs:
+            window = [-(-8 // side) for side in wanted]
+            layer = (
+                keras.layers.AdaptiveAveragePooling2D(wanted, dtype="float64")
+                if adaptive
+                else keras.layers.AveragePooling2D(window, padding="same", dtype="float64")
+            )
+            pooled = keras.ops.convert_to_numpy(layer(maps)).ravel()
+            average = cell_averages(maps, wanted).ravel()
+            compared = min(len(pooled), len(average))
+            columns = {"pooled": pooled[:compared], "average": average[:compared]}
+            table = pd.DataFrame({"input": str(size), "output": str(wanted), **columns})
+            tables.append(table.assign(values=len(pooled), stated_values=len(average)))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _global_pooling(kind):

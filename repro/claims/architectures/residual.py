@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, Identity, cheatsheet, claim, lectures, notes
-from repro.claims.architectures.counts import multiplications, operations
+from repro.claims.architectures._counts import multiplications, operations
 
 with epy.lazy_imports():
     import keras

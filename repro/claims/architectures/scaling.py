@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Greater, claim, lectures
-from repro.claims.architectures.counts import multiplications, weighted_depth
-from repro.data import load
-from repro.models import convolution, residual_network
-from repro.training import Record, train
-from repro.tuning import compare
+from repro.claims.architectures._counts import multiplications, weighted_depth
+from repro.engine import classifier, compare_arms, convolution, load_data, residual_network
 
 with epy.lazy_imports():
     import keras
@@ -30,26 +26,22 @@ def widening_experiment(
     loss; errors are shares of misclassified test images in inference mode at the end. Parameters, multiply-adds and the
     layers with kernels on the longest path are counted from the Keras models.
     """
-    images = load(data)
+    images = load_data(data)
     shapes = {"narrow": (depths[0], widths[0]), "wide": (depths[0], widths[1]), "deep": (depths[1], widths[0])}
     options = {"shape": images.shape, "classes": images.classes}
     arms = {
-        name: partial(
-            train,
+        name: classifier(
             residual_network,
             images,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(momentum=0.9),
             steps=steps,
             batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
+            optimizer=keras.optimizers.SGD(momentum=0.9),
             depth=depth,
             width=width,
-            **options,
         )
         for name, (depth, width) in shapes.items()
     }
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="network")
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="network")
     counted = {
         name: _costs(residual_network(depth=depth, width=width, **options)) for name, (depth, width) in shapes.items()
     }
@@ -113,24 +105,16 @@ def scaling_experiment(
     layers, 16 filters, 8 pixels) or together (4 layers, 9 filters, 6 pixels). Residual connections, linear layer on
     mean maps, Adam, each arm at the rate of the lowest training loss.
     """
-    source = load(data).subset(training_images, 0)
+    source = load_data(data).subset(training_images, 0)
     arms, costs = {}, {}
     for name, (depth, width, side) in SCALED.items():
         resized = _resized(source, side)
         options = {"shape": resized.shape, "classes": source.classes, "depth": depth, "width": width}
         costs[name] = multiplications(scaled_network(**options))
-        arms[name] = partial(
-            train,
-            scaled_network,
-            resized,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer="adam",
-            steps=steps,
-            batch_size=batch_size,
-            record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-            **options,
+        arms[name] = classifier(
+            scaled_network, resized, steps=steps, batch_size=batch_size, optimizer="adam", **options
         )
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="scaled")
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="scaled")
     cheapest = min(cost for name, cost in costs.items() if name != "compound")
     return records[["seed", "scaled", "learning_rate", "train_loss"]].assign(
         test_error=1 - records["test_accuracy"],

@@ -9,7 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Identity, cheatsheet, claim
-from repro.backend import compiled, value_and_gradient
+from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -97,4 +97,4 @@ def _differentiated(widths, activation):
 
         return value_and_gradient(weighted, parameters)[-1]
 
-    return compiled(gradients)
+    return compile_function(gradients)

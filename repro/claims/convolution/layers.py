@@ -30,7 +30,7 @@ with epy.lazy_imports():
     ),
     control={"window": 6},
 )
-def sparse_shared_dense(seeds, *, paddings=("valid", "same", "periodic"), side=6, channels=2, filters=3, window=3):
+def sparse_shared_dense(seed, *, paddings=("valid", "same", "periodic"), side=6, channels=2, filters=3, window=3):
     """Writes the matrix of a Keras convolution down, entry by entry, and looks at its rows.
 
     Images of 6 x 6 positions and two channels, three filters of 3 x 3, normal values. A row belongs to one output. It
@@ -40,7 +40,7 @@ def sparse_shared_dense(seeds, *, paddings=("valid", "same", "periodic"), side=6
     large as the image, which makes an ordinary dense layer of the convolution.
     """
     tables = []
-    for seed, padding in itertools.product(seeds, paddings):
+    for padding in paddings:
         generator = np.random.default_rng(seed)
         x = generator.normal(size=(1, side, side, channels))
         layer = keras.layers.Conv2D(filters, window, padding="same" if padding == "same" else "valid")
@@ -57,9 +57,7 @@ def sparse_shared_dense(seeds, *, paddings=("valid", "same", "periodic"), side=6
             "distinct_weights": np.broadcast_to(_distinct_weights(matrix), product.shape).ravel(),
             "displaced_entries": (matrix != _cyclic(matrix)).sum(axis=(3, 4, 5)).ravel(),
         }
-        tables.append(
-            pd.DataFrame({"seed": seed, "padding": padding, "filter_weights": kernel[..., 0].size, **columns})
-        )
+        tables.append(pd.DataFrame({"padding": padding, "filter_weights": kernel[..., 0].size, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -70,33 +68,29 @@ def sparse_shared_dense(seeds, *, paddings=("valid", "same", "periodic"), side=6
     criterion=Identity("convolution", "dense", operations=100, dtype="float32"),
     control={"neighbours": False},
 )
-def patch_mlp(seeds, *, neighbours=True, side=6, channels=4, filters=5, window=3):
+def patch_mlp(seed, *, neighbours=True, side=6, channels=4, filters=5, window=3):
     """Concatenates nine shifted copies of an image and gives each point of them to a Keras dense layer.
 
     Images of 6 x 6 points, normal, in a border of zeros; the dense layer has the weights of the convolution, in the
     order of the copies. The control concatenates nine copies of the point itself.
     """
-    tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x = generator.normal(size=(2, side, side, channels)).astype(np.float32)
-        kernel = generator.normal(size=(window, window, channels, filters))
-        weights = {
-            "kernel_initializer": keras.initializers.Constant(kernel),
-            "bias_initializer": keras.initializers.Constant(generator.normal(size=filters)),
-        }
-        bordered = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
-        corners = itertools.product(range(window), repeat=2)
-        copies = [bordered[:, i : i + side, j : j + side] if neighbours else x for i, j in corners]
-        points = keras.layers.Reshape((side**2, -1))(keras.layers.Concatenate()(copies))
-        weights_of_points = weights | {"kernel_initializer": keras.initializers.Constant(kernel.reshape(-1, filters))}
-        columns = {
-            "convolution": keras.layers.Conv2D(filters, window, padding="same", **weights)(x),
-            "dense": keras.layers.Dense(filters, **weights_of_points)(points),
-        }
-        arrays = {name: keras.ops.convert_to_numpy(values).ravel() for name, values in columns.items()}
-        tables.append(pd.DataFrame({"seed": seed, **arrays}))
-    return pd.concat(tables, ignore_index=True)
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(2, side, side, channels)).astype(np.float32)
+    kernel = generator.normal(size=(window, window, channels, filters))
+    weights = {
+        "kernel_initializer": keras.initializers.Constant(kernel),
+        "bias_initializer": keras.initializers.Constant(generator.normal(size=filters)),
+    }
+    bordered = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    corners = itertools.product(range(window), repeat=2)
+    copies = [bordered[:, i : i + side, j : j + side] if neighbours else x for i, j in corners]
+    points = keras.layers.Reshape((side**2, -1))(keras.layers.Concatenate()(copies))
+    weights_of_points = weights | {"kernel_initializer": keras.initializers.Constant(kernel.reshape(-1, filters))}
+    columns = {
+        "convolution": keras.layers.Conv2D(filters, window, padding="same", **weights)(x),
+        "dense": keras.layers.Dense(filters, **weights_of_points)(points),
+    }
+    return {name: keras.ops.convert_to_numpy(values).ravel() for name, values in columns.items()}
 
 
 @claim(
@@ -110,7 +104,7 @@ def patch_mlp(seeds, *, neighbours=True, side=6, channels=4, filters=5, window=3
     control={"activation": "relu"},
 )
 def linear_without_activation(
-    seeds, *, subsamplings=("strides", "average pooling", "max pooling"), activation=None, images=32, side=10, classes=5
+    seed, *, subsamplings=("strides", "average pooling", "max pooling"), activation=None, images=32, side=10, classes=5
 ):
     """Compares a Keras network with the linear classifier that agrees with it wherever one input is one or none is.
 
@@ -119,7 +113,7 @@ def linear_without_activation(
     only agree. The mistake: the layer that the lectures name for subsampling takes a maximum. The control has ReLU.
     """
     tables = []
-    for seed, subsampling in itertools.product(seeds, subsamplings):
+    for subsampling in subsamplings:
         generator = np.random.default_rng(seed)
         network = _network(subsampling, activation, side, classes)
         network.set_weights([generator.normal(size=weights.shape) for weights in network.weights])
@@ -132,7 +126,7 @@ def linear_without_activation(
             "network": keras.ops.convert_to_numpy(network(x)).ravel(),
             "linear": (x.reshape(images, -1) @ matrix + offset).ravel(),
         }
-        tables.append(pd.DataFrame({"seed": seed, "subsampling": subsampling, **columns}))
+        tables.append(pd.DataFrame({"subsampling": subsampling, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 from etils import epy
@@ -25,15 +23,15 @@ with epy.lazy_imports():
     ),
     control={"stride": 1},
 )
-def max_pool(seeds, *, sizes=((2, 2), (6, 8), (12, 10)), channels=3, stride=2):
+def max_pool(seed, *, sizes=((2, 2), (6, 8), (12, 10)), channels=3, stride=2):
     """Compares the Keras layer with the maxima of the windows of every channel by itself, in NumPy.
 
     Maps of even height and width with normal values, none of which occurs twice; a value is kept if it is among the
     pooled ones. Keras drops the last row or column of an odd size. The control has stride 1.
     """
-    tables = []
     layer = keras.layers.MaxPooling2D(2, strides=stride)
-    for seed, (height, width) in itertools.product(seeds, sizes):
+    tables = []
+    for height, width in sizes:
         generator = np.random.default_rng(seed)
         maps = generator.normal(size=(1, height, width, channels)).astype(np.float32)
         pooled = keras.ops.convert_to_numpy(layer(maps))
@@ -42,5 +40,5 @@ def max_pool(seeds, *, sizes=((2, 2), (6, 8), (12, 10)), channels=3, stride=2):
         counts = {"kept_values": np.isin(maps, pooled).sum(), "quarter_of_values": maps.size / 4}
         for axis, (sides, whole) in enumerate(zip(pooled.shape[1:3], (height, width), strict=True)):
             size = {"axis": ("height", "width")[axis], "sides": sides, "half_sides": whole / 2}
-            tables.append(pd.DataFrame({"seed": seed, **size, **counts, **columns}))
+            tables.append(pd.DataFrame({**size, **counts, **columns}))
     return pd.concat(tables, ignore_index=True)

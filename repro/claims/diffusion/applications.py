@@ -10,12 +10,11 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Greater, claim, notes
+from repro.claims.diffusion._processes import schedule
+from repro.claims.diffusion._quality import energy_distance
+from repro.claims.diffusion._trained import tuned
 from repro.claims.diffusion.generation import diffusion_model, points_of, sampled
-from repro.claims.diffusion.processes import schedule
-from repro.claims.diffusion.quality import energy_distance
-from repro.claims.diffusion.trained import tuned
-from repro.data import load
-from repro.training import train
+from repro.engine import load_data, train
 
 with epy.lazy_imports():
     import keras
@@ -79,7 +78,7 @@ def guidance(
     judged by a logistic regression on real images; diversity is the mean variance of a pixel within a class. The
     control trains with classes that have nothing to do with the images.
     """
-    images, points, chain = load(data), points_of(data), schedule("linear", levels)
+    images, points, chain = load_data(data), points_of(data), schedule("linear", levels)
     generator = np.random.default_rng(0)
     classes = images.y_train if labelled else generator.permutation(images.y_train)
     labels = np.tile(np.eye(images.classes)[classes], (draws, 1))

@@ -7,8 +7,8 @@ import pandas as pd
 from etils import epy
 
 from repro import Greater, ScalingLaw, claim, notes
-from repro.claims.diffusion.processes import log_normal, schedule
-from repro.data import load
+from repro.claims.diffusion._processes import log_normal, schedule
+from repro.engine import load_data
 
 with epy.lazy_imports():
     import keras
@@ -34,7 +34,7 @@ ESTIMATES = ("divergences as written", "log-ratios drawn one by one")
     full={"data": "mnist", "levels": 1000},
     control={"one_path": True},
 )
-def two_elbo_variances(seeds, *, one_path=False, levels=200, paths=200, data="digits"):
+def two_elbo_variances(seed, *, one_path=False, levels=200, paths=200, data="digits"):
     """Sum of the variances of both forms' terms, in square nats, for a real image.
 
     Over two variables: log-ratios of neighbouring conditionals, which are the bound, or the divergences that the
@@ -43,18 +43,17 @@ def two_elbo_variances(seeds, *, one_path=False, levels=200, paths=200, data="di
     linear schedule. The document reasons from single terms. The control draws all terms from one path x_1 to x_T: there
     neighbouring log-ratios cancel, and for an ideal model their sum is log p(x_0) on every path.
     """
+    path = _Paths(seed, levels, paths, data)
+    one = np.vstack([path.divergences(), -path.reconstruction()])
+    forms = {
+        "log-ratios": np.vstack([path.log_ratios(), path.reconstruction(), path.last_log_ratio()]),
+        "divergences as written": np.vstack([path.divergences_as_written(), -path.reconstruction()]),
+    }
     rows = []
-    for seed in seeds:
-        path = _Paths(seed, levels, paths, data)
-        one = np.vstack([path.divergences(), -path.reconstruction()])
-        forms = {
-            "log-ratios": np.vstack([path.log_ratios(), path.reconstruction(), path.last_log_ratio()]),
-            "divergences as written": np.vstack([path.divergences_as_written(), -path.reconstruction()]),
-        }
-        for name, two in forms.items():
-            for form, terms in (("one variable", one), ("two variables", two)):
-                variance = terms.sum(axis=0).var(ddof=1) if one_path else terms.var(axis=1, ddof=1).sum()
-                rows.append({"seed": seed, "terms": name, "form": form, "variance": variance})
+    for name, two in forms.items():
+        for form, terms in (("one variable", one), ("two variables", two)):
+            variance = terms.sum(axis=0).var(ddof=1) if one_path else terms.var(axis=1, ddof=1).sum()
+            rows.append({"terms": name, "form": form, "variance": variance})
     return pd.DataFrame(rows)
 
 
@@ -74,7 +73,7 @@ def two_elbo_variances(seeds, *, one_path=False, levels=200, paths=200, data="di
     full={"data": "mnist", "lengths": (100, 300, 1000)},
     control={"estimates": ("log-ratios of one path",)},
 )
-def elbo_variance_grows(seeds, *, estimates=ESTIMATES, lengths=(50, 100, 200, 400, 800), paths=200, data="digits"):
+def elbo_variance_grows(seed, *, estimates=ESTIMATES, lengths=(50, 100, 200, 400, 800), paths=200, data="digits"):
     """Variance over paths of the sum of consistency terms, in square nats, as one schedule is refined.
 
     A real image, a linear schedule, and a model that takes the best linear guess of the image, pixel by pixel. The
@@ -84,18 +83,15 @@ def elbo_variance_grows(seeds, *, estimates=ESTIMATES, lengths=(50, 100, 200, 40
     more.
     """
     rows = []
-    for seed in seeds:
-        for number in lengths:
-            path = _Paths(seed, number, paths, data)
-            ratios = path.log_ratios()
-            variances = {
-                "divergences as written": path.divergences_as_written().sum(axis=0).var(ddof=1),
-                "log-ratios of one path": ratios.sum(axis=0).var(ddof=1),
-                "log-ratios drawn one by one": ratios.var(axis=1, ddof=1).sum(),
-            }
-            rows += [
-                {"seed": seed, "length": number, "estimate": name, "variance": variances[name]} for name in estimates
-            ]
+    for number in lengths:
+        path = _Paths(seed, number, paths, data)
+        ratios = path.log_ratios()
+        variances = {
+            "divergences as written": path.divergences_as_written().sum(axis=0).var(ddof=1),
+            "log-ratios of one path": ratios.sum(axis=0).var(ddof=1),
+            "log-ratios drawn one by one": ratios.var(axis=1, ddof=1).sum(),
+        }
+        rows += [{"length": number, "estimate": name, "variance": variances[name]} for name in estimates]
     return pd.DataFrame(rows)
 
 
@@ -106,7 +102,7 @@ class _Paths:
     """
 
     def __init__(self, seed, levels, paths, data):
-        images = 2 * load(data).flat().x_train.astype(float) - 1
+        images = 2 * load_data(data).flat().x_train.astype(float) - 1
         image = images[np.random.default_rng(seed).integers(len(images))]
         noise = keras.random.normal((levels, paths, len(image)), seed=keras.random.SeedGenerator(seed))
         noise = keras.ops.convert_to_numpy(noise).astype(float)

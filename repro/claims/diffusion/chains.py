@@ -11,7 +11,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AtLeast, Correction, Identity, cheatsheet, claim, notes
-from repro.claims.diffusion.processes import log_normal, random_network
+from repro.claims.diffusion._processes import log_normal, random_network
 
 with epy.lazy_imports():
     import keras
@@ -30,23 +30,22 @@ STATES = 3
         given="past",
     ),
 )
-def markov_property(seeds, *, steps=5, given="start"):
+def markov_property(seed, *, steps=5, given="start"):
     """Conditionals of the next state given the last one, beside those given the first state, or given the whole past.
 
     Discrete: every conditional probability of a random chain. Gaussian: conditional mean at a simulated trajectory and
     conditional variance, by conditioning the joint covariance. The document's index 0 should be 0:t-1.
     """
+    generator = np.random.default_rng(seed)
+    joint = _chain(generator, steps)
+    factor, path = _gaussian_chain(generator, steps)
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        joint = _chain(generator, steps)
-        factor, path = _gaussian_chain(generator, steps)
-        for t in range(1, steps + 1):
-            other = (0,) if given == "start" else tuple(range(t))
-            previous, others = (_conditional(joint, (t,), known) for known in ((t - 1,), other))
-            tables.append(_rows(previous, others, seed=seed, chain="discrete"))
-            left, right = (_gaussian_conditional(factor @ factor.T, path, t, known) for known in ((t - 1,), other))
-            tables.append(_rows(left, right, seed=seed, chain="Gaussian"))
+    for t in range(1, steps + 1):
+        other = (0,) if given == "start" else tuple(range(t))
+        previous, others = (_conditional(joint, (t,), known) for known in ((t - 1,), other))
+        tables.append(_rows(previous, others, chain="discrete"))
+        left, right = (_gaussian_conditional(factor @ factor.T, path, t, known) for known in ((t - 1,), other))
+        tables.append(_rows(left, right, chain="Gaussian"))
     return pd.concat(tables, ignore_index=True).rename(columns={"left": "given_previous", "right": "given_other"})
 
 
@@ -58,28 +57,26 @@ def markov_property(seeds, *, steps=5, given="start"):
     smoke={"steps": 5},
     control={"order": 2},
 )
-def reverse_factorisation(seeds, *, steps=7, order=1):
+def reverse_factorisation(seed, *, steps=7, order=1):
     """Products of exhaustive conditionals of a random discrete chain against its joint probabilities.
 
     The segment leaves out the first and the last state; independence is asked at its middle. The control draws every
     state given the two before it.
     """
-    tables = []
-    for seed in seeds:
-        joint = _chain(np.random.default_rng(seed), steps, order)
-        s, t = 1, steps - 1
-        segment = _marginal(joint, range(s, t + 1))
-        backward, forward = _marginal(joint, (t,)), _marginal(joint, (s,))
-        for tau in range(s + 1, t + 1):
-            backward = backward * _conditional(joint, (tau - 1,), (tau,))
-            forward = forward * _conditional(joint, (tau,), (tau - 1,))
-        middle = steps // 2
-        past, future = _marginal(joint, range(middle + 1)), _marginal(joint, range(middle, steps + 1))
-        tables += [
-            _rows(backward, segment, seed=seed, factors="backward"),
-            _rows(forward, segment, seed=seed, factors="forward"),
-            _rows(past * future / _marginal(joint, (middle,)), joint, seed=seed, factors="independent"),
-        ]
+    joint = _chain(np.random.default_rng(seed), steps, order)
+    s, t = 1, steps - 1
+    segment = _marginal(joint, range(s, t + 1))
+    backward, forward = _marginal(joint, (t,)), _marginal(joint, (s,))
+    for tau in range(s + 1, t + 1):
+        backward = backward * _conditional(joint, (tau - 1,), (tau,))
+        forward = forward * _conditional(joint, (tau,), (tau - 1,))
+    middle = steps // 2
+    past, future = _marginal(joint, range(middle + 1)), _marginal(joint, range(middle, steps + 1))
+    tables = [
+        _rows(backward, segment, factors="backward"),
+        _rows(forward, segment, factors="forward"),
+        _rows(past * future / _marginal(joint, (middle,)), joint, factors="independent"),
+    ]
     return pd.concat(tables, ignore_index=True).rename(columns={"left": "product", "right": "joint"})
 
 
@@ -91,19 +88,18 @@ def reverse_factorisation(seeds, *, steps=7, order=1):
     smoke={"pairs": 200},
     control={"growing": False},
 )
-def entropy_bound(seeds, *, pairs=1000, growing=True):
+def entropy_bound(seed, *, pairs=1000, growing=True):
     """Conditional entropies in nats of both directions, for random steps of discrete and of Gaussian chains.
 
     Each conditional entropy is computed from its own conditional distribution. Kept are the steps at which the entropy
     grows; the control keeps those at which it falls, where the premise does not hold.
     """
+    generator = np.random.default_rng(seed)
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for chain, entropies in (("discrete", _discrete_entropies), ("Gaussian", _gaussian_entropies)):
-            before, after, forward, backward = entropies(generator, pairs)
-            columns = {"forward_entropy": forward, "backward_entropy": backward}
-            tables.append(pd.DataFrame(columns)[(after >= before) == growing].assign(seed=seed, chain=chain))
+    for chain, entropies in (("discrete", _discrete_entropies), ("Gaussian", _gaussian_entropies)):
+        before, after, forward, backward = entropies(generator, pairs)
+        columns = {"forward_entropy": forward, "backward_entropy": backward}
+        tables.append(pd.DataFrame(columns)[(after >= before) == growing].assign(chain=chain))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -122,7 +118,7 @@ def entropy_bound(seeds, *, pairs=1000, growing=True):
         divergence=False,
     ),
 )
-def elbo_two_variable_terms(seeds, *, steps=6, divergence=True):
+def elbo_two_variable_terms(seed, *, steps=6, divergence=True):
     """Sum of the terms over two variables against E_q log p(x_0:T) / q(x_1:T | x_0), by exhaustive sums.
 
     For every x_0 of a random discrete chain q and a random reverse chain p. The document moves an expectation over x_t
@@ -140,7 +136,7 @@ def elbo_two_variable_terms(seeds, *, steps=6, divergence=True):
             total -= _expected(q, ratio)
         return total
 
-    return _bounds(seeds, steps, terms)
+    return _bounds(seed, steps, terms)
 
 
 @claim(
@@ -152,7 +148,7 @@ def elbo_two_variable_terms(seeds, *, steps=6, divergence=True):
     smoke={"steps": 4},
     control={"order": 2},
 )
-def elbo_one_variable_terms(seeds, *, steps=6, order=1):
+def elbo_one_variable_terms(seed, *, steps=6, order=1):
     """Sum of the terms over one variable against E_q log p(x_0:T) / q(x_1:T | x_0), by exhaustive sums.
 
     For every x_0 of a random discrete chain q and a random reverse chain p. In the control every state of q depends on
@@ -166,7 +162,7 @@ def elbo_one_variable_terms(seeds, *, steps=6, order=1):
             - sum(_consistency(q, p, t) for t in range(2, steps + 1))
         )
 
-    return _bounds(seeds, steps, terms, order)
+    return _bounds(seed, steps, terms, order)
 
 
 @claim(
@@ -182,7 +178,7 @@ def elbo_one_variable_terms(seeds, *, steps=6, order=1):
         first=2,
     ),
 )
-def elbo_terms(seeds, *, steps=6, first=1):
+def elbo_terms(seed, *, steps=6, first=1):
     """Sum of the documented terms against E_q log p(x_0:T) / q(x_1:T | x_0), by exhaustive sums.
 
     For every x_0 of a random discrete chain q and a random reverse chain p; divergences are averaged over q(x_t | x_0).
@@ -197,7 +193,7 @@ def elbo_terms(seeds, *, steps=6, first=1):
             - sum(_consistency(q, p, t) for t in range(first, first + steps - 1))
         )
 
-    return _bounds(seeds, steps, terms)
+    return _bounds(seed, steps, terms)
 
 
 @claim(
@@ -209,7 +205,7 @@ def elbo_terms(seeds, *, steps=6, first=1):
     smoke={"points": 10},
     control={"steps": 2},
 )
-def one_step_is_vae(seeds, *, points=50, steps=1, nodes=60, alpha=0.5, deviation=0.3):
+def one_step_is_vae(seed, *, points=50, steps=1, nodes=60, alpha=0.5, deviation=0.3):
     """Bound of a chain with Keras networks for its reverse means against the autoencoder's with the same decoder.
 
     Scalars x_0, one bound each. The chain's is E_q log p(x_0:T) / q(x_1:T | x_0), the autoencoder's a reconstruction
@@ -218,25 +214,21 @@ def one_step_is_vae(seeds, *, points=50, steps=1, nodes=60, alpha=0.5, deviation
     """
     abscissae, weights = np.polynomial.hermite_e.hermegauss(nodes)
     weights = weights / weights.sum()
-    tables = []
-    for seed in seeds:
-        x = np.random.default_rng(seed).normal(size=points)
-        networks = [random_network(1, 1, seed + 1000 * step) for step in range(steps)]
-        bound, previous, probability = np.zeros((points, 1)), x[:, None], np.ones((1, 1))
-        for network in networks:
-            latent = (np.sqrt(alpha) * previous[..., None] + np.sqrt(1 - alpha) * abscissae).reshape(points, -1)
-            probability = (probability[..., None] * weights).reshape(1, -1)
-            previous, bound = (np.repeat(values, nodes, axis=1) for values in (previous, bound))
-            bound = bound + log_normal(previous, _applied(network, latent), deviation)
-            bound = bound - log_normal(latent, np.sqrt(alpha) * previous, np.sqrt(1 - alpha))
-            previous = latent
-        bound = ((bound + log_normal(previous, 0.0, 1.0)) * probability).sum(axis=1)
-        latent = np.sqrt(alpha) * x[:, None] + np.sqrt(1 - alpha) * abscissae
-        reconstruction = log_normal(x[:, None], _applied(networks[0], latent), deviation) @ weights
-        divergence = 0.5 * (alpha * x**2 + (1 - alpha) - 1 - np.log(1 - alpha))
-        columns = {"seed": seed, "diffusion": bound, "autoencoder": reconstruction - divergence}
-        tables.append(pd.DataFrame(columns))
-    return pd.concat(tables, ignore_index=True)
+    x = np.random.default_rng(seed).normal(size=points)
+    networks = [random_network(1, 1, seed + 1000 * step) for step in range(steps)]
+    bound, previous, probability = np.zeros((points, 1)), x[:, None], np.ones((1, 1))
+    for network in networks:
+        latent = (np.sqrt(alpha) * previous[..., None] + np.sqrt(1 - alpha) * abscissae).reshape(points, -1)
+        probability = (probability[..., None] * weights).reshape(1, -1)
+        previous, bound = (np.repeat(values, nodes, axis=1) for values in (previous, bound))
+        bound = bound + log_normal(previous, _applied(network, latent), deviation)
+        bound = bound - log_normal(latent, np.sqrt(alpha) * previous, np.sqrt(1 - alpha))
+        previous = latent
+    bound = ((bound + log_normal(previous, 0.0, 1.0)) * probability).sum(axis=1)
+    latent = np.sqrt(alpha) * x[:, None] + np.sqrt(1 - alpha) * abscissae
+    reconstruction = log_normal(x[:, None], _applied(networks[0], latent), deviation) @ weights
+    divergence = 0.5 * (alpha * x**2 + (1 - alpha) - 1 - np.log(1 - alpha))
+    return {"diffusion": bound, "autoencoder": reconstruction - divergence}
 
 
 def _chain(generator, steps, order=1):
@@ -275,16 +267,13 @@ def _consistency(q, p, t):
     return _expected(q, _log(posterior / _conditional(p, (t - 1,), (t,))))
 
 
-def _bounds(seeds, steps, terms, order=1):
+def _bounds(seed, steps, terms, order=1):
     """Compare a sum of terms with the bound itself, for every x_0 of random chains."""
-    tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        q = _chain(generator, steps, order)
-        p = _chain(generator, steps).transpose()
-        bound = _expected(q, _log(p / _conditional(q, range(1, steps + 1), (0,))))
-        tables.append(pd.DataFrame({"seed": seed, "terms": terms(q, p), "bound": bound}))
-    return pd.concat(tables, ignore_index=True)
+    generator = np.random.default_rng(seed)
+    q = _chain(generator, steps, order)
+    p = _chain(generator, steps).transpose()
+    bound = _expected(q, _log(p / _conditional(q, range(1, steps + 1), (0,))))
+    return {"terms": terms(q, p), "bound": bound}
 
 
 def _rows(left, right, **labels):

@@ -9,7 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, Equivalent, ExponentialDecay, Identity, cheatsheet, claim, notes
-from repro.claims.diffusion.processes import Schedule, images_as_points, log_normal, random_network, schedule
+from repro.claims.diffusion._processes import Schedule, images_as_points, log_normal, random_network, schedule
 
 with epy.lazy_imports():
     import keras
@@ -37,7 +37,7 @@ BOTH = Identity("formula", "conditioned", operations=10**4, each=("moment",))
     control={"shrinking": False},
 )
 def forward_marginal(
-    seeds, *, schedules=("linear", "cosine", "constant"), levels=250, chains=100, shrinking=True, data="digits"
+    seed, *, schedules=("linear", "cosine", "constant"), levels=250, chains=100, shrinking=True, data="digits"
 ):
     """Simulates the chain from a real image by Keras' random numbers and compares its distribution with the closed one.
 
@@ -46,12 +46,12 @@ def forward_marginal(
     whose betas had a finite sum would keep some of the image for ever. One line of the notes prints the result without
     the bars on alpha, which its next line and the cheatsheet have.
     """
+    image = images_as_points(data, 1, np.random.default_rng(seed))
+    shape = (levels, chains, image.shape[1])
+    noise = keras.ops.convert_to_numpy(keras.random.normal(shape, seed=keras.random.SeedGenerator(seed)))
     rows = []
-    for seed, kind in itertools.product(seeds, schedules):
+    for kind in schedules:
         chain = schedule(kind, levels)
-        image = images_as_points(data, 1, np.random.default_rng(seed))
-        shape = (levels, chains, image.shape[1])
-        noise = keras.ops.convert_to_numpy(keras.random.normal(shape, seed=keras.random.SeedGenerator(seed)))
         x, distances = np.repeat(image, chains, axis=0), []
         for t, beta in enumerate(chain.beta):
             x = (np.sqrt(1 - beta) if shrinking else 1.0) * x + np.sqrt(beta) * noise[t]
@@ -59,9 +59,7 @@ def forward_marginal(
                 standardized = (x - np.sqrt(chain.running[t]) * image) / np.sqrt(1 - chain.running[t])
                 distances.append(_distance_from_normal(standardized))
         found = {"closed form": max(distances), "limit": _distance_from_normal(x)}
-        rows += [
-            {"seed": seed, "schedule": kind, "distribution": name, "distance": value} for name, value in found.items()
-        ]
+        rows += [{"schedule": kind, "distribution": name, "distance": value} for name, value in found.items()]
     return pd.DataFrame(rows)
 
 
@@ -75,7 +73,7 @@ def forward_marginal(
     smoke={"levels": 100},
     control={"image_known": False},
 )
-def posterior(seeds, *, levels=400, pixels=4, image_known=True, data="digits"):
+def posterior(seed, *, levels=400, pixels=4, image_known=True, data="digits"):
     """The formula, by Keras, against conditioning the joint Gaussian of two neighbouring levels, built step by step.
 
     Pixels of real images, levels 2 to T of a linear schedule. In the control the image is not known, only the mean and
@@ -87,7 +85,7 @@ def posterior(seeds, *, levels=400, pixels=4, image_known=True, data="digits"):
         signal, original = keras.ops.sqrt(alpha) * (1 - before), keras.ops.sqrt(before) * (1 - alpha)
         return (signal * noised + original * image) / (1 - running), (1 - alpha) * (1 - before) / (1 - running)
 
-    return _against_conditioning(seeds, formula, levels, pixels, image_known, data)
+    return _against_conditioning(seed, formula, levels, pixels, image_known, data)
 
 
 @claim(
@@ -105,7 +103,7 @@ def posterior(seeds, *, levels=400, pixels=4, image_known=True, data="digits"):
         as_printed=False,
     ),
 )
-def posterior_cheatsheet(seeds, *, levels=400, pixels=4, as_printed=True, data="digits"):
+def posterior_cheatsheet(seed, *, levels=400, pixels=4, as_printed=True, data="digits"):
     """The printed formula, by Keras, against conditioning the joint Gaussian of two neighbouring levels.
 
     Pixels of real images, levels 2 to T of a linear schedule. As printed, the mean's root covers beta and the variance
@@ -119,7 +117,7 @@ def posterior_cheatsheet(seeds, *, levels=400, pixels=4, as_printed=True, data="
         mean = original * image + (1 - before) * keras.ops.sqrt(1 - beta) * noised
         return mean / (1 - running), variance / (1 - running)
 
-    return _against_conditioning(seeds, formula, levels, pixels, True, data)
+    return _against_conditioning(seed, formula, levels, pixels, True, data)
 
 
 @claim(
@@ -131,25 +129,22 @@ def posterior_cheatsheet(seeds, *, levels=400, pixels=4, as_printed=True, data="
     smoke={"levels": 100},
     control={"noise": "of the last step"},
 )
-def noise_form_of_mean(seeds, *, levels=400, pixels=4, noise="of all steps", data="digits"):
+def noise_form_of_mean(seed, *, levels=400, pixels=4, noise="of all steps", data="digits"):
     """The formula, by Keras, against the mean by Gaussian conditioning, levels 2 to T of a linear schedule.
 
     Pixels of real images are noised to level t - 1 and on to t. The control takes the noise of the last step for that
     of all steps together.
     """
-    tables = []
-    for seed in seeds:
-        generator, chain = np.random.default_rng(seed), schedule("linear", levels)
-        beta, alpha, running, before, _ = chain.after_first()
-        image = images_as_points(data, 1, generator)[:, MIDDLE : MIDDLE + pixels]
-        first, last = generator.normal(size=(2, levels - 1, pixels))
-        noised = np.sqrt(alpha) * (np.sqrt(before) * image + np.sqrt(1 - before) * first) + np.sqrt(beta) * last
-        together = (noised - np.sqrt(running) * image) / np.sqrt(1 - running)
-        chosen = together if noise == "of all steps" else last
-        formula = (noised - beta / keras.ops.sqrt(1 - running) * chosen) / keras.ops.sqrt(alpha)
-        mean, _ = _conditioned(chain, noised, image, 0.0)
-        tables.append(pd.DataFrame({"seed": seed, "formula": np.ravel(formula), "conditioned": mean.ravel()}))
-    return pd.concat(tables, ignore_index=True)
+    generator, chain = np.random.default_rng(seed), schedule("linear", levels)
+    beta, alpha, running, before, _ = chain.after_first()
+    image = images_as_points(data, 1, generator)[:, MIDDLE : MIDDLE + pixels]
+    first, last = generator.normal(size=(2, levels - 1, pixels))
+    noised = np.sqrt(alpha) * (np.sqrt(before) * image + np.sqrt(1 - before) * first) + np.sqrt(beta) * last
+    together = (noised - np.sqrt(running) * image) / np.sqrt(1 - running)
+    chosen = together if noise == "of all steps" else last
+    formula = (noised - beta / keras.ops.sqrt(1 - running) * chosen) / keras.ops.sqrt(alpha)
+    mean, _ = _conditioned(chain, noised, image, 0.0)
+    return {"formula": np.ravel(formula), "conditioned": mean.ravel()}
 
 
 @claim(
@@ -161,7 +156,7 @@ def noise_form_of_mean(seeds, *, levels=400, pixels=4, noise="of all steps", dat
     smoke={"levels": 50},
     control={"fixed": False},
 )
-def simplified_elbo(seeds, *, levels=200, fixed=True, data="digits"):
+def simplified_elbo(seed, *, levels=200, fixed=True, data="digits"):
     """Difference of L_t between two random Keras networks for the mean, which no constant enters, against the formula.
 
     L_t is minus the divergence of the reverse step from q, by Gauss-Hermite quadrature of the log-ratio, for levels 2
@@ -179,7 +174,7 @@ def simplified_elbo(seeds, *, levels=200, fixed=True, data="digits"):
             formulas = [-np.square(mean - output) / (2 * variance[1:, None]) for output in outputs]
             yield name, terms[0] - terms[1], formulas[0] - formulas[1]
 
-    return _of_two_networks(seeds, rows, levels, data)
+    return _of_two_networks(seed, rows, levels, data)
 
 
 @claim(
@@ -196,7 +191,7 @@ def simplified_elbo(seeds, *, levels=200, fixed=True, data="digits"):
         sign=-1.0,
     ),
 )
-def expected_error_sign(seeds, *, levels=200, sign=1.0, data="digits"):
+def expected_error_sign(seed, *, levels=200, sign=1.0, data="digits"):
     """Difference of L_t between two random Keras networks for the noise against the documented difference.
 
     L_t is minus the divergence of the reverse step from q, as the document defines it, by Gauss-Hermite quadrature of
@@ -216,7 +211,7 @@ def expected_error_sign(seeds, *, levels=200, sign=1.0, data="digits"):
             formulas = [sign * rho * np.square(noise - output) for output in outputs]
             yield name, terms[0] - terms[1], formulas[0] - formulas[1]
 
-    return _of_two_networks(seeds, rows, levels, data)
+    return _of_two_networks(seed, rows, levels, data)
 
 
 @claim(
@@ -228,33 +223,32 @@ def expected_error_sign(seeds, *, levels=200, sign=1.0, data="digits"):
     smoke={"pairs": 10},
     control={"under": "second"},
 )
-def gaussian_kl(seeds, *, pairs=40, dimensions=3, under="first"):
+def gaussian_kl(seed, *, pairs=40, dimensions=3, under="first"):
     """Both formulas, by Keras, against Gauss-Hermite quadrature of the log-ratio of SciPy's densities, in nats.
 
     Random means and covariances in three dimensions; three nodes a dimension are exact for quadratics. The control
     takes the expectation under the second Gaussian, the other direction of the divergence.
     """
+    generator = np.random.default_rng(seed)
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for covariances in ("any", "equal"):
-            means = generator.normal(size=(pairs, 2, dimensions))
-            factors = generator.normal(size=(pairs, 2, dimensions, dimensions + 2)) / 2
-            sigma = factors @ factors.swapaxes(-1, -2)
-            if covariances == "equal":
-                sigma = np.repeat(generator.uniform(0.2, 2, size=(pairs, 1, 1, 1)), 2, axis=1) * np.eye(dimensions)
-            difference = keras.ops.convert_to_tensor(means[:, 1] - means[:, 0])[..., None]
-            if covariances == "equal":
-                formula = keras.ops.sum(difference**2, axis=(1, 2)) / (2 * sigma[:, 0, 0, 0])
-            else:
-                inverse = keras.ops.inv(sigma[:, 1])
-                logarithms = keras.ops.slogdet(sigma[:, 1])[1] - keras.ops.slogdet(sigma[:, 0])[1]
-                trace = keras.ops.trace(inverse @ sigma[:, 0], axis1=1, axis2=2)
-                distance = keras.ops.sum(difference * (inverse @ difference), axis=(1, 2))
-                formula = 0.5 * (logarithms - dimensions + trace + distance)
-            quadrature = [_divergence_by_quadrature(*pair, under) for pair in zip(means, sigma, strict=True)]
-            columns = {"formula": keras.ops.convert_to_numpy(formula), "quadrature": quadrature}
-            rows.append(pd.DataFrame(columns).assign(seed=seed, covariances=covariances))
+    for covariances in ("any", "equal"):
+        means = generator.normal(size=(pairs, 2, dimensions))
+        factors = generator.normal(size=(pairs, 2, dimensions, dimensions + 2)) / 2
+        sigma = factors @ factors.swapaxes(-1, -2)
+        if covariances == "equal":
+            sigma = np.repeat(generator.uniform(0.2, 2, size=(pairs, 1, 1, 1)), 2, axis=1) * np.eye(dimensions)
+        difference = keras.ops.convert_to_tensor(means[:, 1] - means[:, 0])[..., None]
+        if covariances == "equal":
+            formula = keras.ops.sum(difference**2, axis=(1, 2)) / (2 * sigma[:, 0, 0, 0])
+        else:
+            inverse = keras.ops.inv(sigma[:, 1])
+            logarithms = keras.ops.slogdet(sigma[:, 1])[1] - keras.ops.slogdet(sigma[:, 0])[1]
+            trace = keras.ops.trace(inverse @ sigma[:, 0], axis1=1, axis2=2)
+            distance = keras.ops.sum(difference * (inverse @ difference), axis=(1, 2))
+            formula = 0.5 * (logarithms - dimensions + trace + distance)
+        quadrature = [_divergence_by_quadrature(*pair, under) for pair in zip(means, sigma, strict=True)]
+        columns = {"formula": keras.ops.convert_to_numpy(formula), "quadrature": quadrature}
+        rows.append(pd.DataFrame(columns).assign(covariances=covariances))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -284,7 +278,7 @@ def gaussian_kl(seeds, *, pairs=40, dimensions=3, under="first"):
     reported={"Ho et al. 2020, CIFAR-10, T = 1000, bits per dimension": "about 0.00001"},
 )
 def prior_matching_vanishes(
-    seeds, *, given="last step", lengths=(100, 200, 400, 800), beta=0.01, refined=False, data="digits"
+    seed, *, given="last step", lengths=(100, 200, 400, 800), beta=0.01, refined=False, data="digits"
 ):
     """Divergence in bits per pixel of real images, for chains of growing length and for the schedule of Ho et al.
 
@@ -293,22 +287,19 @@ def prior_matching_vanishes(
     printed with two decimals. In the control more levels share the same noise, so that x_T stays as it is: it is the
     noise in all that has to be large. The linear schedule of a thousand levels is that of Ho et al.
     """
+    image = images_as_points(data, 1, np.random.default_rng(seed))
+    chains = {("constant", steps): np.full(steps, beta * (lengths[0] / steps if refined else 1)) for steps in lengths}
+    chains["linear", 1000] = schedule("linear", 1000).beta
     rows = []
-    for seed in seeds:
-        image = images_as_points(data, 1, np.random.default_rng(seed))
-        chains = {
-            ("constant", steps): np.full(steps, beta * (lengths[0] / steps if refined else 1)) for steps in lengths
-        }
-        chains["linear", 1000] = schedule("linear", 1000).beta
-        for (kind, steps), betas in chains.items():
-            mean, variance = image, 0.0
-            for added in betas:
-                square = np.square(mean) + variance
-                mean, variance = np.sqrt(1 - added) * mean, (1 - added) * variance + added
-            of_mean, of_variance = (np.square(mean), variance) if given == "image" else ((1 - added) * square, added)
-            bits = 0.5 * (of_variance + of_mean - 1 - np.log(of_variance)).mean() / np.log(2)
-            longest = steps >= max(lengths)
-            rows.append({"seed": seed, "schedule": kind, "length": steps, "bits": bits, "longest": longest})
+    for (kind, steps), betas in chains.items():
+        mean, variance = image, 0.0
+        for added in betas:
+            square = np.square(mean) + variance
+            mean, variance = np.sqrt(1 - added) * mean, (1 - added) * variance + added
+        of_mean, of_variance = (np.square(mean), variance) if given == "image" else ((1 - added) * square, added)
+        bits = 0.5 * (of_variance + of_mean - 1 - np.log(of_variance)).mean() / np.log(2)
+        longest = steps >= max(lengths)
+        rows.append({"schedule": kind, "length": steps, "bits": bits, "longest": longest})
     return pd.DataFrame(rows)
 
 
@@ -316,19 +307,17 @@ def _distance_from_normal(values):
     return scipy.stats.kstest(values.ravel(), "norm", method="asymp").statistic
 
 
-def _against_conditioning(seeds, formula, levels, pixels, image_known, data):
+def _against_conditioning(seed, formula, levels, pixels, image_known, data):
     """Mean and variance of x_{t-1} by a formula, of [levels - 1, pixels] and [levels - 1, 1], and by conditioning."""
+    generator, chain = np.random.default_rng(seed), schedule("linear", levels)
+    images = images_as_points(data, 200, generator)[:, MIDDLE : MIDDLE + pixels]
+    image, running = images[:1], chain.after_first()[2]
+    noised = np.sqrt(running) * image + np.sqrt(1 - running) * generator.normal(size=(levels - 1, pixels))
+    start = (image, 0.0) if image_known else (images.mean(axis=0), images.var(axis=0).mean())
+    formulas, conditioned = formula(chain, noised, image), _conditioned(chain, noised, *start)
     tables = []
-    for seed in seeds:
-        generator, chain = np.random.default_rng(seed), schedule("linear", levels)
-        images = images_as_points(data, 200, generator)[:, MIDDLE : MIDDLE + pixels]
-        image, running = images[:1], chain.after_first()[2]
-        noised = np.sqrt(running) * image + np.sqrt(1 - running) * generator.normal(size=(levels - 1, pixels))
-        start = (image, 0.0) if image_known else (images.mean(axis=0), images.var(axis=0).mean())
-        formulas, conditioned = formula(chain, noised, image), _conditioned(chain, noised, *start)
-        for moment, left, right in zip(("mean", "variance"), formulas, conditioned, strict=True):
-            columns = {"seed": seed, "moment": moment, "formula": np.ravel(left), "conditioned": np.ravel(right)}
-            tables.append(pd.DataFrame(columns))
+    for moment, left, right in zip(("mean", "variance"), formulas, conditioned, strict=True):
+        tables.append(pd.DataFrame({"moment": moment, "formula": np.ravel(left), "conditioned": np.ravel(right)}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -351,22 +340,20 @@ def _conditioned(chain: Schedule, noised, mean, variance):
     return np.vstack(means), np.vstack(variances)
 
 
-def _of_two_networks(seeds, rows, levels, data):
+def _of_two_networks(seed, rows, levels, data):
     """Compare what a function yields for the outputs of two networks at levels 2 to T of a linear schedule."""
+    generator, chain = np.random.default_rng(seed), schedule("linear", levels)
+    image = images_as_points(data, 1, generator)
+    running = chain.running[:, None]
+    noised = np.sqrt(running) * image + np.sqrt(1 - running) * generator.normal(size=(levels, image.shape[1]))
+    pixels = image.shape[1]
+    outputs = [
+        keras.ops.convert_to_numpy(random_network(pixels, pixels, 2 * seed + index)(noised[1:])) for index in range(2)
+    ]
     tables = []
-    for seed in seeds:
-        generator, chain = np.random.default_rng(seed), schedule("linear", levels)
-        image = images_as_points(data, 1, generator)
-        running = chain.running[:, None]
-        noised = np.sqrt(running) * image + np.sqrt(1 - running) * generator.normal(size=(levels, image.shape[1]))
-        pixels = image.shape[1]
-        outputs = [
-            keras.ops.convert_to_numpy(random_network(pixels, pixels, 2 * seed + index)(noised[1:]))
-            for index in range(2)
-        ]
-        for name, term, formula in rows(chain, image, noised, outputs):
-            columns = {"term": term.sum(axis=1), "formula": formula.sum(axis=1)}
-            tables.append(pd.DataFrame(columns).assign(seed=seed, variance=name))
+    for name, term, formula in rows(chain, image, noised, outputs):
+        columns = {"term": term.sum(axis=1), "formula": formula.sum(axis=1)}
+        tables.append(pd.DataFrame(columns).assign(variance=name))
     return pd.concat(tables, ignore_index=True)
 
 

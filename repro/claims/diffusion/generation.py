@@ -12,12 +12,10 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Greater, cheatsheet, claim, notes
-from repro.claims.diffusion.processes import Array, Schedule, schedule
-from repro.claims.diffusion.quality import energy_distance, squared_frechet_distance
-from repro.claims.diffusion.trained import simulations, tuned, weighted_squared_error
-from repro.data import load
-from repro.models import mlp
-from repro.training import Training, train
+from repro.claims.diffusion._processes import Array, Schedule, schedule
+from repro.claims.diffusion._quality import energy_distance, squared_frechet_distance
+from repro.claims.diffusion._trained import simulations, tuned, weighted_squared_error
+from repro.engine import Training, load_data, mlp, train
 
 with epy.lazy_imports():
     import keras
@@ -44,7 +42,7 @@ def points_of(data: str) -> Data:
         generator = np.random.default_rng(0)
         x = CENTRES[generator.choice(3, size=3000, p=SHARES)] + 0.2 * generator.normal(size=(3000, 2))
         return Data(x[:2000], x[2000:])
-    images = load(data).flat()
+    images = load_data(data).flat()
     return Data(2.0 * images.x_train - 1, 2.0 * images.x_test - 1)
 
 

@@ -10,9 +10,8 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Equivalent, Greater, claim, notes
-from repro.claims.diffusion.trained import functions, simulations, tuned
-from repro.models import mlp
-from repro.training import train
+from repro.claims.diffusion._trained import functions, simulations, tuned
+from repro.engine import mlp, train
 
 with epy.lazy_imports():
     import keras

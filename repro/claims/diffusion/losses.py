@@ -5,18 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from etils import epy
 
 from repro import Correction, Identity, claim, notes
-from repro.backend import value_and_gradient
-from repro.claims.diffusion.processes import (
-    images_as_points,
-    log_density,
-    posterior_weights,
-    random_network,
-    schedule,
-)
+from repro.claims.diffusion._processes import images_as_points, log_density, posterior_weights, random_network, schedule
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -25,7 +18,7 @@ DIVERGENCE = r"$D(q(x_{t-1}|x_t,x_0) \| p_\theta(x_{t-1}|x_t))$"
 SAME_GRADIENT = Identity("of_divergence", "of_error", operations=10**6)
 
 
-def gradients(seeds, *, prediction="image", averaged=False, mean_of_noised=True, levels=100, images=100, data="digits"):
+def gradients(seed, *, prediction="image", averaged=False, mean_of_noised=True, levels=100, images=100, data="digits"):
     """Gradients of the divergence and of the documented error with respect to the outputs of a Keras network.
 
     The network sees images of a small set of real ones, noised to the levels 2 to T of a linear schedule; what it puts
@@ -33,46 +26,42 @@ def gradients(seeds, *, prediction="image", averaged=False, mean_of_noised=True,
     double precision; if they agree at every output, the arg min over weights is the same, whatever the network. Every
     level counts alike: both are divided by the size of the second.
     """
-    tables = []
-    for seed in seeds:
-        generator, chain = np.random.default_rng(seed), schedule("linear", levels)
-        points = images_as_points(data, images, generator)
-        pixels = points.shape[1]
-        columns = chain.after_first()
-        beta, alpha, running, before, variance = columns
-        chosen = generator.integers(images, size=levels - 1)
-        noise = generator.normal(size=(levels - 1, pixels))
-        noised = np.sqrt(running) * points[chosen] + np.sqrt(1 - running) * noise
-        output = random_network(pixels, pixels, seed)(noised)
-        known = np.eye(images)[chosen]
-        if averaged:
-            known = posterior_weights(noised, points, np.sqrt(running), 1 - running)
-        of_image = (np.sqrt(before) * beta / (1 - running))[..., None] * points
-        of_noised = (np.sqrt(alpha) * (1 - before) / (1 - running) * noised)[:, None]
-        left_out = 0 if mean_of_noised else of_noised
+    generator, chain = np.random.default_rng(seed), schedule("linear", levels)
+    points = images_as_points(data, images, generator)
+    pixels = points.shape[1]
+    columns = chain.after_first()
+    beta, alpha, running, before, variance = columns
+    chosen = generator.integers(images, size=levels - 1)
+    noise = generator.normal(size=(levels - 1, pixels))
+    noised = np.sqrt(running) * points[chosen] + np.sqrt(1 - running) * noise
+    output = random_network(pixels, pixels, seed)(noised)
+    known = np.eye(images)[chosen]
+    if averaged:
+        known = posterior_weights(noised, points, np.sqrt(running), 1 - running)
+    of_image = (np.sqrt(before) * beta / (1 - running))[..., None] * points
+    of_noised = (np.sqrt(alpha) * (1 - before) / (1 - running) * noised)[:, None]
+    q = of_image + of_noised + (0 if mean_of_noised else of_noised)
 
-        def divergence(outputs, q=of_image + of_noised + left_out, weights=known, noised=noised, columns=columns):
-            mean = _reverse_mean(prediction, outputs[0], noised, columns)
-            distances = keras.ops.sum(keras.ops.square(q - mean[:, None]), axis=-1) / (2 * columns[4])
-            return keras.ops.sum(weights * distances), ()
+    def divergence(outputs):
+        mean = _reverse_mean(prediction, outputs[0], noised, columns)
+        distances = keras.ops.sum(keras.ops.square(q - mean[:, None]), axis=-1) / (2 * variance)
+        return keras.ops.sum(known * distances), ()
 
-        target = {"image": points[chosen], "noise": noise}.get(prediction)
-        if target is None:
-            target = _score(noised, points, running)
-        weight = {
-            "image": before * (1 - alpha) ** 2 / (2 * variance * (1 - running) ** 2),
-            "noise": (1 - alpha) ** 2 / (2 * variance * (1 - running) * alpha),
-            "score": (1 - alpha) ** 2 / (2 * variance * alpha),
-        }[prediction]
+    target = {"image": points[chosen], "noise": noise}.get(prediction)
+    if target is None:
+        target = _score(noised, points, running)
+    weight = {
+        "image": before * (1 - alpha) ** 2 / (2 * variance * (1 - running) ** 2),
+        "noise": (1 - alpha) ** 2 / (2 * variance * (1 - running) * alpha),
+        "score": (1 - alpha) ** 2 / (2 * variance * alpha),
+    }[prediction]
 
-        def error(outputs, weight=weight, target=target):
-            return keras.ops.sum(weight * keras.ops.square(outputs[0] - target)), ()
+    def error(outputs):
+        return keras.ops.sum(weight * keras.ops.square(outputs[0] - target)), ()
 
-        left, right = (_gradient(function, output) for function in (divergence, error))
-        size = np.linalg.norm(right, axis=1, keepdims=True)
-        found = {"of_divergence": (left / size).ravel(), "of_error": (right / size).ravel()}
-        tables.append(pd.DataFrame({"seed": seed, **found}))
-    return pd.concat(tables, ignore_index=True)
+    left, right = (_gradient(function, output) for function in (divergence, error))
+    size = np.linalg.norm(right, axis=1, keepdims=True)
+    return {"of_divergence": (left / size).ravel(), "of_error": (right / size).ravel()}
 
 
 @claim(

@@ -10,13 +10,10 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Identity, Ratio, claim, notes
-from repro.backend import value_and_gradient
-from repro.claims.diffusion.processes import schedule
-from repro.claims.diffusion.trained import weighted_squared_error
-from repro.data import load
-from repro.replicas import seeded
-from repro.training import train
-from repro.tuning import compare
+from repro.claims.diffusion._processes import schedule
+from repro.claims.diffusion._trained import weighted_squared_error
+from repro.engine import build_seeded, compare_arms, load_data, train
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -87,7 +84,7 @@ def losses_equivalent(
     trainings are not, which the document half admits where it says that noise works better. The control drops the
     weights.
     """
-    images = load(data).flat()
+    images = load_data(data).flat()
     samples = {
         prediction: _noised(images, schedule("linear", levels), prediction, draws, weighted)
         for prediction in PREDICTIONS
@@ -110,7 +107,7 @@ def losses_equivalent(
         )
         for prediction in PREDICTIONS
     }
-    trained = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="prediction")
+    trained = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="prediction")
     observations = pd.concat([*gradients, trained.assign(quantity="trained")], ignore_index=True)
     observations.attrs = trained.attrs
     return observations
@@ -172,7 +169,7 @@ def _gradients(seed, samples, pixels, batch=64, components=200):
     """Gradients of the three losses of one network, in double precision."""
     found = {}
     for prediction, sample in samples.items():
-        model = seeded(
+        model = build_seeded(
             partial(denoiser, pixels=pixels, output="noise", prediction=prediction, width=16, dtype="float64"), seed
         )
         chosen = np.random.default_rng(seed).integers(len(sample["x_train"]), size=batch)

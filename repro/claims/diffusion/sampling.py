@@ -9,7 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Equivalent, ScalingLaw, cheatsheet, claim
-from repro.claims.diffusion.processes import Array, schedule
+from repro.claims.diffusion._processes import Array, schedule
 
 with epy.lazy_imports():
     import keras
@@ -107,23 +107,20 @@ def forward_sde(*, steps=(100, 200, 400, 800, 1600), time=0.25, drift=-0.5):
     smoke={"steps": 250, "samples": 2000},
     control={"score": 0.0},
 )
-def reverse_sde(seeds, *, steps=1000, samples=4000, score=1.0):
+def reverse_sde(seed, *, steps=1000, samples=4000, score=1.0):
     """Kolmogorov-Smirnov distance of samples from a known mixture of three Gaussians on the line.
 
     Euler-Maruyama from t = 1 to 0 with beta growing linearly from 0.1 to 20, Keras' random numbers and the exact score
     of the noised mixture, of random weights and places. The control leaves the score out of the drift.
     """
-    rows = []
-    for seed in seeds:
-        data, noise = _mixture(seed), _noise(seed, (steps + 1, samples))
-        x, step = noise[-1], 1 / steps
-        for added, t in zip(noise, np.linspace(1, 0, steps, endpoint=False), strict=False):
-            beta = 0.1 + 19.9 * t
-            signal = np.exp(-0.1 * t - 19.9 * t**2 / 2)
-            drift = -0.5 * beta * x - score * beta * data.noised(signal).score(x)
-            x = x - drift * step + np.sqrt(beta * step) * added
-        rows.append({"seed": seed, "distance": data.distance(x)})
-    return pd.DataFrame(rows)
+    data, noise = _mixture(seed), _noise(seed, (steps + 1, samples))
+    x, step = noise[-1], 1 / steps
+    for added, t in zip(noise, np.linspace(1, 0, steps, endpoint=False), strict=False):
+        beta = 0.1 + 19.9 * t
+        signal = np.exp(-0.1 * t - 19.9 * t**2 / 2)
+        drift = -0.5 * beta * x - score * beta * data.noised(signal).score(x)
+        x = x - drift * step + np.sqrt(beta * step) * added
+    return {"distance": data.distance(x)}
 
 
 @claim(
@@ -135,7 +132,7 @@ def reverse_sde(seeds, *, steps=1000, samples=4000, score=1.0):
     smoke={"levels": 500, "samples": 2000},
     control={"variances": ("none",)},
 )
-def reverse_variances(seeds, *, variances=("beta", "posterior"), levels=1000, samples=4000):
+def reverse_variances(seed, *, variances=("beta", "posterior"), levels=1000, samples=4000):
     """Kolmogorov-Smirnov distance of samples from data on the line, by ancestral sampling with the exact score.
 
     The linear schedule of Ho et al., with a thousand levels in the standard profile; the last step adds no noise. Data:
@@ -145,24 +142,21 @@ def reverse_variances(seeds, *, variances=("beta", "posterior"), levels=1000, sa
     """
     chain = schedule("linear", levels)
     choices = {"beta": chain.beta, "posterior": chain.posterior_variance, "none": np.zeros(levels)}
+    data, noise = _mixture(seed), _noise(seed, (levels, samples))
+    x = np.broadcast_to(noise[0], (len(variances), samples))
+    deviations = np.sqrt([choices[variance] for variance in variances])[..., None]
+    for t in range(levels - 1, -1, -1):
+        x = (x + chain.beta[t] * data.noised(chain.running[t]).score(x)) / np.sqrt(chain.alpha[t])
+        if t:
+            x = x + deviations[:, t] * noise[t]
     rows = []
-    for seed in seeds:
-        data, noise = _mixture(seed), _noise(seed, (levels, samples))
-        x = np.broadcast_to(noise[0], (len(variances), samples))
-        deviations = np.sqrt([choices[variance] for variance in variances])[..., None]
-        for t in range(levels - 1, -1, -1):
-            x = (x + chain.beta[t] * data.noised(chain.running[t]).score(x)) / np.sqrt(chain.alpha[t])
-            if t:
-                x = x + deviations[:, t] * noise[t]
-        for variance, of_variance in zip(variances, x, strict=True):
-            found = {
-                "normal": _distance_of_normals(chain, choices[variance], 1.0),
-                "nearly a point": _distance_of_normals(chain, choices[variance], 0.05),
-                "mixture": data.distance(of_variance),
-            }
-            rows += [
-                {"seed": seed, "data": kind, "variance": variance, "distance": value} for kind, value in found.items()
-            ]
+    for variance, of_variance in zip(variances, x, strict=True):
+        found = {
+            "normal": _distance_of_normals(chain, choices[variance], 1.0),
+            "nearly a point": _distance_of_normals(chain, choices[variance], 0.05),
+            "mixture": data.distance(of_variance),
+        }
+        rows += [{"data": kind, "variance": variance, "distance": value} for kind, value in found.items()]
     return pd.DataFrame(rows)
 
 

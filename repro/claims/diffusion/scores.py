@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, Correction, Equivalent, Identity, claim, notes
-from repro.backend import value_and_gradient
-from repro.claims.diffusion.processes import (
-    images_as_points,
-    log_density,
-    log_normal,
-    posterior_weights,
-    schedule,
-)
-from repro.data import load
+from repro.claims.diffusion._processes import images_as_points, log_density, log_normal, posterior_weights, schedule
+from repro.engine import load_data
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -33,36 +25,33 @@ SIGMAS = (0.25, 0.5, 1.0, 2.0)
     smoke={"points": 50},
     control={"noise": "Laplace"},
 )
-def tweedie(seeds, *, points=200, means=400, noise="Gaussian"):
+def tweedie(seed, *, points=200, means=400, noise="Gaussian"):
     """Posterior means by summation against the formula with the score by differentiating log p(z) through Keras.
 
     In two dimensions, with a random covariance of the noise and a prior of many equally likely means drawn from three
     clusters. The control's noise has the same covariance and is Laplacian.
     """
-    tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        prior = generator.normal(scale=3, size=(3, 2))[generator.integers(3, size=means)]
-        prior = prior + 0.5 * generator.normal(size=prior.shape)
-        factor = np.linalg.cholesky(np.cov(generator.normal(size=(2, 5))))
-        whitened = {
-            "Gaussian": generator.normal(size=(points, 2)),
-            "Laplace": generator.laplace(scale=np.sqrt(0.5), size=(points, 2)),
-        }[noise]
-        z = prior[:points] + whitened @ factor.T
-        inverse = np.linalg.inv(factor).T
+    generator = np.random.default_rng(seed)
+    prior = generator.normal(scale=3, size=(3, 2))[generator.integers(3, size=means)]
+    prior = prior + 0.5 * generator.normal(size=prior.shape)
+    factor = np.linalg.cholesky(np.cov(generator.normal(size=(2, 5))))
+    whitened = {
+        "Gaussian": generator.normal(size=(points, 2)),
+        "Laplace": generator.laplace(scale=np.sqrt(0.5), size=(points, 2)),
+    }[noise]
+    z = prior[:points] + whitened @ factor.T
+    inverse = np.linalg.inv(factor).T
 
-        def log_likelihoods(z, prior=prior, inverse=inverse):
-            standardized = keras.ops.matmul(z[:, None] - prior[None], inverse)
-            if noise == "Gaussian":
-                return -0.5 * keras.ops.sum(keras.ops.square(standardized), axis=-1)
-            return -np.sqrt(2) * keras.ops.sum(keras.ops.abs(standardized), axis=-1)
+    def log_likelihoods(z):
+        standardized = keras.ops.matmul(z[:, None] - prior[None], inverse)
+        if noise == "Gaussian":
+            return -0.5 * keras.ops.sum(keras.ops.square(standardized), axis=-1)
+        return -np.sqrt(2) * keras.ops.sum(keras.ops.abs(standardized), axis=-1)
 
-        score = _gradient(lambda z, of=log_likelihoods: keras.ops.logsumexp(of(z), axis=-1), z)
-        posterior = keras.ops.convert_to_numpy(keras.ops.softmax(log_likelihoods(z), axis=-1)) @ prior
-        formula = z + score @ (factor @ factor.T)
-        tables.append(pd.DataFrame({"seed": seed, "posterior_mean": posterior.ravel(), "formula": formula.ravel()}))
-    return pd.concat(tables, ignore_index=True)
+    score = _gradient(lambda z: keras.ops.logsumexp(log_likelihoods(z), axis=-1), z)
+    posterior = keras.ops.convert_to_numpy(keras.ops.softmax(log_likelihoods(z), axis=-1)) @ prior
+    formula = z + score @ (factor @ factor.T)
+    return {"posterior_mean": posterior.ravel(), "formula": formula.ravel()}
 
 
 @claim(
@@ -79,23 +68,19 @@ def tweedie(seeds, *, points=200, means=400, noise="Gaussian"):
         expected=True,
     ),
 )
-def score_is_scaled_noise(seeds, *, levels=100, images=100, expected=False, data="digits"):
+def score_is_scaled_noise(seed, *, levels=100, images=100, expected=False, data="digits"):
     """Score of noised images by differentiating their log-density through Keras, against the noise that was drawn.
 
     The images are a small set of real ones, so that the density at levels 1 to T of a linear schedule is a mixture of
     Gaussians, known exactly. The correction averages the noise over the images that may have led to x_t.
     """
-    tables = []
-    for seed in seeds:
-        noised, original, points, chain = _noised(seed, levels, images, data)
-        running = chain.running[:, None]
-        score = _score(noised, points, running)
-        if expected:
-            original = _expected_image(noised, points, running)
-        noise = (noised - np.sqrt(running) * original) / np.sqrt(1 - running)
-        columns = {"score": score.ravel(), "scaled_noise": (-noise / np.sqrt(1 - running)).ravel()}
-        tables.append(pd.DataFrame({"seed": seed, **columns}))
-    return pd.concat(tables, ignore_index=True)
+    noised, original, points, chain = _noised(seed, levels, images, data)
+    running = chain.running[:, None]
+    score = _score(noised, points, running)
+    if expected:
+        original = _expected_image(noised, points, running)
+    noise = (noised - np.sqrt(running) * original) / np.sqrt(1 - running)
+    return {"score": score.ravel(), "scaled_noise": (-noise / np.sqrt(1 - running)).ravel()}
 
 
 @claim(
@@ -112,29 +97,27 @@ def score_is_scaled_noise(seeds, *, levels=100, images=100, expected=False, data
         averaged=True,
     ),
 )
-def score_form_of_mean(seeds, *, levels=100, images=100, averaged=False, data="digits"):
+def score_form_of_mean(seed, *, levels=100, images=100, averaged=False, data="digits"):
     """Both formulas, with the score by differentiating through Keras, against the image that was noised and mu_q.
 
     The images are a small set of real ones, so that the density at levels 1 to T of a linear schedule is a mixture of
     Gaussians, known exactly. The document takes Tweedie's posterior mean for the image.
     """
+    noised, original, points, chain = _noised(seed, levels, images, data)
+    running, alpha = chain.running[:, None], chain.alpha[:, None]
+    score = _score(noised, points, running)
+    if averaged:
+        original = _expected_image(noised, points, running)
+    found = {
+        "image": (original, (noised + (1 - running) * score) / np.sqrt(running)),
+        "posterior mean": (
+            chain.posterior_mean(noised, original),
+            (noised + (1 - alpha) * score) / np.sqrt(alpha),
+        ),
+    }
     tables = []
-    for seed in seeds:
-        noised, original, points, chain = _noised(seed, levels, images, data)
-        running, alpha = chain.running[:, None], chain.alpha[:, None]
-        score = _score(noised, points, running)
-        if averaged:
-            original = _expected_image(noised, points, running)
-        found = {
-            "image": (original, (noised + (1 - running) * score) / np.sqrt(running)),
-            "posterior mean": (
-                chain.posterior_mean(noised, original),
-                (noised + (1 - alpha) * score) / np.sqrt(alpha),
-            ),
-        }
-        for quantity, (value, formula) in found.items():
-            columns = {"value": value.ravel(), "formula": formula.ravel()}
-            tables.append(pd.DataFrame(columns).assign(seed=seed, quantity=quantity))
+    for quantity, (value, formula) in found.items():
+        tables.append(pd.DataFrame({"quantity": quantity, "value": value.ravel(), "formula": formula.ravel()}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -151,20 +134,20 @@ def score_form_of_mean(seeds, *, levels=100, images=100, averaged=False, data="d
         normalized=False,
     ),
 )
-def score_from_posterior_mean(seeds, *, points=200, sigmas=SIGMAS, normalized=True):
+def score_from_posterior_mean(seed, *, points=200, sigmas=SIGMAS, normalized=True):
     """Score of noised scalars by differentiating through Keras against the formula with the mean by quadrature.
 
     The scalars come from random mixtures of three Gaussians, whose noised density is known in closed form; the mean
     given x_T is a sum over a fine grid. The document keeps a factor that it has put into p(x_T | x_0).
     """
+    mixture = _mixture(seed)
     tables = []
-    for seed, sigma in itertools.product(seeds, sigmas):
-        mixture = _mixture(seed)
+    for sigma in sigmas:
         x = _noised_scalars(seed, mixture, sigma, points)
         factor = 1 / np.sqrt(2 * np.pi * sigma**2) if normalized else 1.0
         formula = -factor / sigma**2 * (x - _posterior_mean(x, mixture, sigma))
-        score = _gradient(lambda x, of=mixture, sigma=sigma: _log_mixture(x, of, sigma), x)
-        tables.append(pd.DataFrame({"seed": seed, "sigma": sigma, "score": score, "formula": formula}))
+        score = _gradient(lambda x, sigma=sigma: _log_mixture(x, mixture, sigma), x)
+        tables.append(pd.DataFrame({"sigma": sigma, "score": score, "formula": formula}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -185,18 +168,18 @@ def score_from_posterior_mean(seeds, *, points=200, sigmas=SIGMAS, normalized=Tr
         power=2.0,
     ),
 )
-def denoising_direction(seeds, *, points=200, sigmas=SIGMAS, sign=-1.0, power=0.0):
+def denoising_direction(seed, *, points=200, sigmas=SIGMAS, sign=-1.0, power=0.0):
     """Mean of x_0 given x_T by quadrature against x_T + sign sigma^power score, and log p after a small step that way.
 
     Scalars from random mixtures of three Gaussians, noised; the score by differentiating through Keras. The step is a
     hundredth of sigma^2 times the score, small enough to raise the density wherever it goes uphill. The document loses
     a sign and the variance of the noise when it rearranges the formula.
     """
+    mixture = _mixture(seed)
     tables = []
-    for seed, sigma in itertools.product(seeds, sigmas):
-        mixture = _mixture(seed)
+    for sigma in sigmas:
         x = _noised_scalars(seed, mixture, sigma, points)
-        score = _gradient(lambda x, of=mixture, sigma=sigma: _log_mixture(x, of, sigma), x)
+        score = _gradient(lambda x, sigma=sigma: _log_mixture(x, mixture, sigma), x)
         stepped = x + sign * 0.01 * sigma**2 * score
         before, after = (keras.ops.convert_to_numpy(_log_mixture(place, mixture, sigma)) for place in (x, stepped))
         columns = {
@@ -205,7 +188,7 @@ def denoising_direction(seeds, *, points=200, sigmas=SIGMAS, sign=-1.0, power=0.
             "log_density_before": before,
             "log_density_after": after,
         }
-        tables.append(pd.DataFrame({"seed": seed, "sigma": sigma, **columns}))
+        tables.append(pd.DataFrame({"sigma": sigma, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -225,17 +208,17 @@ def denoising_direction(seeds, *, points=200, sigmas=SIGMAS, sign=-1.0, power=0.
     full={"data": "mnist", "sides": (1, 2, 4, 7, 14, 28)},
     control={"sides": (1,)},
 )
-def langevin_starts_low(seeds, *, sides=(1, 2, 4, 8), images=300, starts=400, sigma=0.1, data="digits"):
+def langevin_starts_low(seed, *, sides=(1, 2, 4, 8), images=300, starts=400, sigma=0.1, data="digits"):
     """Share of starts whose density is lower than that of 99 % of held-out images, from one pixel to all.
 
     Images are averaged over squares to fewer pixels, from -1 to 1. Their density is that of some hundred training
     images, noised; starts are uniform over the cube of all possible images. In the control an image is one pixel, its
     mean brightness.
     """
+    chosen = load_data(data)
     rows = []
-    for seed, side in itertools.product(seeds, sides):
+    for side in sides:
         generator = np.random.default_rng(seed)
-        chosen = load(data)
         train, test = (_averaged(2 * x.astype(float) - 1, side) for x in (chosen.x_train, chosen.x_test))
         points, held_out = (x[generator.choice(len(x), size=images, replace=False)] for x in (train, test))
         uniform = generator.uniform(-1, 1, size=(starts, points.shape[1]))
@@ -245,7 +228,7 @@ def langevin_starts_low(seeds, *, sides=(1, 2, 4, 8), images=300, starts=400, si
             keras.ops.convert_to_numpy(log_density(x, points, ones, sigma**2 * ones)) for x in (noised, uniform)
         ]
         share = (densities[1] < np.quantile(densities[0], 0.01)).mean()
-        rows.append({"seed": seed, "dimension": points.shape[1], "share_low": share, "largest": side == max(sides)})
+        rows.append({"dimension": points.shape[1], "share_low": share, "largest": side == max(sides)})
     return pd.DataFrame(rows)
 
 

@@ -9,8 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Greater, Identity, ScalingLaw, cheatsheet, claim, lectures
-from repro.data import load
-from repro.training import train
+from repro.engine import classifier, load_data
 
 with epy.lazy_imports():
     import keras
@@ -75,10 +74,10 @@ def geometric_mean(
     keeping instead of scaling the weights later; without the scaling the full network has the weights of the
     sub-networks. The mistake is the scope: a dozen units dropped by half are too few.
     """
-    chosen = load(data).flat()
+    chosen = load_data(data).flat()
     x, rows = chosen.x_test[:images], []
     for units, keep in layers:
-        trained = _train(dropout_network, chosen, seeds, steps, hidden=(units,), keep=(keep,))
+        trained = _train(chosen, seeds, steps, hidden=(units,), keep=(keep,))
         for replica, seed in enumerate(seeds):
             kept = np.full(units, keep)
             masks, probability = _every_mask(kept) if units <= ENUMERABLE else _random_masks(kept, sampled, seed)
@@ -141,10 +140,10 @@ def mixture(
     over test images, and over repetitions of the sampling; weight scaling is compared with a single sub-network. The
     mistake is to expect an approximation of any width and rate.
     """
-    chosen = load(data).flat()
+    chosen = load_data(data).flat()
     x, rows = chosen.x_test[:images], []
     for kept in keep:
-        trained = _train(dropout_network, chosen, seeds, steps, hidden=hidden, keep=kept)
+        trained = _train(chosen, seeds, steps, hidden=hidden, keep=kept)
         for replica, seed in enumerate(seeds):
             model = trained.model(replica)
             masks, probability = _every_mask(np.repeat(kept, hidden))
@@ -172,19 +171,10 @@ def dropout_network(*, inputs, outputs, hidden, keep):
     return keras.Sequential([*layers, keras.layers.Dense(outputs)])
 
 
-def _train(network, images, seeds, steps, **architecture):
-    return train(
-        network,
-        images,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        optimizer=keras.optimizers.Adam(0.003),
-        steps=steps,
-        batch_size=32,
-        seeds=seeds,
-        inputs=images.x_train.shape[1],
-        outputs=images.classes,
-        **architecture,
-    )
+def _train(images, seeds, steps, *, hidden, keep):
+    optimizer = keras.optimizers.Adam(0.003)
+    arm = classifier(dropout_network, images, steps=steps, optimizer=optimizer, metrics={}, hidden=hidden, keep=keep)
+    return arm(seeds=seeds)
 
 
 def _every_mask(kept):

@@ -9,7 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, Equivalent, Identity, Ratio, claim, lectures, notes
-from repro.replicas import seeded
+from repro.engine import build_seeded
 
 with epy.lazy_imports():
     import keras
@@ -71,7 +71,7 @@ def expected_preactivation(seeds, *, activations=("linear", "relu", "sigmoid"), 
         many=(128,),
     ),
 )
-def thinned_networks(seeds, *, few=6, many=(32, 128), keep=(0.5, 0.9), draws=20_000, independent=True):
+def thinned_networks(seed, *, few=6, many=(32, 128), keep=(0.5, 0.9), draws=20_000, independent=True):
     """Draws masks by Keras' dropout layer on a row of ones, one for every training example, and counts distinct ones.
 
     Of six units all 2^6 thinned networks must occur among 20,000 masks with rate 1/2. Of 32 and of 128 units the most
@@ -79,22 +79,20 @@ def thinned_networks(seeds, *, few=6, many=(32, 128), keep=(0.5, 0.9), draws=20_
     that "each" does not follow from their number. The control drops all units of an example or none.
     """
     rows = []
-    for seed in seeds:
-        settings = [("few units", few, 0.5), *(("many units", *pair) for pair in itertools.product(many, keep))]
-        for network, units, kept in settings:
-            masks = _masks(seed, draws, units, kept, independent) > 0
-            _, counts = np.unique(np.packbits(masks, axis=1), axis=0, return_counts=True)
-            rows.append(
-                {
-                    "seed": seed,
-                    "network": network,
-                    "units": units,
-                    "keep": kept,
-                    "distinct": len(counts),
-                    "possible": 2.0**units,
-                    "most_frequent": counts.max() / draws,
-                }
-            )
+    settings = [("few units", few, 0.5), *(("many units", *pair) for pair in itertools.product(many, keep))]
+    for network, units, kept in settings:
+        masks = _masks(seed, draws, units, kept, independent) > 0
+        _, counts = np.unique(np.packbits(masks, axis=1), axis=0, return_counts=True)
+        rows.append(
+            {
+                "network": network,
+                "units": units,
+                "keep": kept,
+                "distinct": len(counts),
+                "possible": 2.0**units,
+                "most_frequent": counts.max() / draws,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -122,7 +120,7 @@ PERCENT = "a hundredth is five standard errors of the share of 65,536 coins"
     ),
     control={"independent": False},
 )
-def keep_probability(seeds, *, keep=(0.2, 0.5, 0.9), examples=1024, units=64, independent=True):
+def keep_probability(seed, *, keep=(0.2, 0.5, 0.9), examples=1024, units=64, independent=True):
     """Puts ones through Keras' dropout layer, 1024 examples of 64 units, at the rate 1 - p.
 
     Rate: the share of units that are kept. Independence: the variance over examples of the number of kept units, which
@@ -130,15 +128,13 @@ def keep_probability(seeds, *, keep=(0.2, 0.5, 0.9), examples=1024, units=64, in
     units of an example share one variable, of the same rate.
     """
     rows = []
-    for seed in seeds:
-        for probability in keep:
-            masks = _masks(seed, examples, units, probability, independent)
-            kept = masks > 0
-            common = {"seed": seed, "keep": probability, "kept": kept.mean()}
-            common |= {"largest": masks.max(), "inverse": 1 / probability}
-            expected = units * probability * (1 - probability)
-            rows.append({**common, "source": "observed", "variance": kept.sum(axis=1).var()})
-            rows.append({**common, "source": "independent", "variance": expected})
+    for probability in keep:
+        masks = _masks(seed, examples, units, probability, independent)
+        kept = masks > 0
+        common = {"keep": probability, "kept": kept.mean(), "largest": masks.max(), "inverse": 1 / probability}
+        expected = units * probability * (1 - probability)
+        rows.append({**common, "source": "observed", "variance": kept.sum(axis=1).var()})
+        rows.append({**common, "source": "independent", "variance": expected})
     return pd.DataFrame(rows)
 
 
@@ -151,4 +147,4 @@ def _masks(seed, examples, units, keep, independent):
         return keras.Sequential([keras.Input((units,)), layer])
 
     ones = np.ones((examples, units), np.float32)
-    return keras.ops.convert_to_numpy(seeded(build, seed)(ones, training=True))
+    return keras.ops.convert_to_numpy(build_seeded(build, seed)(ones, training=True))

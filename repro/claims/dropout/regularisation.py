@@ -10,10 +10,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Greater, claim, lectures, notes
-from repro.data import load, noisy_labels
-from repro.models import convolution, mlp
-from repro.training import Training, train
-from repro.tuning import compare
+from repro.engine import Training, classifier, compare_arms, convolution, corrupt_labels, load_data, mlp
 
 with epy.lazy_imports():
     import keras
@@ -63,8 +60,12 @@ def reduces_overfitting(
     alleviate. SGD with batches of 32 for 2000 steps, each arm at the rate of the least test loss on seeds of its own.
     The gap is the test loss minus the training loss at the end, both in inference mode. The control drops nothing.
     """
-    arms = _arms({"no dropout": 0.0, "dropout": dropped}, small_set(data, images, noise), (width, width), steps)
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, objective="test_loss")
+    chosen = small_set(data, images, noise)
+    arms = {
+        arm: classifier(mlp, chosen, steps=steps, metrics={}, widths=(width, width), dropout=rate)
+        for arm, rate in (("no dropout", 0.0), ("dropout", dropped))
+    }
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, objective="test_loss")
     return records.assign(gap=records["test_loss"] - records["train_loss"])
 
 
@@ -112,13 +113,18 @@ def reduces_coadaptation(
     """
     chosen = small_set(data, images)
     trained: dict[str, Training] = {}
-    arms = _arms({"no dropout": 0.0, "dropout": dropped}, chosen, (width,), steps, trained)
-    tuning = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, objective="test_loss").attrs
+
+    def arm(label, rate, **options):
+        trained[label] = classifier(mlp, chosen, steps=steps, metrics={}, widths=(width,), dropout=rate)(**options)
+        return trained[label]
+
+    arms = {label: partial(arm, label, rate) for label, rate in (("no dropout", 0.0), ("dropout", dropped))}
+    tuning = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, objective="test_loss").attrs
     rows = []
-    for arm, training in trained.items():
+    for label, training in trained.items():
         for seed, weights in zip(training.replicas["seed"], training.weights, strict=True):
             measured = dict(zip(("damage", "correlation"), _reliance(weights, chosen), strict=True))
-            rows += [{"seed": seed, "arm": arm, "measure": name, "value": measured[name]} for name in measures]
+            rows += [{"seed": seed, "arm": label, "measure": name, "value": measured[name]} for name in measures]
     table = pd.DataFrame(rows)
     table.attrs = tuning
     return table
@@ -126,32 +132,8 @@ def reduces_coadaptation(
 
 def small_set(data, images, noise=0.0):
     """A few standardised training images, some with wrong labels, and all test images."""
-    chosen = load(data).standardized().flat().subset(images, 0)
-    return replace(chosen, y_train=noisy_labels(chosen.y_train, chosen.classes, noise, 0))
-
-
-def _arms(dropped, chosen, widths, steps, trained=None):
-    """Trainings with the given dropout rates; the latest of each is kept where a place for it is given."""
-
-    def arm(label, rate, **options):
-        training = train(
-            mlp,
-            chosen,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(),
-            steps=steps,
-            batch_size=min(32, len(chosen.x_train)),
-            inputs=chosen.x_train.shape[1],
-            outputs=chosen.classes,
-            widths=widths,
-            dropout=rate,
-            **options,
-        )
-        if trained is not None:
-            trained[label] = training
-        return training
-
-    return {label: partial(arm, label, rate) for label, rate in dropped.items()}
+    chosen = load_data(data).standardized().flat().subset(images, 0)
+    return replace(chosen, y_train=corrupt_labels(chosen.y_train, chosen.classes, noise, 0))
 
 
 def _reliance(weights, chosen):
@@ -215,20 +197,15 @@ def selective_layers(
     The cost is counted in random numbers for each example and step. The control drops behind the dense layer in both
     arms.
     """
-    source = load(data).standardized()
-    chosen = source.subset(images, 0)
+    chosen = load_data(data).standardized().subset(images, 0)
     places = {"dense layers": (0.0, dropped), "every layer": (dropped if everywhere else 0.0, dropped)}
     arms = {
-        label: partial(
-            train,
+        label: classifier(
             convolutional_network,
             chosen,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(momentum=0.9),
             steps=steps,
-            batch_size=min(32, len(chosen.x_train)),
-            shape=chosen.shape,
-            classes=chosen.classes,
+            optimizer=keras.optimizers.SGD(momentum=0.9),
+            metrics={},
             filters=filters,
             width=width,
             dropped=rates_of_layers,
@@ -236,7 +213,7 @@ def selective_layers(
         for label, rates_of_layers in places.items()
     }
     space = {"learning_rate": list(rates)}
-    records = compare(arms, space, len(rates), seeds, by="dropout", objective="test_loss")
+    records = compare_arms(arms, space, len(rates), seeds, by="dropout", objective="test_loss")
     masked = {}
     for label, rates_of_layers in places.items():
         model = convolutional_network(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import partial
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import AllOf, Equivalent, ExponentialDecay, Greater, Identity, ScalingLaw, claim, notes
-from repro.data import load
-from repro.models import mlp
-from repro.training import Record, train
-from repro.tuning import tune
+from repro.engine import classifier, load_data, mlp, tune
 
 with epy.lazy_imports():
     import keras
@@ -47,7 +43,7 @@ with epy.lazy_imports():
     ),
     control={"intrinsic": 2},
 )
-def curse_of_dimensionality(seeds, *, examples=500, tests=1000, intrinsic=None):
+def curse_of_dimensionality(seed, *, examples=500, tests=1000, intrinsic=None):
     """Counts what random examples cover of Boolean space, and how wrong their nearest neighbour is.
 
     Covered: distinct inputs among 500 random ones over the 2^d that can occur, d from 14 to 22. Neighbours: 500 normal
@@ -57,17 +53,15 @@ def curse_of_dimensionality(seeds, *, examples=500, tests=1000, intrinsic=None):
     neighbours: others need not cover the space. In the control inputs of every dimension are functions of two hidden
     ones.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        rows.append({"seed": seed, "quantity": "trillion", "logarithm": 12 - 100 * math.log10(2), "printed": -18.0})
-        for dimension in range(14, 23, 2):
-            bits = generator.integers(0, 2, size=(examples, intrinsic or dimension))
-            covered = len(np.unique(bits, axis=0)) / 2.0 ** bits.shape[1]
-            rows.append({"seed": seed, "quantity": "covered", "dimension": dimension, "covered": covered})
-        for dimension in (2, 64):
-            error = _neighbour_error(generator, examples, tests, dimension, intrinsic or dimension)
-            rows.append({"seed": seed, "quantity": "neighbours", "dimension": dimension, "error": error})
+    generator = np.random.default_rng(seed)
+    rows = [{"quantity": "trillion", "logarithm": 12 - 100 * math.log10(2), "printed": -18.0}]
+    for dimension in range(14, 23, 2):
+        bits = generator.integers(0, 2, size=(examples, intrinsic or dimension))
+        covered = len(np.unique(bits, axis=0)) / 2.0 ** bits.shape[1]
+        rows.append({"quantity": "covered", "dimension": dimension, "covered": covered})
+    for dimension in (2, 64):
+        error = _neighbour_error(generator, examples, tests, dimension, intrinsic or dimension)
+        rows.append({"quantity": "neighbours", "dimension": dimension, "error": error})
     return pd.DataFrame(rows)
 
 
@@ -96,7 +90,7 @@ def curse_of_dimensionality(seeds, *, examples=500, tests=1000, intrinsic=None):
     ),
     control={"intrinsic": 2},
 )
-def distances_concentrate(seeds, *, examples=500, tests=1000, intrinsic=None):
+def distances_concentrate(seed, *, examples=500, tests=1000, intrinsic=None):
     """Measures the distances of 500 normal points from others, in 8 to 512 dimensions.
 
     Grid: how many of the 3^d points of a grid are nearest to the one in its middle, d up to 7. Contrast: standard
@@ -104,21 +98,20 @@ def distances_concentrate(seeds, *, examples=500, tests=1000, intrinsic=None):
     of a random hyperplane, in 1024 dimensions. In the control points of every dimension are linear functions of two
     hidden variables; a grid is a grid all the same.
     """
+    generator = np.random.default_rng(seed)
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for dimension in range(1, 8):
-            grid = np.indices((3,) * dimension).reshape(dimension, -1).T - 1
-            squares = np.sort(np.square(grid).sum(axis=1))[1:]
-            nearest = np.count_nonzero(squares == squares[0])
-            rows.append({"seed": seed, "quantity": "grid", "nearest": nearest, "expected": 2 * dimension})
-        for dimension in (8, 32, 128, 512):
-            x, _ = _points(generator, 2 * examples, dimension, intrinsic or dimension)
-            distances = np.sqrt(_squared_distances(x[:examples], x[examples:]))
-            contrast = distances.std() / distances.mean()
-            rows.append({"seed": seed, "quantity": "contrast", "dimension": dimension, "contrast": contrast})
-        error = _neighbour_error(generator, examples, tests, 1024, intrinsic or 1024)
-        rows.append({"seed": seed, "quantity": "class", "error": error})
+    for dimension in range(1, 8):
+        grid = np.indices((3,) * dimension).reshape(dimension, -1).T - 1
+        squares = np.sort(np.square(grid).sum(axis=1))[1:]
+        nearest = np.count_nonzero(squares == squares[0])
+        rows.append({"quantity": "grid", "nearest": nearest, "expected": 2 * dimension})
+    for dimension in (8, 32, 128, 512):
+        x, _ = _points(generator, 2 * examples, dimension, intrinsic or dimension)
+        distances = np.sqrt(_squared_distances(x[:examples], x[examples:]))
+        contrast = distances.std() / distances.mean()
+        rows.append({"quantity": "contrast", "dimension": dimension, "contrast": contrast})
+    error = _neighbour_error(generator, examples, tests, 1024, intrinsic or 1024)
+    rows.append({"quantity": "class", "error": error})
     return pd.DataFrame(rows)
 
 
@@ -155,7 +148,12 @@ def irrelevant_features_hurt(
     }
     rows = []
     for features in ("fewer", "more"):
-        arms = {seed: partial(_train, sets[seed, features], steps) for seed in (*seeds, 1_000_000)}
+        arms = {
+            seed: classifier(
+                mlp, sets[seed, features], steps=steps, optimizer=keras.optimizers.SGD(momentum=0.9), widths=(64,)
+            )
+            for seed in (*seeds, 1_000_000)
+        }
         best = tune(arms[1_000_000], {"learning_rate": list(rates)}, len(rates)).best
         for seed in seeds:
             trained = arms[seed](seeds=[seed], **best).final["test_accuracy"].iloc[0]
@@ -189,20 +187,14 @@ def _squared_distances(x, y):
 
 def _with_features(seed, images, added, informative, data):
     """Every other pixel of a few images, with noise or with the other pixels."""
-    chosen = load(data).standardized().flat().subset(images, seed)
+    chosen = load_data(data).standardized().flat().subset(images, seed)
     generator = np.random.default_rng((seed, 7))
 
     def features(x):
         more = x[:, 1::2] if informative else generator.normal(size=(len(x), added))
         return np.hstack([x[:, ::2], more]).astype(np.float32) if added else x[:, ::2]
 
-    return SimpleNamespace(
-        x_train=features(chosen.x_train),
-        y_train=chosen.y_train,
-        x_test=features(chosen.x_test),
-        y_test=chosen.y_test,
-        classes=chosen.classes,
-    )
+    return replace(chosen, x_train=features(chosen.x_train), x_test=features(chosen.x_test))
 
 
 def _majority_error(chosen, neighbours=5):
@@ -210,19 +202,3 @@ def _majority_error(chosen, neighbours=5):
     nearest = np.argsort(_squared_distances(chosen.x_test, chosen.x_train), axis=1)[:, :neighbours]
     votes = np.eye(chosen.classes)[chosen.y_train[nearest]].sum(axis=1)
     return np.mean(votes.argmax(axis=1) != chosen.y_test)
-
-
-def _train(chosen, steps, **options):
-    return train(
-        mlp,
-        chosen,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        optimizer=keras.optimizers.SGD(momentum=0.9),
-        steps=steps,
-        batch_size=min(32, len(chosen.x_train)),
-        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-        inputs=chosen.x_train.shape[1],
-        outputs=chosen.classes,
-        widths=(64,),
-        **options,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Greater, Monotone, Peak, Ratio, cheatsheet, claim, lectures, notes
-from repro.data import load, noisy_labels
-from repro.training import train
+from repro.engine import corrupt_labels, load_data, train
 
 with epy.lazy_imports():
     import keras
@@ -38,7 +36,7 @@ with epy.lazy_imports():
     seeds=16,
 )
 def double_descent_peak(
-    seeds,
+    seed,
     *,
     models=("random features", "network"),
     images=300,
@@ -63,14 +61,13 @@ def double_descent_peak(
     a feature, so that interpolating does not pay.
     """
     tables = []
-    for seed, model in itertools.product(seeds, models):
+    for model in models:
         if model == "network":
-            curve = _networks(
-                seed, _noisy(data, network_images, noise, seed), network_sizes, ridge, networks, network_steps
-            )
+            chosen = _noisy(data, network_images, noise, seed)
+            curve = _networks(seed, chosen, network_sizes, ridge, networks, network_steps)
         else:
             curve = _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws)
-        tables.append(curve.assign(seed=seed, model=model))
+        tables.append(curve.assign(model=model))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -93,7 +90,7 @@ def double_descent_peak(
     reported={"Belkin et al. 2019, random features on MNIST, squared loss": "lowest error far beyond interpolation"},
 )
 def double_descent_second_descent(
-    seeds, *, images=300, noise=0.0, sizes=(0.05, 0.1, 0.2, 0.35, 0.6, 0.8), largest=20.0, draws=3, data="digits"
+    seed, *, images=300, noise=0.0, sizes=(0.05, 0.1, 0.2, 0.35, 0.6, 0.8), largest=20.0, draws=3, data="digits"
 ):
     """Compares the squared test error of 6000 random features with the least of all models below interpolation.
 
@@ -102,13 +99,9 @@ def double_descent_second_descent(
     six sizes below 1 is chosen by test error, in favour of the small models. The control's
     largest model is just beyond the interpolation point.
     """
-    rows = []
-    for seed in seeds:
-        curve = _random_features(seed, _noisy(data, images, noise, seed), (*sizes, largest), 0.0, draws)
-        errors = curve["test_error"]
-        for model, error in (("best below interpolation", errors[:-1].min()), ("largest", errors.iloc[-1])):
-            rows.append({"seed": seed, "model": model, "test_error": error})
-    return pd.DataFrame(rows)
+    curve = _random_features(seed, _noisy(data, images, noise, seed), (*sizes, largest), 0.0, draws)
+    errors = curve["test_error"]
+    return {"model": ["best below interpolation", "largest"], "test_error": [errors[:-1].min(), errors.iloc[-1]]}
 
 
 @claim(
@@ -145,7 +138,7 @@ def double_descent_second_descent(
     control={"ridge": 10.0},
 )
 def capacity_u_curve(
-    seeds, *, images=300, noise=0.2, sizes=(0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 0.95), ridge=0.0, draws=3, data="digits"
+    seed, *, images=300, noise=0.2, sizes=(0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 0.95), ridge=0.0, draws=3, data="digits"
 ):
     """Measures squared training and test error of least-squares classifiers below the interpolation point.
 
@@ -153,11 +146,7 @@ def capacity_u_curve(
     wrong. The documents do not speak of models beyond interpolation, whose errors may fall again. The control penalises
     the squared weights, so that complex models do not fit the wrong labels.
     """
-    tables = [
-        _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws).assign(seed=seed)
-        for seed in seeds
-    ]
-    return pd.concat(tables, ignore_index=True)
+    return _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws)
 
 
 @claim(
@@ -202,7 +191,7 @@ def capacity_u_curve(
     ),
 )
 def bias_variance(
-    seeds,
+    seed,
     *,
     capacities=(1, 3, 9),
     examples=30,
@@ -218,27 +207,26 @@ def bias_variance(
     stands the equation adds a length to a squared length, and leaves out the noise. The control fits a constant at
     every capacity, and has the right terms: capacity is all that is missing.
     """
+    generator = np.random.default_rng(seed)
+    x, x_test = generator.uniform(-1, 1, size=(training_sets, examples)), np.linspace(-0.9, 0.9, 50)
+    y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
+    truth = np.sin(3 * x_test)
+    targets = truth + noise * generator.normal(size=(training_sets, len(x_test)))
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x, x_test = generator.uniform(-1, 1, size=(training_sets, examples)), np.linspace(-0.9, 0.9, 50)
-        y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
-        truth = np.sin(3 * x_test)
-        targets = truth + noise * generator.normal(size=(training_sets, len(x_test)))
-        for capacity in capacities:
-            degree = 0 if constant_fit else capacity
-            features = np.polynomial.legendre.legvander(x, degree)
-            coefficients = (np.linalg.pinv(features) @ y[..., None])[..., 0]
-            predictions = coefficients @ np.polynomial.legendre.legvander(x_test, degree).T
-            bias, variance = predictions.mean(axis=0) - truth, predictions.var(axis=0).mean()
-            parts = {
-                "bias and variance": np.abs(bias).mean() + variance,
-                "squared bias, variance and noise": np.square(bias).mean() + variance + noise**2,
-            }
-            common = {"seed": seed, "capacity": capacity, "bias": np.abs(bias).mean(), "variance": variance}
-            error = np.square(predictions - targets).mean()
-            rows.append({**common, "quantity": "error", "value": error})
-            rows.append({**common, "quantity": "sum", "value": parts[terms]})
+    for capacity in capacities:
+        degree = 0 if constant_fit else capacity
+        features = np.polynomial.legendre.legvander(x, degree)
+        coefficients = (np.linalg.pinv(features) @ y[..., None])[..., 0]
+        predictions = coefficients @ np.polynomial.legendre.legvander(x_test, degree).T
+        bias, variance = predictions.mean(axis=0) - truth, predictions.var(axis=0).mean()
+        parts = {
+            "bias and variance": np.abs(bias).mean() + variance,
+            "squared bias, variance and noise": np.square(bias).mean() + variance + noise**2,
+        }
+        common = {"capacity": capacity, "bias": np.abs(bias).mean(), "variance": variance}
+        error = np.square(predictions - targets).mean()
+        rows.append({**common, "quantity": "error", "value": error})
+        rows.append({**common, "quantity": "sum", "value": parts[terms]})
     return pd.DataFrame(rows)
 
 
@@ -256,8 +244,8 @@ def two_layer_network(*, inputs, outputs, width, ridge):
 
 def _noisy(data, images, noise, seed):
     """A few training images with some wrong labels, and all test images; targets are one-hot."""
-    chosen = load(data).flat().subset(images, seed)
-    labels = noisy_labels(chosen.y_train, chosen.classes, noise, seed)
+    chosen = load_data(data).flat().subset(images, seed)
+    labels = corrupt_labels(chosen.y_train, chosen.classes, noise, seed)
     one_hot = np.eye(chosen.classes, dtype=np.float32)
     return SimpleNamespace(
         x_train=chosen.x_train, y_train=one_hot[labels], x_test=chosen.x_test, y_test=one_hot[chosen.y_test]

@@ -22,7 +22,7 @@ with epy.lazy_imports():
     criterion=Identity("dimension", "expected", each=("inputs",)),
     control={"threshold": False},
 )
-def vc_halfspaces(seeds, *, inputs=(1, 2, 3), samples=3, threshold=True):
+def vc_halfspaces(seed, *, inputs=(1, 2, 3), samples=3, threshold=True):
     """Looks for the largest sample that half-spaces shatter, by linear programming.
 
     For every size up to d + 2 a few random normal samples, and for every labelling (up to exchanging the labels) a
@@ -30,16 +30,9 @@ def vc_halfspaces(seeds, *, inputs=(1, 2, 3), samples=3, threshold=True):
     only d points.
     """
     rows = []
-    for seed in seeds:
-        for dimension, shattered in _shattered(seed, inputs, samples, threshold):
-            rows.append(
-                {
-                    "seed": seed,
-                    "inputs": dimension,
-                    "dimension": max(size for size, found in shattered.items() if found),
-                    "expected": dimension + 1,
-                }
-            )
+    for dimension, shattered in _shattered(seed, inputs, samples, threshold):
+        largest = max(size for size, found in shattered.items() if found)
+        rows.append({"inputs": dimension, "dimension": largest, "expected": dimension + 1})
     return pd.DataFrame(rows)
 
 
@@ -54,17 +47,16 @@ def vc_halfspaces(seeds, *, inputs=(1, 2, 3), samples=3, threshold=True):
         of="size",
     ),
 )
-def vc_formula(seeds, *, inputs=(1, 2, 3), samples=3, of="indicator"):
+def vc_formula(seed, *, inputs=(1, 2, 3), samples=3, of="indicator"):
     """Evaluates the expression for half-spaces by enumeration of labellings, against their VC dimension d + 1.
 
     The supremum is over a few random samples of every size up to d + 2 (Radon: no larger one is shattered). As printed,
     the maximum over sizes is that of an indicator, so that it is 1 for every class that can label one point both ways.
     """
     rows = []
-    for seed in seeds:
-        for dimension, shattered in _shattered(seed, inputs, samples, threshold=True):
-            values = [found * (size if of == "size" else 1) for size, found in shattered.items()]
-            rows.append({"seed": seed, "inputs": dimension, "value": max(values), "expected": dimension + 1})
+    for dimension, shattered in _shattered(seed, inputs, samples, threshold=True):
+        values = [found * (size if of == "size" else 1) for size, found in shattered.items()]
+        rows.append({"inputs": dimension, "value": max(values), "expected": dimension + 1})
     return pd.DataFrame(rows)
 
 
@@ -75,7 +67,7 @@ def vc_formula(seeds, *, inputs=(1, 2, 3), samples=3, of="indicator"):
     criterion=AtMost("frequency", bound="bound"),
     control={"shatters": True},
 )
-def vc_inequality(seeds, *, samples=20, sizes=(4000, 16_000), deviations=(0.3, 0.5, 0.7), shatters=False):
+def vc_inequality(seed, *, samples=20, sizes=(4000, 16_000), deviations=(0.3, 0.5, 0.7), shatters=False):
     """Compares how often the worst deviation of a class exceeds epsilon with the bound, where that is below 1.
 
     Thresholds and intervals on uniform inputs that are all of class 0, so that a function's error is the probability of
@@ -85,7 +77,7 @@ def vc_inequality(seeds, *, samples=20, sizes=(4000, 16_000), deviations=(0.3, 0
     know it.
     """
     rows = []
-    for seed, size in itertools.product(seeds, sizes):
+    for size in sizes:
         points = np.sort(np.random.default_rng((seed, size)).uniform(size=(samples, size)), axis=1)
         above = (np.arange(1, size + 1) / size - points).max(axis=1)
         below = (points - np.arange(size) / size).max(axis=1)
@@ -97,7 +89,7 @@ def vc_inequality(seeds, *, samples=20, sizes=(4000, 16_000), deviations=(0.3, 0
             bound = 8 * growth * np.exp(-size * epsilon**2 / 32)
             if bound < 1:
                 frequency = np.mean((np.ones(samples) if shatters else deviation) > epsilon)
-                labels = {"seed": seed, "functions": name, "size": size, "epsilon": epsilon}
+                labels = {"functions": name, "size": size, "epsilon": epsilon}
                 rows.append({**labels, "frequency": frequency, "bound": bound})
     return pd.DataFrame(rows)
 

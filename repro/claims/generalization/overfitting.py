@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -10,10 +11,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Equivalent, Greater, Monotone, Ratio, claim, lectures
-from repro.data import load, noisy_labels
-from repro.models import mlp
-from repro.training import Record, train
-from repro.tuning import compare
+from repro.engine import Record, classifier, compare_arms, corrupt_labels, load_data, mlp, train
 
 with epy.lazy_imports():
     import keras
@@ -63,22 +61,12 @@ def training_error_falls(
     """
     chosen = noisy_images(data, images, noise)
     arms = {
-        "whole set" if size == images else "stochastic": partial(
-            train,
-            mlp,
-            chosen,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(),
-            steps=steps,
-            batch_size=size,
-            record=Record(every=1),
-            inputs=chosen.x_train.shape[1],
-            outputs=chosen.classes,
-            widths=(64,),
+        "whole set" if size == images else "stochastic": classifier(
+            mlp, chosen, steps=steps, batch_size=size, every=1, metrics={}, widths=(64,)
         )
         for size in batch_sizes
     }
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="descent")
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="descent")
     runs = records.groupby(["seed", "descent"], sort=False)
     moments = [runs["test_loss"].min().reset_index().assign(moment="best"), runs.tail(1).assign(moment="end")]
     table = pd.concat([records.assign(moment="every"), *moments], ignore_index=True)
@@ -152,7 +140,7 @@ def early_stopping(
             widths=(64,),
         )
     }
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds)
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds)
     share = len(chosen.x_validation) / (len(chosen.x_validation) + len(chosen.x_test))
     records["validation_loss"] = records["test_validated"] / share
     records["unseen_loss"] = (records["test_loss"] - records["test_validated"]) / (1 - share)
@@ -184,21 +172,17 @@ def early_stopping(
     full={"data": "mnist", "images": 1000, "steps": 3000},
     control={"estimated_on": "unseen"},
 )
-def training_error_optimistic(seeds, *, estimated_on="training", images=200, steps=1000, draws=4, data="digits"):
+def training_error_optimistic(seed, *, estimated_on="training", images=200, steps=1000, draws=4, data="digits"):
     """Compares a network's share of mistakes on the 200 images it was trained on with that on future ones.
 
     Networks of 64 ReLU units trained by Adam at its default rate; every seed draws the images four times and averages.
     Future data are other training images, from the same source. The control estimates the error on 600 images that were
     not trained on.
     """
-    rows = []
-    for seed in seeds:
-        estimates, errors = zip(
-            *(_errors(estimated_on, images, steps, data, seed * draws + draw) for draw in range(draws)), strict=True
-        )
-        rows.append({"seed": seed, "of": "estimate", "error": np.mean(estimates)})
-        rows.append({"seed": seed, "of": "future", "error": np.mean(errors)})
-    return pd.DataFrame(rows)
+    estimates, errors = zip(
+        *(_errors(estimated_on, images, steps, data, seed * draws + draw) for draw in range(draws)), strict=True
+    )
+    return {"of": ["estimate", "future"], "error": [np.mean(estimates), np.mean(errors)]}
 
 
 @claim(
@@ -224,36 +208,30 @@ def training_error_optimistic(seeds, *, estimated_on="training", images=200, ste
     control={"width": 1},
     reported={"Zhang et al. 2017, Inception on CIFAR-10 with random labels, training accuracy": "100 %"},
 )
-def random_labels_fit(seeds, *, images=100, width=64, steps=1500, draws=4, data="digits"):
+def random_labels_fit(seed, *, images=100, width=64, steps=1500, draws=4, data="digits"):
     """Trains networks on 100 images whose labels were shuffled, and measures accuracy on them and on test images.
 
     One hidden layer of 64 ReLU units, Adam at its default rate on full batches. Every seed draws the images and
     shuffles their labels four times; accuracies are averaged. The control has a single hidden unit, which has too
     little capacity to find a pattern.
     """
-    rows = []
-    for seed in seeds:
-        chosen = load(data).standardized().flat().subset(images, seed)
-        generator = np.random.default_rng((seed, 7))
-        finals = []
-        for draw in range(draws):
-            labels = generator.permutation(chosen.y_train)
-            shuffled = SimpleNamespace(
-                x_train=chosen.x_train, y_train=labels, x_test=chosen.x_test, y_test=chosen.y_test
-            )
-            finals.append(_train_adam(shuffled, chosen.classes, width, steps, seed * draws + draw).final)
-        accuracies = pd.concat(finals)[["train_accuracy", "test_accuracy"]].mean().to_dict()
-        rows.append({"seed": seed, **accuracies, "chance": 1 / chosen.classes})
-    return pd.DataFrame(rows)
+    chosen = load_data(data).standardized().flat().subset(images, seed)
+    generator = np.random.default_rng((seed, 7))
+    finals = []
+    for draw in range(draws):
+        shuffled = replace(chosen, y_train=generator.permutation(chosen.y_train))
+        finals.append(_train_adam(shuffled, width, steps, seed * draws + draw).final)
+    accuracies = pd.concat(finals)[["train_accuracy", "test_accuracy"]].mean().to_dict()
+    return {**accuracies, "chance": 1 / chosen.classes}
 
 
 def noisy_images(data, images, noise):
     """A few standardised training images with some wrong labels, as many others for validation, and the test images."""
-    source = load(data).standardized().flat()
+    source = load_data(data).standardized().flat()
     both = source.subset(2 * images, 0)
     return SimpleNamespace(
         x_train=both.x_train[:images],
-        y_train=noisy_labels(both.y_train[:images], source.classes, noise, 0),
+        y_train=corrupt_labels(both.y_train[:images], source.classes, noise, 0),
         x_validation=both.x_train[images:],
         y_validation=both.y_train[images:],
         x_test=source.x_test,
@@ -301,28 +279,17 @@ def stopping_place(losses, patience):
 
 def _errors(estimated_on, images, steps, data, seed):
     """Share of mistakes on what the error is estimated on, and on future images."""
-    source = load(data).standardized().flat()
+    source = load_data(data).standardized().flat()
     order = np.random.default_rng((seed, 7)).permutation(len(source.x_train))
     x, y = source.x_train[order], source.y_train[order]
     trained, unseen, future = slice(images), slice(images, 4 * images), slice(4 * images, None)
-    chosen = SimpleNamespace(x_train=x[trained], y_train=y[trained], x_test=x[future], y_test=y[future])
-    model = _train_adam(chosen, source.classes, 64, steps, seed).model(0)
+    chosen = replace(source, x_train=x[trained], y_train=y[trained], x_test=x[future], y_test=y[future])
+    model = _train_adam(chosen, 64, steps, seed).model(0)
     for part in (trained if estimated_on == "training" else unseen, future):
         predicted = keras.ops.convert_to_numpy(model(x[part])).argmax(axis=1)
         yield np.mean(predicted != y[part])
 
 
-def _train_adam(chosen, classes, width, steps, seed):
-    return train(
-        mlp,
-        chosen,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        optimizer=keras.optimizers.Adam(),
-        steps=steps,
-        batch_size=min(100, len(chosen.x_train)),
-        seeds=[seed],
-        record=Record(metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-        inputs=chosen.x_train.shape[1],
-        outputs=classes,
-        widths=(width,),
-    )
+def _train_adam(chosen, width, steps, seed):
+    arm = classifier(mlp, chosen, steps=steps, batch_size=100, optimizer="adam", widths=(width,))
+    return arm(seeds=[seed])

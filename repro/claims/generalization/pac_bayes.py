@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import AtMost, Correction, Greater, Identity, ScalingLaw, cheatsheet, claim
-from repro.backend import value_and_gradient
-from repro.data import load
-from repro.training import train
-from repro.tuning import compare
+from repro.engine import classifier, compare_arms, load_data
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -35,7 +33,7 @@ LABEL_NOISE = 0.2
     ),
 )
 def pac_bayes_bound(
-    seeds,
+    seed,
     *,
     sizes=(20, 200, 2000),
     confidences=(0.01, 0.05),
@@ -52,11 +50,11 @@ def pac_bayes_bound(
     (taken as zero): the fraction stands upside down, with epsilon under the root.
     """
     rows = []
-    for seed, size, temperature in itertools.product(seeds, sizes, temperatures):
+    for size, temperature in itertools.product(sizes, temperatures):
         gap, divergence = _gaps(np.random.default_rng((seed, size)), size, temperature, samples)
         for epsilon in confidences:
             bound = np.sqrt(2 / size * np.maximum(divergence + _logarithm(logarithm, size, epsilon), 0))
-            labels = {"seed": seed, "size": size, "temperature": temperature, "epsilon": epsilon}
+            labels = {"size": size, "temperature": temperature, "epsilon": epsilon}
             rows.append({**labels, "violations": np.mean(gap > bound)})
     return pd.DataFrame(rows)
 
@@ -76,7 +74,7 @@ def pac_bayes_bound(
     control={"divergence_per_example": 0.1},
 )
 def pac_bayes_rate(
-    seeds, *, sizes=(100, 400, 1600, 6400), epsilon=0.05, samples=200, concentration=20.0, divergence_per_example=0.0
+    seed, *, sizes=(100, 400, 1600, 6400), epsilon=0.05, samples=200, concentration=20.0, divergence_per_example=0.0
 ):
     """Fits the exponents in the sample size of the bound and of the gap that it bounds.
 
@@ -86,13 +84,12 @@ def pac_bayes_rate(
     nats from every further example, and a divergence in proportion to s leaves no rate.
     """
     rows = []
-    for seed, size in itertools.product(seeds, sizes):
+    for size in sizes:
         gap, divergence = _gaps(np.random.default_rng((seed, size)), size, concentration / size, samples)
         total = divergence.mean() + divergence_per_example * size + _logarithm("right", size, epsilon)
         bound = np.sqrt(2 / size * total)
-        rows.append({"seed": seed, "size": size, "quantity": "bound", "value": bound})
-        observed = np.sqrt(np.mean(np.square(gap)))
-        rows.append({"seed": seed, "size": size, "quantity": "gap", "value": observed})
+        rows.append({"size": size, "quantity": "bound", "value": bound})
+        rows.append({"size": size, "quantity": "gap", "value": np.sqrt(np.mean(np.square(gap)))})
     return pd.DataFrame(rows)
 
 
@@ -204,30 +201,17 @@ def pac_bayes_flat_minima(
     deviations are fixed, as in the document's update, and the part of the objective that depends on the distance from
     the prior is left out: the perturbation is what is to favour flat minima. The control trains with none.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     found = {}
 
-    def arm(amount, label):
-        def run(**options):
-            found[label] = train(
-                noisy_network,
-                images,
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                optimizer=keras.optimizers.SGD(momentum=0.9),
-                steps=steps,
-                batch_size=32,
-                inputs=images.x_train.shape[1],
-                outputs=images.classes,
-                width=width,
-                deviation=amount,
-                **options,
-            )
-            return found[label]
+    def arm(label, amount, **options):
+        optimizer, network = keras.optimizers.SGD(momentum=0.9), {"width": width, "deviation": amount}
+        prepared = classifier(noisy_network, images, steps=steps, optimizer=optimizer, metrics={}, **network)
+        found[label] = prepared(**options)
+        return found[label]
 
-        return run
-
-    arms = {"plain": arm(0.0, "plain"), "perturbed": arm(training_deviation, "perturbed")}
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="training")
+    arms = {label: partial(arm, label, amount) for label, amount in (("plain", 0.0), ("perturbed", training_deviation))}
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="training")
     rises = [
         {"seed": seed, "training": label, "rise": _rise(found[label].weights[place], images, deviation, draws, seed)}
         for label in arms

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repro import AllOf, Correction, Equivalent, Greater, Identity, Ratio, claim, lectures, notes
-from repro.data import load
+from repro.engine import load_data
 
 HELD_OUT = Equivalent(
     "estimate",
@@ -37,30 +37,27 @@ HELD_OUT = Equivalent(
     full={"data": "mnist", "images": 500},
     control={"evaluated": "training groups"},
 )
-def k_fold(seeds, *, images=200, folds=5, training_sets=100, evaluated="held-out group", data="digits"):
+def k_fold(seed, *, images=200, folds=5, training_sets=100, evaluated="held-out group", data="digits"):
     """Compares the 5-fold estimate for a least-squares classifier on 200 images with its error on all other images.
 
     Per seed the mean over 100 random training sets, fitted to one-hot targets with a ridge. The precision is the mean
     squared deviation from the mean error over sets, in comparison with one fold alone (hold-out). The control evaluates
     every model on the groups that it was fitted on.
     """
+    generator = np.random.default_rng(seed)
+    estimates, errors, classes = np.empty((training_sets, folds)), np.empty(training_sets), load_data(data).classes
+    for place in range(training_sets):
+        x, y, x_unseen, y_unseen = _images(generator, images, data)
+        groups = np.array_split(generator.permutation(images), folds)
+        for fold, group in enumerate(groups):
+            rest = np.setdiff1d(np.arange(images), group)
+            seen = rest if evaluated == "training groups" else group
+            estimates[place, fold] = _error(_fit(x[rest], y[rest], classes), x[seen], y[seen])
+        errors[place] = _error(_fit(x, y, classes), x_unseen, y_unseen)
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        estimates, errors, classes = np.empty((training_sets, folds)), np.empty(training_sets), load(data).classes
-        for place in range(training_sets):
-            x, y, x_unseen, y_unseen = _images(generator, images, data)
-            groups = np.array_split(generator.permutation(images), folds)
-            for fold, group in enumerate(groups):
-                rest = np.setdiff1d(np.arange(images), group)
-                seen = rest if evaluated == "training groups" else group
-                estimates[place, fold] = _error(_fit(x[rest], y[rest], classes), x[seen], y[seen])
-            errors[place] = _error(_fit(x, y, classes), x_unseen, y_unseen)
-        methods = {"5 folds": estimates.mean(axis=1), "hold-out": estimates[:, 0]}
-        for method, values in methods.items():
-            squared = np.mean(np.square(values - errors.mean()))
-            common = {"seed": seed, "estimate": values.mean(), "error": errors.mean()}
-            rows.append({**common, "method": method, "squared_error": squared})
+    for method, values in (("5 folds", estimates.mean(axis=1)), ("hold-out", estimates[:, 0])):
+        squared = np.mean(np.square(values - errors.mean()))
+        rows.append({"estimate": values.mean(), "error": errors.mean(), "method": method, "squared_error": squared})
     return pd.DataFrame(rows)
 
 
@@ -87,27 +84,26 @@ def k_fold(seeds, *, images=200, folds=5, training_sets=100, evaluated="held-out
         examples_of_model=9,
     ),
 )
-def leave_one_out_unbiased(seeds, *, examples=10, features=4, examples_of_model=10, training_sets=20_000):
+def leave_one_out_unbiased(seed, *, examples=10, features=4, examples_of_model=10, training_sets=20_000):
     """Averages the leave-one-out estimate of least squares over 20,000 training sets of ten normal examples.
 
     Four features and unit noise. The expected squared error of a model trained on m examples is known in closed form,
     1 + d / (m - d - 1) for d normal features; it rises by a ninth from ten examples to nine. Residuals over one minus
     leverage are the ten fits' errors exactly (Allen's PRESS); the number of fits they stand for is what it costs.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x = generator.normal(size=(training_sets, examples, features))
-        y = generator.normal(size=(training_sets, examples))  # coefficients zero: least squares is equivariant
-        q, _ = np.linalg.qr(x)
-        leverage = np.square(q).sum(axis=2)
-        residuals = y - np.einsum("sij,skj,sk->si", q, q, y, optimize=True)
-        left_out = residuals / (1 - leverage)
-        common = {"seed": seed, "fits": left_out.shape[1], "examples": examples}
-        expected = 1 + features / (examples_of_model - features - 1)
-        rows.append({**common, "quantity": "leave-one-out", "value": np.square(left_out).mean()})
-        rows.append({**common, "quantity": "error", "value": expected})
-    return pd.DataFrame(rows)
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(training_sets, examples, features))
+    y = generator.normal(size=(training_sets, examples))  # coefficients zero: least squares is equivariant
+    q, _ = np.linalg.qr(x)
+    leverage = np.square(q).sum(axis=2)
+    residuals = y - np.einsum("sij,skj,sk->si", q, q, y, optimize=True)
+    left_out = residuals / (1 - leverage)
+    return {
+        "quantity": ["leave-one-out", "error"],
+        "value": [np.square(left_out).mean(), 1 + features / (examples_of_model - features - 1)],
+        "fits": left_out.shape[1],
+        "examples": examples,
+    }
 
 
 @claim(
@@ -133,32 +129,29 @@ def leave_one_out_unbiased(seeds, *, examples=10, features=4, examples_of_model=
     smoke={"training_sets": 1000},
     control={"method": "hold-out"},
 )
-def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=10, training_sets=4000, method="folds"):
+def cross_validation_rates_the_type(seed, *, examples=100, features=20, folds=10, training_sets=4000, method="folds"):
     """Compares estimates for least squares with the error of the fitted model and with the mean error over all sets.
 
     Per seed 4000 training sets of 100 normal examples with 20 features and unit noise; a model's error is exactly
     1 + |w - w*|^2. Mean squared distance of the ten-fold estimate to either, and its correlation with the model's own.
     The control estimates the error of the fitted model on a hundred times as many fresh examples.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        estimates, errors = np.empty(training_sets), np.empty(training_sets)
-        for place in range(training_sets):
-            x, y = generator.normal(size=(examples, features)), generator.normal(size=examples)
-            weights = np.linalg.solve(x.T @ x, x.T @ y)
-            errors[place] = 1 + weights @ weights
-            if method == "hold-out":
-                # mean squared residual of fresh examples, which are chi-squared
-                estimates[place] = errors[place] * generator.chisquare(100 * examples) / (100 * examples)
-            else:
-                estimates[place] = _folded(x, y, folds)
-        distances = {"this model": errors, "the type": errors.mean()}
-        correlation = np.corrcoef(estimates, errors)[0, 1]
-        for error, target in distances.items():
-            squared = np.mean(np.square(estimates - target))
-            rows.append({"seed": seed, "error": error, "squared_distance": squared, "correlation": correlation})
-    return pd.DataFrame(rows)
+    generator = np.random.default_rng(seed)
+    estimates, errors = np.empty(training_sets), np.empty(training_sets)
+    for place in range(training_sets):
+        x, y = generator.normal(size=(examples, features)), generator.normal(size=examples)
+        weights = np.linalg.solve(x.T @ x, x.T @ y)
+        errors[place] = 1 + weights @ weights
+        if method == "hold-out":
+            # mean squared residual of fresh examples, which are chi-squared
+            estimates[place] = errors[place] * generator.chisquare(100 * examples) / (100 * examples)
+        else:
+            estimates[place] = _folded(x, y, folds)
+    return {
+        "error": ["this model", "the type"],
+        "squared_distance": [np.mean(np.square(estimates - target)) for target in (errors, errors.mean())],
+        "correlation": np.corrcoef(estimates, errors)[0, 1],
+    }
 
 
 @claim(
@@ -174,30 +167,27 @@ def cross_validation_rates_the_type(seeds, *, examples=100, features=20, folds=1
         replacement=False,
     ),
 )
-def resampled_splits(seeds, *, images=200, training_sets=40, replacement=True, data="digits"):
+def resampled_splits(seed, *, images=200, training_sets=40, replacement=True, data="digits"):
     """Compares the validation error of the nearest neighbour on random splits of 200 images with its test error.
 
     Of every set of images 160 are drawn for training and 40 for validation, with replacement or without, 40 sets for a
     seed; the error is that of the same 160 on all other images. With replacement about half of the validation images
     are among those trained on. The sentence could also mean that splits are drawn repeatedly, which is the correction.
     """
-    rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        found = []
-        for _ in range(training_sets):
-            x, y, x_unseen, y_unseen = _images(generator, images, data)
-            drawn = generator.choice(images, size=images, replace=replacement)
-            train, validation = drawn[images // 5 :], drawn[: images // 5]
-            found.append(
-                [
-                    _neighbour_error(x[train], y[train], x[validation], y[validation]),
-                    _neighbour_error(x[train], y[train], x_unseen, y_unseen),
-                ]
-            )
-        estimate, error = np.mean(found, axis=0)
-        rows.append({"seed": seed, "estimate": estimate, "error": error})
-    return pd.DataFrame(rows)
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(training_sets):
+        x, y, x_unseen, y_unseen = _images(generator, images, data)
+        drawn = generator.choice(images, size=images, replace=replacement)
+        train, validation = drawn[images // 5 :], drawn[: images // 5]
+        found.append(
+            [
+                _neighbour_error(x[train], y[train], x[validation], y[validation]),
+                _neighbour_error(x[train], y[train], x_unseen, y_unseen),
+            ]
+        )
+    estimate, error = np.mean(found, axis=0)
+    return {"estimate": estimate, "error": error}
 
 
 @claim(
@@ -222,7 +212,7 @@ def resampled_splits(seeds, *, images=200, training_sets=40, replacement=True, d
     ),
 )
 def stratified_splits(
-    seeds,
+    seed,
     *,
     classes=("balanced", "rare"),
     images=100,
@@ -239,29 +229,26 @@ def stratified_splits(
     is rare.
     """
     rows = []
-    for seed in seeds:
-        for name in classes:
-            generator = np.random.default_rng(seed)
-            variances = []
-            for of_class in range(load(data).classes):
-                x, y = _one_against_others(
-                    generator, images, of_class, images // 2 if name == "balanced" else folds, data
-                )
-                strata = y if stratify_by == "classes" else generator.permutation(y)
-                orders = {
-                    "plain": generator.permuted(np.tile(np.arange(images), (splits, 1)), axis=1),
-                    "stratified": _by_strata(generator, strata, splits),
-                }
-                # a fold takes every fifth image, so that equal strata are dealt out equally
-                variances.append([_fold_errors(x, y, order, folds).var() for order in orders.values()])
-            for label, variance in zip(("plain", "stratified"), np.mean(variances, axis=0), strict=True):
-                rows.append({"seed": seed, "classes": name, "folds": label, "variance": variance})
+    for name in classes:
+        generator = np.random.default_rng(seed)
+        variances = []
+        for of_class in range(load_data(data).classes):
+            x, y = _one_against_others(generator, images, of_class, images // 2 if name == "balanced" else folds, data)
+            strata = y if stratify_by == "classes" else generator.permutation(y)
+            orders = {
+                "plain": generator.permuted(np.tile(np.arange(images), (splits, 1)), axis=1),
+                "stratified": _by_strata(generator, strata, splits),
+            }
+            # a fold takes every fifth image, so that equal strata are dealt out equally
+            variances.append([_fold_errors(x, y, order, folds).var() for order in orders.values()])
+        for label, variance in zip(("plain", "stratified"), np.mean(variances, axis=0), strict=True):
+            rows.append({"classes": name, "folds": label, "variance": variance})
     return pd.DataFrame(rows)
 
 
 def _images(generator, number, data):
     """Images with a constant pixel and their classes: a few random ones, and all others as unseen data."""
-    images = load(data).flat()
+    images = load_data(data).flat()
     x = np.column_stack([images.x_train, np.ones(len(images.x_train))])
     order = generator.permutation(len(x))
     chosen, unseen = order[:number], order[number:]
@@ -270,7 +257,7 @@ def _images(generator, number, data):
 
 def _one_against_others(generator, number, label, size, data):
     """Random images with a constant pixel: as many of a class as asked for, target 1, and others, target -1."""
-    images = load(data).flat()
+    images = load_data(data).flat()
     of_class = images.y_train == label
     chosen = np.concatenate(
         [

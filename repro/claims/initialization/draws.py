@@ -10,9 +10,9 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Correction, Equivalent, Identity, Ratio, cheatsheet, claim, lectures
-from repro.backend import value_and_gradient
-from repro.claims.initialization.networks import cross_entropy, variance_over_draws
-from repro.data import load
+from repro.claims.initialization._networks import cross_entropy, variance_over_draws
+from repro.engine import load_data
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -41,7 +41,7 @@ def zero_init(*, activations=("sigmoid", "tanh", "relu"), biases=(True, False), 
     respect to each layer's weights and biases, and the fall of the loss over full-batch steps of gradient descent at
     rate 1. The output's bias has as its gradient the mean predicted less the actual frequency of the classes.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     x, y = images.x_train[:500], images.y_train[:500]
     tables = []
     for activation, biased in itertools.product(activations, biases):
@@ -95,7 +95,7 @@ def _descend(model, x, y, steps):
         with_means=True,
     ),
 )
-def variance_sum(seeds, *, inputs=(1, 16, 64), means=(0.0, 1.0), sums=20_000, independent=True, with_means=False):
+def variance_sum(seed, *, inputs=(1, 16, 64), means=(0.0, 1.0), sums=20_000, independent=True, with_means=False):
     """Compares the variance of a sum of products over many draws of weights and inputs with the formula.
 
     Normal weights of standard deviation 1/2 and inputs of standard deviation 1, each with mean 0 or 1, drawn by Keras;
@@ -104,14 +104,14 @@ def variance_sum(seeds, *, inputs=(1, 16, 64), means=(0.0, 1.0), sums=20_000, in
     follow their inputs.
     """
     rows = []
-    for seed, (number, mean_w, mean_x) in itertools.product(seeds, itertools.product(inputs, means, means)):
+    for number, mean_w, mean_x in itertools.product(inputs, means, means):
         generator = keras.random.SeedGenerator(seed)
         x = keras.random.normal((sums, number), mean=mean_x, seed=generator)
         noise = keras.random.normal((sums, number), seed=generator) if independent else x - mean_x
         h = keras.ops.sum((mean_w + noise / 2) * x, axis=-1)
         formula = number * (1 / 4 + (mean_x**2 / 4 + mean_w**2 if with_means else 0))
         ratio = float(keras.ops.var(h)) / formula
-        rows.append({"seed": seed, "inputs": number, "mean_w": mean_w, "mean_x": mean_x, "ratio": ratio})
+        rows.append({"inputs": number, "mean_w": mean_w, "mean_x": mean_x, "ratio": ratio})
     return pd.DataFrame(rows)
 
 
@@ -143,16 +143,16 @@ def variance_sum(seeds, *, inputs=(1, 16, 64), means=(0.0, 1.0), sums=20_000, in
     full={"width": 2048},
     control={"half_width": 1.0},
 )
-def uniform_matches_normal(seeds, *, half_width=3**0.5, sigmas=(0.01, 1.0), width=256, data="digits"):
+def uniform_matches_normal(seed, *, half_width=3**0.5, sigmas=(0.01, 1.0), width=256, data="digits"):
     """Draws kernels with each of Keras' initialisers and compares the variance of the weights, and of the outputs.
 
     The variance of a weight is that from draw to draw. A Dense layer of the given width on 256 training images
     (standardised); the variance of the outputs is over units and images. The control draws from -sigma to sigma, which
     has a third of the variance.
     """
-    x = load(data).standardized().flat().x_train[:256]
+    x = load_data(data).standardized().flat().x_train[:256]
     rows = []
-    for seed, sigma in itertools.product(seeds, sigmas):
+    for sigma in sigmas:
         for distribution, initializer in (
             ("normal", partial(keras.initializers.RandomNormal, stddev=sigma)),
             ("uniform", partial(keras.initializers.RandomUniform, -half_width * sigma, half_width * sigma)),
@@ -161,7 +161,7 @@ def uniform_matches_normal(seeds, *, half_width=3**0.5, sigmas=(0.01, 1.0), widt
             outputs = float(keras.ops.var(layer(x)))
             weights = variance_over_draws(initializer, (width, width), seed=seed)
             drawn = {"variance": weights, "output_variance": outputs}
-            rows.append({"seed": seed, "sigma": sigma, "distribution": distribution, **drawn})
+            rows.append({"sigma": sigma, "distribution": distribution, **drawn})
     return pd.DataFrame(rows)
 
 
@@ -186,7 +186,7 @@ UNIFORM = (
     full={"size": 64, "matrices": 200},
     control={"distribution": "normal"},
 )
-def orthogonal(seeds, *, distribution="orthogonal", size=8, matrices=60, depth=20):
+def orthogonal(seed, *, distribution="orthogonal", size=8, matrices=60, depth=20):
     """Checks matrices W of Keras' orthogonal initialiser with gain √m: the identity, and that all of O(m) is drawn.
 
     All elements of both products against those of m I. The trace of a uniform orthogonal matrix has mean 0 and mean
@@ -194,27 +194,23 @@ def orthogonal(seeds, *, distribution="orthogonal", size=8, matrices=60, depth=2
     singular values of a product of many W / √m, which are all one. Normal weights of variance one, the control, have
     m I as the mean of their products alone, and their deep products collapse.
     """
-    tables = []
-    for seed in seeds:
-        generator = keras.random.SeedGenerator(seed)
-        initializer = (
-            keras.initializers.Orthogonal(gain=size**0.5, seed=generator)
-            if distribution == "orthogonal"
-            else keras.initializers.RandomNormal(stddev=1.0, seed=generator)
-        )
-        drawn = np.stack([keras.ops.convert_to_numpy(initializer((size, size))) for _ in range(matrices)]).astype(float)
-        transposed = drawn.transpose(0, 2, 1)
-        products = np.stack([transposed @ drawn, drawn @ transposed])[:, :5]
-        identity = np.broadcast_to(size * np.eye(size), products.shape)
-        unit = drawn / np.sqrt(size)
-        trace = np.trace(unit, axis1=1, axis2=2)
-        stretch = np.linalg.svd(reduce(np.matmul, unit[:depth]), compute_uv=False)
-        means = {"trace": trace.mean(), "squared_trace": (trace**2).mean(), "determinant": np.linalg.det(unit).mean()}
-        tables += [
-            pd.DataFrame(
-                {"seed": seed, "quantity": "products", "product": products.ravel(), "expected": identity.ravel()}
-            ),
-            pd.DataFrame({"seed": seed, "quantity": "draws", **means}, index=[0]),
-            pd.DataFrame({"seed": seed, "quantity": "deep", "stretch": stretch, "expected": 1.0}),
-        ]
+    generator = keras.random.SeedGenerator(seed)
+    initializer = (
+        keras.initializers.Orthogonal(gain=size**0.5, seed=generator)
+        if distribution == "orthogonal"
+        else keras.initializers.RandomNormal(stddev=1.0, seed=generator)
+    )
+    drawn = np.stack([keras.ops.convert_to_numpy(initializer((size, size))) for _ in range(matrices)]).astype(float)
+    transposed = drawn.transpose(0, 2, 1)
+    products = np.stack([transposed @ drawn, drawn @ transposed])[:, :5]
+    identity = np.broadcast_to(size * np.eye(size), products.shape)
+    unit = drawn / np.sqrt(size)
+    trace = np.trace(unit, axis1=1, axis2=2)
+    stretch = np.linalg.svd(reduce(np.matmul, unit[:depth]), compute_uv=False)
+    means = {"trace": trace.mean(), "squared_trace": (trace**2).mean(), "determinant": np.linalg.det(unit).mean()}
+    tables = [
+        pd.DataFrame({"quantity": "products", "product": products.ravel(), "expected": identity.ravel()}),
+        pd.DataFrame({"quantity": "draws", **means}, index=[0]),
+        pd.DataFrame({"quantity": "deep", "stretch": stretch, "expected": 1.0}),
+    ]
     return pd.concat(tables, ignore_index=True)

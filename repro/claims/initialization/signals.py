@@ -9,14 +9,14 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, Equivalent, Greater, Preserved, cheatsheet, claim, lectures
-from repro.claims.initialization.networks import (
+from repro.claims.initialization._networks import (
     HALF_WIDTHS,
     normal_network,
     probe_hidden,
     uniform_network,
     variance_over_draws,
 )
-from repro.models import mlp
+from repro.engine import mlp
 
 with epy.lazy_imports():
     import keras

@@ -7,9 +7,8 @@ import itertools
 import numpy as np
 
 from repro import AllOf, AtMost, Correction, ExponentialDecay, Greater, Proportion, claim, lectures
-from repro.claims.initialization.networks import normal_network, probe_hidden
-from repro.models import mlp
-from repro.tuning import compare, gradient_descent_arm, joined, tune
+from repro.claims.initialization._networks import normal_network, probe_hidden
+from repro.engine import classifier, compare_arms, join_tables, load_data, mlp, tune
 
 HALF_IN_TEN_LAYERS = np.log(2) / 10
 VANISHES = "a gradient of which ten layers leave less than half vanishes in networks of ordinary depth"
@@ -19,7 +18,7 @@ INITIAL = lectures("2.3.5")
 
 def tuned(arms, rates, seeds, by="weights", **labels):
     """Train arms, each at the rate of the lowest final training loss on seeds of its own, with labels as columns."""
-    return compare(arms, {"learning_rate": list(rates)}, len(rates), seeds, by=by, **labels)
+    return compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by=by, **labels)
 
 
 @claim(
@@ -53,21 +52,20 @@ def symmetry(
     training images, each start at its own tuned rate of plain stochastic gradient descent. The control adds noise of
     standard deviation 0.01 to the zeros.
     """
+    images = load_data(data).standardized().flat()
     random = {"class_name": "RandomNormal", "config": {"stddev": noise}}
     tables = []
     for activation, (weights, initializer) in itertools.product(
         activations, (("zero", random if noise else "zeros"), ("random", "glorot_uniform"))
     ):
-        training = gradient_descent_arm(
-            mlp, data, steps, widths=(width,), activation=activation, initializer=initializer
-        )
+        training = classifier(mlp, images, steps=steps, widths=(width,), activation=activation, initializer=initializer)
         tuning = tune(training, {"learning_rate": list(rates)}, len(rates))
         trained = training(seeds=list(seeds), **tuning.best)
         distance = [_unit_distance(*values) for values in trained.weights]
         labels = {"activation": activation, "weights": weights}
         tables.append(trained.final.drop(columns=["initializer", "widths"]).assign(distance=distance, **labels))
         tables[-1].attrs["tuning"] = tuning.table(**labels)
-    return joined(tables)
+    return join_tables(tables)
 
 
 def _unit_distance(kernel, bias, output_kernel, _):
@@ -125,6 +123,7 @@ def large_init_unstable(
     training images after the same steps, each scale of the weights at its own tuned rate. The control leaves the
     weights at He's scale.
     """
+    images = load_data(data).standardized().flat()
     tables = []
     for depth in depths:
         scales = {"usual": 2.0, "large": 2.0 * factor**2}
@@ -136,11 +135,11 @@ def large_init_unstable(
             rows = growth[growth["scale"] == scale]
             tables.append(rows.assign(quantity="gradient", weights=weights, depth=depth))
         arms = {
-            weights: gradient_descent_arm(normal_network, data, steps, scale=scale, **shape)
+            weights: classifier(normal_network, images, steps=steps, scale=scale, **shape)
             for weights, scale in scales.items()
         }
         tables.append(tuned(arms, rates, seeds, quantity="training", depth=depth))
-    return joined(tables)
+    return join_tables(tables)
 
 
 def small_weights_experiment(
@@ -160,6 +159,7 @@ def small_weights_experiment(
     images; the decay rate is the least-squares slope of their logarithm. Losses are cross-entropies over all training
     images after the same steps, each network at its own tuned rate, compared with Xavier's variance 1 / n.
     """
+    images = load_data(data).standardized().flat()
     shallow, deep = depths
     tables = []
     for width in widths:
@@ -169,12 +169,12 @@ def small_weights_experiment(
     arms = {}
     for name, depth in (("shallow", shallow), ("deep", deep)):
         shape = {"activation": "tanh", "depth": depth, "width": trained_width}
-        arms[f"small, {name}"] = gradient_descent_arm(
-            constant_variance_network, data, steps, weight_variance=variance, **shape
+        arms[f"small, {name}"] = classifier(
+            constant_variance_network, images, steps=steps, weight_variance=variance, **shape
         )
-        arms[f"Xavier, {name}"] = gradient_descent_arm(normal_network, data, steps, scale=1.0, **shape)
+        arms[f"Xavier, {name}"] = classifier(normal_network, images, steps=steps, scale=1.0, **shape)
     tables.append(tuned(arms, rates, seeds, by="network", quantity="training"))
-    return joined(tables)
+    return join_tables(tables)
 
 
 @claim(
@@ -281,11 +281,10 @@ def he_beats_xavier(
     shape = {"activation": "relu", "depth": depth, "width": width}
     probed = probe_hidden(normal_network, data, seeds, scale=sorted(set(scales.values())), **shape)
     gradients = [probed[probed["scale"] == each].assign(weights=name) for name, each in scales.items()]
-    arms = {
-        name: gradient_descent_arm(normal_network, data, steps, scale=each, **shape) for name, each in scales.items()
-    }
+    images = load_data(data).standardized().flat()
+    arms = {name: classifier(normal_network, images, steps=steps, scale=each, **shape) for name, each in scales.items()}
     trained = tuned(arms, rates, seeds, quantity="training")
-    return joined([*(table.assign(quantity="gradient") for table in gradients), trained])
+    return join_tables([*(table.assign(quantity="gradient") for table in gradients), trained])
 
 
 def xavier_experiment(
@@ -304,14 +303,15 @@ def xavier_experiment(
     Normal weights of variance 1 / n, equal hidden layers, standardised images, each activation and depth at its own
     tuned rate of plain stochastic gradient descent; trained is what classifies nine of ten training images.
     """
+    images = load_data(data).standardized().flat()
     tables = []
     for activation, depth in itertools.product(activations, depths):
-        training = gradient_descent_arm(
-            normal_network, data, steps, activation=activation, depth=depth, width=width, scale=1.0
+        training = classifier(
+            normal_network, images, steps=steps, activation=activation, depth=depth, width=width, scale=1.0
         )
         table = tuned({depth: training}, rates, seeds, by="depth", activation=activation)
         tables.append(table.assign(trained=table["train_accuracy"] >= target))
-    return joined(tables)
+    return join_tables(tables)
 
 
 @claim(

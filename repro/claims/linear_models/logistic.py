@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Identity, cheatsheet, claim
-from repro.backend import value_and_gradient
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -20,26 +20,25 @@ with epy.lazy_imports():
     criterion=Identity("left", "right", operations=64, each=("identity",)),
     control={"steepness": 2.0},
 )
-def logistic_identities(seeds, *, steepness=1.0, points=512):
+def logistic_identities(seed, *, steepness=1.0, points=512):
     """Compares Keras' sigmoid and its derivatives by autodiff, once and twice, with the products of its values.
 
     Normal points of standard deviation 3, double precision. A function twice as steep, the control, has the symmetry
     but other derivatives.
     """
+    z = keras.ops.convert_to_tensor(np.random.default_rng(seed).normal(scale=3.0, size=points), dtype="float64")
+    value, mirrored, first, second = (
+        keras.ops.convert_to_numpy(values)
+        for values in (_sigmoid(z, steepness), _sigmoid(-z, steepness), *_derivatives(z, steepness))
+    )
+    identities = {
+        "symmetry": (value + mirrored, np.ones(points)),
+        "first derivative": (first, value * (1 - value)),
+        "second derivative": (second, value * (1 - value) * (1 - 2 * value)),
+    }
     tables = []
-    for seed in seeds:
-        z = keras.ops.convert_to_tensor(np.random.default_rng(seed).normal(scale=3.0, size=points), dtype="float64")
-        value, mirrored, first, second = (
-            keras.ops.convert_to_numpy(values)
-            for values in (_sigmoid(z, steepness), _sigmoid(-z, steepness), *_derivatives(z, steepness))
-        )
-        identities = {
-            "symmetry": (value + mirrored, np.ones(points)),
-            "first derivative": (first, value * (1 - value)),
-            "second derivative": (second, value * (1 - value) * (1 - 2 * value)),
-        }
-        for identity, (left, right) in identities.items():
-            tables.append(pd.DataFrame({"seed": seed, "identity": identity, "left": left, "right": right}))
+    for identity, (left, right) in identities.items():
+        tables.append(pd.DataFrame({"identity": identity, "left": left, "right": right}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -49,23 +48,21 @@ def logistic_identities(seeds, *, steepness=1.0, points=512):
     criterion=Identity("cross_entropy", "logarithm", operations=64, dtype="float32", each=("evaluated",)),
     control={"labels": (0.0, 0.5, 1.0)},
 )
-def cross_entropy_forms(seeds, *, labels=(0.0, 1.0), points=512):
+def cross_entropy_forms(seed, *, labels=(0.0, 1.0), points=512):
     """Compares Keras' binary cross-entropy, of probabilities and of scores, with less the logarithmic sigmoid by SciPy.
 
     Labels are drawn from 0 and 1; scores are standard normal, single precision: far from zero 1 - p cancels, which is
     no matter of the identity. In the control some labels are one half, where the right side is log 2 at any score.
     """
+    generator = np.random.default_rng(seed)
+    z = generator.normal(size=(points, 1)).astype(np.float32)
+    y = generator.choice(labels, size=(points, 1)).astype(np.float32)
+    logarithm = -scipy.special.log_expit((2 * y - 1) * z.astype(float)).ravel()
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        z = generator.normal(size=(points, 1)).astype(np.float32)
-        y = generator.choice(labels, size=(points, 1)).astype(np.float32)
-        logarithm = -scipy.special.log_expit((2 * y - 1) * z.astype(float)).ravel()
-        for evaluated, scores in {"of probabilities": False, "of scores": True}.items():
-            loss = keras.losses.BinaryCrossentropy(from_logits=scores, reduction=None)
-            values = keras.ops.convert_to_numpy(loss(y, z if scores else keras.activations.sigmoid(z)))
-            columns = {"evaluated": evaluated, "cross_entropy": values, "logarithm": logarithm}
-            tables.append(pd.DataFrame({"seed": seed, **columns}))
+    for evaluated, scores in {"of probabilities": False, "of scores": True}.items():
+        loss = keras.losses.BinaryCrossentropy(from_logits=scores, reduction=None)
+        values = keras.ops.convert_to_numpy(loss(y, z if scores else keras.activations.sigmoid(z)))
+        tables.append(pd.DataFrame({"evaluated": evaluated, "cross_entropy": values, "logarithm": logarithm}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Identity, cheatsheet, claim
-from repro.backend import value_and_gradient
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -21,26 +21,24 @@ with epy.lazy_imports():
     criterion=Identity("softmax", "formula", operations=64, dtype="float32", each=("quantity",)),
     control={"bits": False},
 )
-def softmax_loss_bits(seeds, *, bits=True, examples=64, classes=10):
+def softmax_loss_bits(seed, *, bits=True, examples=64, classes=10):
     """Compares minus the binary logarithm of Keras' softmax at the class of an example, and its gradient by autodiff.
 
     Normal scores of standard deviation 2, [64, 10]. The formula is evaluated by SciPy; its gradient by the scores is
     the softmax less one at the class, over the logarithm of two. The control leaves that logarithm out.
     """
-    tables = []
     unit = np.log(2) if bits else 1.0
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        z, y = generator.normal(scale=2.0, size=(examples, classes)), generator.integers(classes, size=examples)
-        chosen = np.eye(classes)[y]
-        losses, gradient = _by_keras(z, chosen)
-        formulas = {
-            "loss": (losses, (scipy.special.logsumexp(z, axis=1) - z[np.arange(examples), y]) / unit),
-            "gradient": (gradient, (scipy.special.softmax(z, axis=1) - chosen) / unit),
-        }
-        for quantity, (left, right) in formulas.items():
-            columns = {"softmax": left.ravel(), "formula": right.ravel()}
-            tables.append(pd.DataFrame({"seed": seed, "quantity": quantity, **columns}))
+    generator = np.random.default_rng(seed)
+    z, y = generator.normal(scale=2.0, size=(examples, classes)), generator.integers(classes, size=examples)
+    chosen = np.eye(classes)[y]
+    losses, gradient = _by_keras(z, chosen)
+    formulas = {
+        "loss": (losses, (scipy.special.logsumexp(z, axis=1) - z[np.arange(examples), y]) / unit),
+        "gradient": (gradient, (scipy.special.softmax(z, axis=1) - chosen) / unit),
+    }
+    tables = []
+    for quantity, (left, right) in formulas.items():
+        tables.append(pd.DataFrame({"quantity": quantity, "softmax": left.ravel(), "formula": right.ravel()}))
     return pd.concat(tables, ignore_index=True)
 
 

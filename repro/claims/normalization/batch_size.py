@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from etils import epy
-
 from repro import Correction, Greater, Peak, claim, notes
 from repro.claims.normalization.training import normalized_network
-from repro.data import load
-from repro.training import train
-from repro.tuning import compare, joined
-
-with epy.lazy_imports():
-    import keras
+from repro.engine import classifier, compare_arms, join_tables, load_data
 
 SIZES = (8, 16, 32, 64, 128, 256, 512)
 
@@ -110,21 +101,17 @@ def bn_batch_size_matters_more(
 
 def _over_batch_sizes(seeds, batch_sizes, kinds, images, epochs, starts, rates, data):
     """Train networks of every kind of normalisation at every batch size, each at its tuned rate."""
-    chosen = load(data).standardized().flat().subset(images, 0)
+    chosen = load_data(data).standardized().flat().subset(images, 0)
     replicas = [seed * starts + start for seed in seeds for start in range(starts)]
     tables = []
     for statistics in kinds:
         arms = {
-            size: partial(
-                train,
+            size: classifier(
                 normalized_network,
                 chosen,
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                optimizer=keras.optimizers.SGD(),
                 steps=epochs * (images // size),
                 batch_size=size,
-                inputs=chosen.x_train.shape[1],
-                outputs=chosen.classes,
+                metrics={},
                 widths=(64, 64, 64),
                 activation="relu",
                 statistics=statistics,
@@ -133,9 +120,11 @@ def _over_batch_sizes(seeds, batch_sizes, kinds, images, epochs, starts, rates, 
         }
         space = {"learning_rate": list(rates)}
         tables.append(
-            compare(arms, space, len(rates), replicas, by="batch_size", objective="test_loss", statistics=statistics)
+            compare_arms(
+                arms, space, len(rates), replicas, by="batch_size", objective="test_loss", statistics=statistics
+            )
         )
-    records = joined(tables)
+    records = join_tables(tables)
     means = records.groupby([records["seed"] // starts, "statistics", "batch_size"])["test_loss"].mean().reset_index()
     means.attrs = records.attrs
     return means

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
 from repro import Correction, Greater, claim, lectures, notes
-from repro.data import load
-from repro.probing import probe
-from repro.training import train
-from repro.tuning import compare, gradient_descent_arm
+from repro.engine import classifier, compare_arms, load_data, probe
 
 with epy.lazy_imports():
     import keras
@@ -48,7 +45,7 @@ def bn_gradient_flow(
     Euclidean norms over 256 standardised images, whose own statistics are the batch's; the imbalance is the larger norm
     over the smaller. Glorot's weights for sigmoid and tanh, He's for ReLU, as is usual. The control normalises nothing.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     tables = []
     for activation in activations:
         for arm, statistics in (("plain", False), ("batch normalisation", normalized)):
@@ -111,12 +108,13 @@ def bn_init_robust(
     rate of the least training loss from such weights. With frozen statistics the layers are there and normalise
     nothing.
     """
+    images = load_data(data).standardized().flat()
     arms = {
-        arm: gradient_descent_arm(scattered_network, data, steps, widths=widths, statistics=chosen, decades=decades)
+        arm: classifier(scattered_network, images, steps=steps, widths=widths, statistics=chosen, decades=decades)
         for arm, chosen in (("plain", "none"), ("batch normalisation", statistics))
     }
     replicas = [seed * starts + start for seed in seeds for start in range(starts)]
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), replicas)
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), replicas)
     records["seed"] //= starts
     groups = records.groupby(["seed", "arm"])["train_accuracy"]
     table = (groups.max() - groups.min()).rename("spread").reset_index()
@@ -157,18 +155,13 @@ def layer_scales_slow_training(
     normalisation. Three hidden layers, batches of 32, SGD, each arm at its own rate from 1e-6 to 1 by final training
     loss. In the control no layer is scaled.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     trainings = {
-        arm: partial(
-            train,
+        arm: classifier(
             rescaled_network,
             images,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(),
             steps=steps,
-            batch_size=32,
-            inputs=images.x_train.shape[1],
-            outputs=images.classes,
+            metrics={},
             width=64,
             factor=factor,
             compensated=arm == "compensated rates",
@@ -176,7 +169,7 @@ def layer_scales_slow_training(
         )
         for arm in arms
     }
-    return compare(trainings, {"learning_rate": (1e-6, 1.0)}, trials, seeds)
+    return compare_arms(trainings, {"learning_rate": (1e-6, 1.0)}, trials, seeds)
 
 
 def deep_network(*, inputs, outputs, depth, width, activation, normalized):

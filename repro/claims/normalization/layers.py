@@ -8,18 +8,8 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import (
-    AllOf,
-    AtLeast,
-    Correction,
-    Equivalent,
-    Identity,
-    cheatsheet,
-    claim,
-    lectures,
-    notes,
-)
-from repro.backend import value_and_gradient
+from repro import AllOf, AtLeast, Correction, Equivalent, Identity, cheatsheet, claim, lectures, notes
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -45,7 +35,7 @@ NORMALIZATION = partial(Identity, "keras", "formula", operations=64, dtype="floa
     ),
     control={"training": False},
 )
-def bn_standardises(seeds, *, epsilon=EPSILON, training=True):
+def bn_standardises(seed, *, epsilon=EPSILON, training=True):
     """Compares Keras' layer with the formula, on dense and on convolutional inputs.
 
     Inputs are normal with other means and scales in every channel: [64, 8] and [16, 6, 5, 8]. Scale and shift are drawn
@@ -54,18 +44,14 @@ def bn_standardises(seeds, *, epsilon=EPSILON, training=True):
     batch.
     """
     tables = []
-    for seed in seeds:
-        for name, shape in SHAPES.items():
-            x = _draw(seed, shape)
-            axes = tuple(range(len(shape) - 1))
-            output, exact = (_unscaled(value, x, seed, training=training) for value in (epsilon, 0.0))
-            moments = np.concatenate([exact.mean(axis=axes), exact.var(axis=axes)])
-            expected = np.repeat([0.0, 1.0], shape[-1])
-            for quantity, keras_side, formula in (
-                ("output", output, normalized(x, axes, epsilon)),
-                ("moment", moments, expected),
-            ):
-                tables.append(_sides(keras_side, formula, seed=seed, input=name, quantity=quantity))
+    for name, shape in SHAPES.items():
+        x = _draw(seed, shape)
+        axes = tuple(range(len(shape) - 1))
+        output, exact = (_unscaled(value, x, seed, training=training) for value in (epsilon, 0.0))
+        moments = np.concatenate([exact.mean(axis=axes), exact.var(axis=axes)])
+        expected = np.repeat([0.0, 1.0], shape[-1])
+        tables.append(_sides(output, normalized(x, axes, epsilon), input=name, quantity="output"))
+        tables.append(_sides(moments, expected, input=name, quantity="moment"))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -80,27 +66,26 @@ def bn_standardises(seeds, *, epsilon=EPSILON, training=True):
     ),
     control={"layer": "batch"},
 )
-def layer_norm(seeds, *, layer="layer", epsilon=EPSILON):
+def layer_norm(seed, *, layer="layer", epsilon=EPSILON):
     """Compares Keras' layer over all axes but the first with the formula.
 
     The samples' own statistics are shown by the same samples among others: their outputs must be the same. Batch
     normalisation in its place takes statistics that samples share.
     """
     tables = []
-    for seed in seeds:
-        for name, shape in SHAPES.items():
-            x, others = _draw(seed, shape), 3 * _draw(seed + 1_000_000, shape)
-            axes = tuple(range(1, len(shape)))
-            build = {
-                "layer": lambda axes=axes: keras.layers.LayerNormalization(
-                    axis=list(axes), epsilon=epsilon, dtype="float64"
-                ),
-                "batch": lambda: keras.layers.BatchNormalization(epsilon=epsilon, dtype="float64"),
-            }[layer]
-            output = _apply(build(), x, training=True)
-            in_other = _apply(build(), np.concatenate([x, others]), training=True)[: len(x)]
-            tables.append(_sides(output, normalized(x, axes, epsilon), seed=seed, input=name, quantity="output"))
-            tables.append(_sides(in_other, output, seed=seed, input=name, quantity="other batch"))
+    for name, shape in SHAPES.items():
+        x, others = _draw(seed, shape), 3 * _draw(seed + 1_000_000, shape)
+        axes = tuple(range(1, len(shape)))
+        build = {
+            "layer": lambda axes=axes: keras.layers.LayerNormalization(
+                axis=list(axes), epsilon=epsilon, dtype="float64"
+            ),
+            "batch": lambda: keras.layers.BatchNormalization(epsilon=epsilon, dtype="float64"),
+        }[layer]
+        output = _apply(build(), x, training=True)
+        in_other = _apply(build(), np.concatenate([x, others]), training=True)[: len(x)]
+        tables.append(_sides(output, normalized(x, axes, epsilon), input=name, quantity="output"))
+        tables.append(_sides(in_other, output, input=name, quantity="other batch"))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -112,17 +97,14 @@ def layer_norm(seeds, *, layer="layer", epsilon=EPSILON):
     criterion=NORMALIZATION(),
     control={"channels_per_group": 2},
 )
-def instance_norm(seeds, *, channels_per_group=1, epsilon=EPSILON):
+def instance_norm(seed, *, channels_per_group=1, epsilon=EPSILON):
     """Compares Keras' group normalisation with one channel per group with the formula.
 
     Inputs are [16, 6, 5, 8] with other means and scales in every channel. Two channels per group share statistics.
     """
-    tables = []
-    for seed in seeds:
-        x = _draw(seed, SHAPES["convolutional"])
-        output = _group_norm(x, x.shape[-1] // channels_per_group, epsilon)
-        tables.append(_sides(output, normalized(x, (1, 2), epsilon), seed=seed))
-    return pd.concat(tables, ignore_index=True)
+    x = _draw(seed, SHAPES["convolutional"])
+    output = _group_norm(x, x.shape[-1] // channels_per_group, epsilon)
+    return _sides(output, normalized(x, (1, 2), epsilon))
 
 
 @claim(
@@ -133,19 +115,19 @@ def instance_norm(seeds, *, channels_per_group=1, epsilon=EPSILON):
     criterion=NORMALIZATION(each=("end",)),
     control={"ends": (2, 4)},
 )
-def group_norm(seeds, *, ends=(1, 8), epsilon=EPSILON):
+def group_norm(seed, *, ends=(1, 8), epsilon=EPSILON):
     """Compares Keras' group normalisation at both ends with layer and with instance normalisation.
 
     Inputs are [16, 6, 5, 8]. Layer normalisation is Keras' own over all axes of a sample, instance
     normalisation the formula over space. Group counts between the ends give neither.
     """
-    tables = []
-    for seed in seeds:
-        x = _draw(seed, SHAPES["convolutional"])
-        layer = keras.layers.LayerNormalization(axis=[1, 2, 3], epsilon=epsilon, dtype="float64")
-        expected = {"layer": _apply(layer, x), "instance": normalized(x, (1, 2), epsilon)}
-        for (end, values), groups in zip(expected.items(), ends, strict=True):
-            tables.append(_sides(_group_norm(x, groups, epsilon), values, seed=seed, end=end))
+    x = _draw(seed, SHAPES["convolutional"])
+    layer = keras.layers.LayerNormalization(axis=[1, 2, 3], epsilon=epsilon, dtype="float64")
+    expected = {"layer": _apply(layer, x), "instance": normalized(x, (1, 2), epsilon)}
+    tables = [
+        _sides(_group_norm(x, groups, epsilon), values, end=end)
+        for (end, values), groups in zip(expected.items(), ends, strict=True)
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -162,20 +144,19 @@ def group_norm(seeds, *, ends=(1, 8), epsilon=EPSILON):
         moments="group",
     ),
 )
-def group_norm_formula(seeds, *, groups=(1, 4, 8), moments="sample", epsilon=EPSILON):
+def group_norm_formula(seed, *, groups=(1, 4, 8), moments="sample", epsilon=EPSILON):
     """Compares Keras' group normalisation with the printed formula for one, four and eight groups of eight channels.
 
     Inputs are [16, 6, 5, 8] with other means and scales in every channel. The print defines the
     group's mean and then uses the moments of the sample, which would make it layer normalisation: right for one group.
     """
+    x = _draw(seed, SHAPES["convolutional"])
     tables = []
-    for seed in seeds:
-        x = _draw(seed, SHAPES["convolutional"])
-        for number in groups:
-            grouped = x.reshape(*x.shape[:-1], number, -1)
-            axes = (1, 2, 4) if moments == "group" else (1, 2, 3, 4)
-            formula = normalized(grouped, axes, epsilon).reshape(x.shape)
-            tables.append(_sides(_group_norm(x, number, epsilon), formula, seed=seed, groups=number))
+    for number in groups:
+        grouped = x.reshape(*x.shape[:-1], number, -1)
+        axes = (1, 2, 4) if moments == "group" else (1, 2, 3, 4)
+        formula = normalized(grouped, axes, epsilon).reshape(x.shape)
+        tables.append(_sides(_group_norm(x, number, epsilon), formula, groups=number))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -187,36 +168,36 @@ def group_norm_formula(seeds, *, groups=(1, 4, 8), moments="sample", epsilon=EPS
     criterion=Identity("autodiff", "formula", operations=1024, each=("parameter",)),
     control={"projected": False},
 )
-def weight_norm_gradients(seeds, *, inputs=12, examples=64, projected=True):
+def weight_norm_gradients(seed, *, inputs=12, examples=64, projected=True):
     """Differentiates the squared error of a tanh unit of unit w by gamma and v, and by w for the formulas.
 
     Normal inputs [64, 12] and targets, double precision, gradients by the backend. The control leaves the projection
     out, which is what keeps the step orthogonal to w.
     """
-    tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x, targets = generator.normal(size=(examples, inputs)), generator.normal(size=examples)
-        v, gamma = generator.normal(size=inputs), generator.uniform(0.5, 2.0)
-        w = gamma * v / np.linalg.norm(v)
+    generator = np.random.default_rng(seed)
+    x, targets = generator.normal(size=(examples, inputs)), generator.normal(size=examples)
+    v, gamma = generator.normal(size=inputs), generator.uniform(0.5, 2.0)
+    w = gamma * v / np.linalg.norm(v)
 
-        def error(w, x=x, targets=targets):
-            return keras.ops.mean(keras.ops.square(keras.ops.tanh(keras.ops.matmul(x, w)) - targets))
+    def error(w):
+        return keras.ops.mean(keras.ops.square(keras.ops.tanh(keras.ops.matmul(x, w)) - targets))
 
-        def of_w(values, error=error):
-            return error(values[0]), ()
+    def of_w(values):
+        return error(values[0]), ()
 
-        def of_gamma_and_v(values, error=error):
-            gamma, v = values
-            length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(v)))  # ops.norm is in single precision on JAX
-            return error(gamma * v / length), ()
+    def of_gamma_and_v(values):
+        gamma, v = values
+        length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(v)))  # ops.norm is in single precision on JAX
+        return error(gamma * v / length), ()
 
-        (by_w,) = _gradient(of_w, w)
-        by_gamma, by_v = _gradient(of_gamma_and_v, gamma, v)
-        projection = np.eye(inputs) - (np.outer(w, w) / (w @ w) if projected else 0)
-        formula = gamma / np.linalg.norm(v) * projection @ by_w
-        tables.append(_sides(by_gamma, by_w @ v / np.linalg.norm(v), seed=seed, parameter="gamma"))
-        tables.append(_sides(by_v, formula, seed=seed, parameter="v"))
+    (by_w,) = _gradient(of_w, w)
+    by_gamma, by_v = _gradient(of_gamma_and_v, gamma, v)
+    projection = np.eye(inputs) - (np.outer(w, w) / (w @ w) if projected else 0)
+    formula = gamma / np.linalg.norm(v) * projection @ by_w
+    tables = [
+        _sides(by_gamma, by_w @ v / np.linalg.norm(v), parameter="gamma"),
+        _sides(by_v, formula, parameter="v"),
+    ]
     return pd.concat(tables, ignore_index=True).rename(columns={"keras": "autodiff"})
 
 
@@ -238,7 +219,7 @@ def weight_norm_gradients(seeds, *, inputs=12, examples=64, projected=True):
     ),
     control={"inference": True},
 )
-def bn_inference(seeds, *, batches=40, batch_size=32, channels=8, inference=False):
+def bn_inference(seed, *, batches=40, batch_size=32, channels=8, inference=False):
     """Puts the same samples into different batches, in both modes of Keras' layer.
 
     Inference: the outputs must not change. Training: their mean absolute change must be a tenth of a deviation or more,
@@ -246,26 +227,26 @@ def bn_inference(seeds, *, batches=40, batch_size=32, channels=8, inference=Fals
     normal values the moving averages (momentum 0.9) miss the mean and variance they were drawn from by this much, in
     deviations and relative. The control calls the layer for inference as for training.
     """
-    tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        mean, deviation = generator.normal(size=channels), generator.uniform(0.5, 2.0, size=channels)
-        layer = keras.layers.BatchNormalization(momentum=0.9, dtype="float64")
-        x = mean + deviation * generator.normal(size=(batches, batch_size, channels))
-        for batch in x:
-            layer(batch, training=True)
-        moving_mean, moving_variance = (
-            keras.ops.convert_to_numpy(value) for value in (layer.moving_mean, layer.moving_variance)
-        )
-        errors = np.abs(np.concatenate([(moving_mean - mean) / deviation, moving_variance / deviation**2 - 1]))
-        half = batch_size // 2
-        first, second = x[0], np.concatenate([x[0, :half], x[1, half:]])
-        for_inference = [_apply(layer, batch, training=inference)[:half] for batch in (first, second)]
-        in_training = [_apply(layer, batch, training=True)[:half] for batch in (first, second)]
-        change = np.abs(in_training[0] - in_training[1]).mean()
-        tables.append(_sides(for_inference[1], for_inference[0], seed=seed, quantity="inference"))
-        tables.append(_sides(np.array(change), np.array(0.0), seed=seed, quantity="training"))
-        tables.append(_sides(errors, np.zeros_like(errors), seed=seed, quantity="population"))
+    generator = np.random.default_rng(seed)
+    mean, deviation = generator.normal(size=channels), generator.uniform(0.5, 2.0, size=channels)
+    layer = keras.layers.BatchNormalization(momentum=0.9, dtype="float64")
+    x = mean + deviation * generator.normal(size=(batches, batch_size, channels))
+    for batch in x:
+        layer(batch, training=True)
+    moving_mean, moving_variance = (
+        keras.ops.convert_to_numpy(value) for value in (layer.moving_mean, layer.moving_variance)
+    )
+    errors = np.abs(np.concatenate([(moving_mean - mean) / deviation, moving_variance / deviation**2 - 1]))
+    half = batch_size // 2
+    first, second = x[0], np.concatenate([x[0, :half], x[1, half:]])
+    for_inference = [_apply(layer, batch, training=inference)[:half] for batch in (first, second)]
+    in_training = [_apply(layer, batch, training=True)[:half] for batch in (first, second)]
+    change = np.abs(in_training[0] - in_training[1]).mean()
+    tables = [
+        _sides(for_inference[1], for_inference[0], quantity="inference"),
+        _sides(np.array(change), np.array(0.0), quantity="training"),
+        _sides(errors, np.zeros_like(errors), quantity="population"),
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -290,7 +271,7 @@ NORMAL = "three standard errors of a sample of 256 normal values are less: any f
         inputs=("gaussian",),
     ),
 )
-def bn_unit_gaussian(seeds, *, inputs=("gaussian", "deep ReLU", "heavy-tailed"), examples=256, units=64, depth=10):
+def bn_unit_gaussian(seed, *, inputs=("gaussian", "deep ReLU", "heavy-tailed"), examples=256, units=64, depth=10):
     """Normalises pre-activations of fresh Keras networks and takes the moments of every unit over a batch of 256.
 
     One dense layer on normal inputs, the eleventh dense layer of a ReLU network, and one dense layer on four inputs of
@@ -298,28 +279,26 @@ def bn_unit_gaussian(seeds, *, inputs=("gaussian", "deep ReLU", "heavy-tailed"),
     are averaged over 64 units. The correction has pre-activations that are exactly normal.
     """
     rows = []
-    for seed in seeds:
-        for name in inputs:
-            generator = np.random.default_rng(seed)
-            if name == "heavy-tailed":
-                signal = generator.standard_t(3, size=(examples, 4))
-            else:
-                signal = generator.normal(size=(examples, units))
-            for layer in range(1 + (depth if name == "deep ReLU" else 0)):
-                initializer = keras.initializers.HeNormal(seed=int(generator.integers(2**31)))
-                dense = keras.layers.Dense(units, kernel_initializer=initializer, dtype="float64")
-                signal = dense(keras.ops.relu(signal) if layer else signal)
-            values = _apply(keras.layers.BatchNormalization(dtype="float64"), signal, training=True)
-            rows.append(
-                {
-                    "seed": seed,
-                    "input": name,
-                    "mean": values.mean(),
-                    "variance": values.var(axis=0).mean(),
-                    "skewness": np.abs(scipy.stats.skew(values)).mean(),
-                    "kurtosis": np.abs(scipy.stats.kurtosis(values)).mean(),
-                }
-            )
+    for name in inputs:
+        generator = np.random.default_rng(seed)
+        if name == "heavy-tailed":
+            signal = generator.standard_t(3, size=(examples, 4))
+        else:
+            signal = generator.normal(size=(examples, units))
+        for layer in range(1 + (depth if name == "deep ReLU" else 0)):
+            initializer = keras.initializers.HeNormal(seed=int(generator.integers(2**31)))
+            dense = keras.layers.Dense(units, kernel_initializer=initializer, dtype="float64")
+            signal = dense(keras.ops.relu(signal) if layer else signal)
+        values = _apply(keras.layers.BatchNormalization(dtype="float64"), signal, training=True)
+        rows.append(
+            {
+                "input": name,
+                "mean": values.mean(),
+                "variance": values.var(axis=0).mean(),
+                "skewness": np.abs(scipy.stats.skew(values)).mean(),
+                "kurtosis": np.abs(scipy.stats.kurtosis(values)).mean(),
+            }
+        )
     return pd.DataFrame(rows)
 
 

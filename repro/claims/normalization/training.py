@@ -9,9 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Correction, Greater, claim, lectures, notes
-from repro.data import load
-from repro.training import Record, Training, train
-from repro.tuning import compare, joined
+from repro.engine import Training, classifier, compare_arms, join_tables, load_data
 
 with epy.lazy_imports():
     import keras
@@ -55,14 +53,14 @@ def bn_speeds_up(
     not get there counts as infinite. With frozen statistics (mean 0, variance 1) the layers are there and normalise
     nothing. Ioffe and Szegedy's factor of 14 is from a network far deeper, trained for millions of steps.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     tables = []
     for activation in activations:
         arms = {
-            label: partial(_train, images, steps, widths, activation, chosen, every=every)
+            label: _arm(images, steps, widths, activation, chosen, every=every)
             for label, chosen in (("plain", "none"), ("batch normalisation", statistics))
         }
-        records = compare(
+        records = compare_arms(
             arms,
             {"learning_rate": (0.01, 10.0)},
             trials,
@@ -73,7 +71,7 @@ def bn_speeds_up(
         reached = _steps_to(target, records, ["seed", "arm"]).rename("steps").reset_index()
         tables.append(reached.assign(activation=activation))
         tables[-1].attrs = records.attrs
-    return joined(tables)
+    return join_tables(tables)
 
 
 @claim(
@@ -110,14 +108,13 @@ def bn_higher_rates(
     164. A network trains if it classifies 90 % of the training images correctly at the end; one that does at no rate
     counts with half the smallest. With frozen statistics the layers are there and normalise nothing.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     rates = 0.01 * 2.0 ** np.arange(15)
     tables = []
     for activation in activations:
         for arm, chosen in (("plain", "none"), ("batch normalisation", statistics)):
-            final = _train(
-                images, steps, widths, activation, chosen, seeds=list(seeds), learning_rate=rates.tolist()
-            ).final
+            training = _arm(images, steps, widths, activation, chosen)
+            final = training(seeds=list(seeds), learning_rate=rates.tolist()).final
             rate = final["learning_rate"].where(final["train_accuracy"] >= target, rates[0] / 2)
             largest = rate.groupby(final["seed"]).max().rename("largest_rate").reset_index()
             tables.append(largest.assign(arm=arm, activation=activation))
@@ -164,13 +161,13 @@ def bn_regularises(
     or less, both in inference mode, infinite for a run that does not get there; the median over 10 starts of each
     seed. The control normalises nothing; the correction has dropout of a half in place of normalisation.
     """
-    chosen = load(data).standardized().flat().subset(images, 0)
+    chosen = load_data(data).standardized().flat().subset(images, 0)
     arms = {
-        arm: partial(_train, chosen, steps, (64, 64, 64), "relu", kind, every=every)
+        arm: _arm(chosen, steps, (64, 64, 64), "relu", kind, every=every)
         for arm, kind in (("plain", "none"), ("regularised", regulariser))
     }
     replicas = [seed * starts + start for seed in seeds for start in range(starts)]
-    records = compare(arms, {"learning_rate": list(rates)}, len(rates), replicas)
+    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), replicas)
     gaps = (records["test_loss"] - records["train_loss"]).where(records["train_loss"] <= level)
     first = gaps.groupby([records["seed"], records["arm"]]).first().fillna(np.inf).rename("gap").reset_index()
     table = first.groupby([first["seed"] // starts, "arm"])["gap"].median().reset_index()
@@ -206,19 +203,19 @@ def bn_cuts_covariate_shift(
     as in training, from those at the start, in deviations at the start; it is averaged over units and layers and
     divided by the logarithm of the factor by which the training loss fell. The control normalises nothing.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     rows, trials = [], []
     for activation in activations:
         trained: dict[str, Training] = {}
 
         def arm(label, kind, activation=activation, trained=trained, **options):
-            trained[label] = _train(images, steps, (64, 64, 64), activation, kind, **options)
+            trained[label] = _arm(images, steps, (64, 64, 64), activation, kind)(**options)
             return trained[label]
 
         arms = {
             label: partial(arm, label, kind) for label, kind in (("plain", "none"), ("batch normalisation", statistics))
         }
-        records = compare(arms, {"learning_rate": list(rates)}, len(rates), seeds)
+        records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds)
         trials += [{"activation": activation, **trial} for trial in records.attrs["tuning"]]
         for label, training in trained.items():
             for place, seed in enumerate(training.replicas["seed"]):
@@ -251,23 +248,10 @@ def _steps_to(target, records, by):
     return reached.groupby([records[name] for name in by]).min()
 
 
-def _train(images, steps, widths, activation, statistics, *, every=None, **options):
-    """Train networks with normalisation of a kind by SGD."""
-    return train(
-        normalized_network,
-        images,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        optimizer=keras.optimizers.SGD(),
-        steps=steps,
-        batch_size=32,
-        record=Record(every=every, metrics={"accuracy": keras.metrics.sparse_categorical_accuracy}),
-        inputs=images.x_train.shape[1],
-        outputs=images.classes,
-        widths=widths,
-        activation=activation,
-        statistics=statistics,
-        **options,
-    )
+def _arm(images, steps, widths, activation, statistics, *, every=None):
+    """Prepare networks with normalisation of a kind, trained by SGD."""
+    network = {"widths": widths, "activation": activation, "statistics": statistics}
+    return classifier(normalized_network, images, steps=steps, every=every, **network)
 
 
 def _shift(start, end, images, normalizing, examples=500):

@@ -8,7 +8,7 @@ import numpy as np
 from etils import epy
 
 from repro import Correction, Identity, cheatsheet, claim, notes
-from repro.claims.optimizers.quadratics import compare_paths
+from repro.claims.optimizers._quadratics import compare_paths
 
 with epy.lazy_imports():
     import keras
@@ -28,7 +28,7 @@ RATE, FIRST_DECAY, SECOND_DECAY, EPSILON = 2**-7, 0.9, 0.999, 1e-8
         squares="of components",
     ),
 )
-def adam_notes(seeds, *, squares="norm", steps=20):
+def adam_notes(seed, *, squares="norm", steps=20):
     """Compares the path of Keras' Adam with that of the formula, on random quadratic functions.
 
     Functions of eight parameters with curvatures from 0.1 to 10 in random directions, 20 steps at rate 1/128 from
@@ -42,7 +42,7 @@ def adam_notes(seeds, *, squares="norm", steps=20):
         first, second = _corrected(first, second, number)
         return first / (np.sqrt(second) + EPSILON)
 
-    return compare_paths(seeds, steps, optimizer=_adam, formula=partial(_averages, step_of=step, squares=square))
+    return compare_paths(seed, steps, optimizer=_adam, formula=partial(_averages, step_of=step, squares=square))
 
 
 @claim(
@@ -57,7 +57,7 @@ def adam_notes(seeds, *, squares="norm", steps=20):
         corrected=True,
     ),
 )
-def adam_cheatsheet(seeds, *, corrected=False, steps=20):
+def adam_cheatsheet(seed, *, corrected=False, steps=20):
     """Compares the path of Keras' Adam with that of the formula, on random quadratic functions.
 
     The functions and rates of ``adam_notes``. Decays 0.9 and 0.999; delta is 1e-16, the square of Keras' epsilon, which
@@ -69,7 +69,7 @@ def adam_cheatsheet(seeds, *, corrected=False, steps=20):
         first, second = _corrected(first, second, number) if corrected else (first, second)
         return first / np.sqrt(second + EPSILON**2)
 
-    return compare_paths(seeds, steps, optimizer=_adam, formula=partial(_averages, step_of=step, squares=np.square))
+    return compare_paths(seed, steps, optimizer=_adam, formula=partial(_averages, step_of=step, squares=np.square))
 
 
 def _adam():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from etils import epy
 
 from repro import Identity, cheatsheet, claim
-from repro.claims.optimizers.quadratics import compare_paths
+from repro.claims.optimizers._quadratics import compare_paths
 
 with epy.lazy_imports():
     import keras
@@ -21,7 +21,7 @@ RATE, MOMENTUM = 2**-5, 0.875
     criterion=Identity("keras", "formula", operations=4096),
     control={"nesterov": True},
 )
-def momentum_cheatsheet(seeds, *, nesterov=False, steps=40):
+def momentum_cheatsheet(seed, *, nesterov=False, steps=40):
     """Compares the path of Keras' SGD with momentum with that of the formula, on random quadratic functions.
 
     Functions of eight parameters with curvatures from 0.1 to 10 in random directions, 40 steps at rate 1/32 and
@@ -29,7 +29,7 @@ def momentum_cheatsheet(seeds, *, nesterov=False, steps=40):
     variant.
     """
     return compare_paths(
-        seeds,
+        seed,
         steps,
         optimizer=lambda: keras.optimizers.SGD(RATE, momentum=MOMENTUM, nesterov=nesterov),
         formula=_heavy_ball,

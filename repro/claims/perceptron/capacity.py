@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from repro import AllOf, Correction, Equivalent, Greater, Identity, ScalingLaw, cheatsheet, claim
-from repro.claims.perceptron.sets import separable
+from repro.claims.perceptron._sets import separable
 
 COVER = cheatsheet("1.1 Cover's Theorem")
 
@@ -27,7 +27,7 @@ COVER = cheatsheet("1.1 Cover's Theorem")
     full={"most": 11, "dimensions": (1, 2, 3, 4, 5, 6)},
     control={"arrangement": "on a line"},
 )
-def cover_count(seeds, *, most=8, dimensions=(1, 2, 3, 4), arrangement="general"):
+def cover_count(seed, *, most=8, dimensions=(1, 2, 3, 4), arrangement="general"):
     """Counts the separable labellings of random points exhaustively, for every number of points up to the given one.
 
     Normal points, hyperplanes through the origin (a bias is one more dimension, as the document counts it). A labelling
@@ -35,7 +35,7 @@ def cover_count(seeds, *, most=8, dimensions=(1, 2, 3, 4), arrangement="general"
     on one line have fewer separable labellings.
     """
     rows = []
-    for seed, dimension in itertools.product(seeds, dimensions):
+    for dimension in dimensions:
         generator = np.random.default_rng((seed, dimension))
         x = generator.normal(size=(most, dimension))
         if arrangement == "on a line":
@@ -43,7 +43,7 @@ def cover_count(seeds, *, most=8, dimensions=(1, 2, 3, 4), arrangement="general"
         for number in range(1, most + 1):
             formula = 2 * sum(math.comb(number - 1, i) for i in range(dimension))
             row = {"separable": _separable_labellings(x[:number]), "formula": formula, "labellings": 2**number}
-            rows.append({"seed": seed, "dimension": dimension, "points": number, "few": number <= dimension, **row})
+            rows.append({"dimension": dimension, "points": number, "few": number <= dimension, **row})
     return pd.DataFrame(rows)
 
 
@@ -77,7 +77,7 @@ def _separable_labellings(x):
     full={"dimensions": (5, 10, 20, 40, 80), "labellings": 200},
     control={"labels": "of a teacher"},
 )
-def cover_transition(seeds, *, dimensions=(5, 10, 20, 40), labellings=50, labels="random"):
+def cover_transition(seed, *, dimensions=(5, 10, 20, 40), labellings=50, labels="random"):
     """Finds the share of labellings that are separable against the number of points over the dimension.
 
     Each labelling is a growing sequence of normal points with random labels, up to five for every dimension; bisection
@@ -86,7 +86,7 @@ def cover_transition(seeds, *, dimensions=(5, 10, 20, 40), labellings=50, labels
     dimension. Labels of a linear teacher are separable for any number of points.
     """
     rows = []
-    for seed, dimension in itertools.product(seeds, dimensions):
+    for dimension in dimensions:
         generator = np.random.default_rng((seed, dimension))
         most = 5 * dimension
         largest = []
@@ -96,7 +96,7 @@ def cover_transition(seeds, *, dimensions=(5, 10, 20, 40), labellings=50, labels
             largest.append(_largest_separable(x * y[:, None]))
         three_quarters, half, quarter = (_crossing(largest, most, share) for share in (0.75, 0.5, 0.25))
         place = {"half_point": half / dimension, "width": (quarter - three_quarters) / dimension}
-        rows.append({"seed": seed, "dimension": dimension, **place})
+        rows.append({"dimension": dimension, **place})
     return pd.DataFrame(rows)
 
 
@@ -140,7 +140,7 @@ def _crossing(largest, most, share):
     ),
 )
 def empty_version_space(
-    seeds,
+    seed,
     *,
     dimensions=(10, 20),
     points_per_dimension=(1.0, 1.5, 2.5, 3.0),
@@ -154,7 +154,7 @@ def empty_version_space(
     points, and a vanishing share for many.
     """
     rows = []
-    for seed, dimension, ratio in itertools.product(seeds, dimensions, points_per_dimension):
+    for dimension, ratio in itertools.product(dimensions, points_per_dimension):
         generator = np.random.default_rng((seed, dimension, round(100 * ratio)))
         size = (labellings, round(ratio * dimension), dimension)
         signed = generator.normal(size=size) * generator.choice([-1, 1], size=(*size[:2], 1))
@@ -165,5 +165,5 @@ def empty_version_space(
             ("exception", 1 - empty if as_rule else empty),
         ):
             where = {"dimension": dimension, "points_per_dimension": ratio}
-            rows.append({"seed": seed, **where, "version_space": version_space, "share": share})
+            rows.append(where | {"version_space": version_space, "share": share})
     return pd.DataFrame(rows)

@@ -7,8 +7,8 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, AtMost, Equivalent, Greater, Identity, cheatsheet, claim, lectures, notes
-from repro.backend import compiled, value_and_gradient
-from repro.claims.perceptron.sets import draw_pairs, maximum_margin, pair_of_classes, random_set
+from repro.claims.perceptron._sets import draw_pairs, maximum_margin, pair_of_classes, random_set
+from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -27,7 +27,7 @@ with epy.lazy_imports():
     tags=("headline",),
 )
 def novikoff(
-    seeds, *, points=200, dimensions=(2, 5, 20, 100), margins=(0.01, 0.1), pairs=5, data="digits", separable=True
+    seed, *, points=200, dimensions=(2, 5, 20, 100), margins=(0.01, 0.1), pairs=5, data="digits", separable=True
 ):
     """Runs the perceptron from zero weights until it makes no mistake and counts its updates.
 
@@ -38,25 +38,24 @@ def novikoff(
     non-negative least squares). Without separability a tenth of the labels are flipped after the margin was taken; the
     run is cut off once it has exceeded the bound.
     """
+    generator = np.random.default_rng(seed)
+    sets = {
+        f"random, dimension {dimension}, margin {margin}": random_set(generator, points, dimension, margin)
+        for dimension in dimensions
+        for margin in margins
+    }
+    sets |= {f"{data} {a} and {b}": pair_of_classes(data, a, b) for a, b in draw_pairs(generator, data, pairs)}
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        sets = {
-            f"random, dimension {dimension}, margin {margin}": random_set(generator, points, dimension, margin)
-            for dimension in dimensions
-            for margin in margins
-        }
-        sets |= {f"{data} {a} and {b}": pair_of_classes(data, a, b) for a, b in draw_pairs(generator, data, pairs)}
-        for name, signed in sets.items():
-            margin, _ = maximum_margin(signed)
-            if margin <= 0:
-                continue
-            bound = (np.linalg.norm(signed, axis=1).max() / margin) ** 2
-            flipped = generator.permutation(len(signed)) < (0 if separable else len(signed) // 10)
-            learned = generator.permutation(np.where(flipped[:, None], -signed, signed))
-            for order in ("cyclic", "worst first"):
-                updates = _updates(learned, order, at_most=int(bound) + 1)
-                rows.append({"seed": seed, "data": name, "order": order, "updates": updates, "bound": bound})
+    for name, signed in sets.items():
+        margin, _ = maximum_margin(signed)
+        if margin <= 0:
+            continue
+        bound = (np.linalg.norm(signed, axis=1).max() / margin) ** 2
+        flipped = generator.permutation(len(signed)) < (0 if separable else len(signed) // 10)
+        learned = generator.permutation(np.where(flipped[:, None], -signed, signed))
+        for order in ("cyclic", "worst first"):
+            updates = _updates(learned, order, at_most=int(bound) + 1)
+            rows.append({"data": name, "order": order, "updates": updates, "bound": bound})
     return pd.DataFrame(rows)
 
 
@@ -95,7 +94,7 @@ def _updates(signed, order, at_most):
     control={"updates_on": "every point"},
 )
 def alignment(
-    seeds, *, points=200, dimensions=(2, 5, 20, 100), margin=0.05, pairs=3, data="digits", updates_on="mistakes"
+    seed, *, points=200, dimensions=(2, 5, 20, 100), margin=0.05, pairs=3, data="digits", updates_on="mistakes"
 ):
     """Follows the weights of perceptron learning through every update, on random sets and pairs of classes of images.
 
@@ -104,24 +103,23 @@ def alignment(
     or wrong, for two cycles leaves out why the norm grows so slowly: a mistake has no positive product with the
     weights.
     """
+    generator = np.random.default_rng(seed)
+    sets = [random_set(generator, points, dimension, margin) for dimension in dimensions]
+    sets += [pair_of_classes(data, a, b) for a, b in draw_pairs(generator, data, pairs)]
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        sets = [random_set(generator, points, dimension, margin) for dimension in dimensions]
-        sets += [pair_of_classes(data, a, b) for a, b in draw_pairs(generator, data, pairs)]
-        for signed in sets:
-            largest_margin, direction = maximum_margin(signed)
-            if largest_margin <= 0:
-                continue
-            weights = _trajectory(generator.permutation(signed), every_point=updates_on == "every point")
-            norm, radius = np.linalg.norm(weights, axis=1), np.linalg.norm(signed, axis=1).max()
-            table = pd.DataFrame({"seed": seed, "update": np.arange(1, len(weights) + 1)})
-            table["projection"], table["norm"] = weights @ direction, norm
-            table["cosine"] = table["projection"] / norm
-            table["least_projection"] = table["update"] * largest_margin
-            table["largest_norm"] = radius * np.sqrt(table["update"])
-            table["least_cosine"] = np.sqrt(table["update"]) * largest_margin / radius
-            tables.append(table)
+    for signed in sets:
+        largest_margin, direction = maximum_margin(signed)
+        if largest_margin <= 0:
+            continue
+        weights = _trajectory(generator.permutation(signed), every_point=updates_on == "every point")
+        norm, radius = np.linalg.norm(weights, axis=1), np.linalg.norm(signed, axis=1).max()
+        table = pd.DataFrame({"update": np.arange(1, len(weights) + 1)})
+        table["projection"], table["norm"] = weights @ direction, norm
+        table["cosine"] = table["projection"] / norm
+        table["least_projection"] = table["update"] * largest_margin
+        table["largest_norm"] = radius * np.sqrt(table["update"])
+        table["least_cosine"] = np.sqrt(table["update"]) * largest_margin / radius
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -147,7 +145,7 @@ def _trajectory(signed, *, start=0.0, every_point=False, cycles=100_000):
     full={"points": 200, "dimensions": (250, 400)},
     control={"noise": 0.01},
 )
-def span(seeds, *, points=20, dimensions=(25, 50), updates=50, noise=0.0):
+def span(seed, *, points=20, dimensions=(25, 50), updates=50, noise=0.0):
     """Compares the weights of perceptron learning with their orthogonal projection on the span of the data.
 
     Normal points, fewer than dimensions, with random labels; the rule with a bias, which adds y x to the weights and y
@@ -155,17 +153,16 @@ def span(seeds, *, points=20, dimensions=(25, 50), updates=50, noise=0.0):
     on the worst mistake; the projection comes from a singular value decomposition. The control adds noise to the
     updates.
     """
+    generator = np.random.default_rng(seed)
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for dimension in dimensions:
-            x = generator.normal(size=(points, dimension))
-            signed = np.column_stack([x, np.ones(points)]) * generator.choice([-1, 1], size=(points, 1))
-            start = np.append(generator.normal(size=points) @ x, 0)
-            weights = _noisy_trajectory(generator, signed, start, updates, noise)[:, :-1]
-            _, _, basis = np.linalg.svd(x, full_matrices=False)
-            columns = {"weights": weights.ravel(), "projected": (weights @ basis.T @ basis).ravel()}
-            tables.append(pd.DataFrame({"seed": seed, "dimension": dimension, **columns}))
+    for dimension in dimensions:
+        x = generator.normal(size=(points, dimension))
+        signed = np.column_stack([x, np.ones(points)]) * generator.choice([-1, 1], size=(points, 1))
+        start = np.append(generator.normal(size=points) @ x, 0)
+        weights = _noisy_trajectory(generator, signed, start, updates, noise)[:, :-1]
+        _, _, basis = np.linalg.svd(x, full_matrices=False)
+        columns = {"weights": weights.ravel(), "projected": (weights @ basis.T @ basis).ravel()}
+        tables.append(pd.DataFrame({"dimension": dimension, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -195,7 +192,7 @@ def _noisy_trajectory(generator, signed, weights, updates, noise):
     full={"points": 1000, "dimension": 100, "runs": 100},
     control={"points": 1, "initial_scale": 0.0},
 )
-def order_matters(seeds, *, points=100, dimension=10, margin=0.02, runs=20, initial_scale=1.0):
+def order_matters(seed, *, points=100, dimension=10, margin=0.02, runs=20, initial_scale=1.0):
     """Counts the epochs of perceptron learning on one data set, over many orders and over many initial weights.
 
     Unit vectors separable with a margin; an epoch is a pass through all points, and the last one makes no mistake.
@@ -203,18 +200,17 @@ def order_matters(seeds, *, points=100, dimension=10, margin=0.02, runs=20, init
     effect is the ratio of the longest to the shortest run of a seed. A single point, from zero weights, leaves nothing
     to choose.
     """
+    generator = np.random.default_rng(seed)
+    signed = random_set(generator, points, dimension, margin)
+    start, *starts = initial_scale * generator.normal(size=(runs + 1, dimension))
+    epochs = {
+        "order": [_epochs(generator.permutation(signed), start) for _ in range(runs)],
+        "initialisation": [_epochs(signed, other) for other in starts],
+    }
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        signed = random_set(generator, points, dimension, margin)
-        start, *starts = initial_scale * generator.normal(size=(runs + 1, dimension))
-        epochs = {
-            "order": [_epochs(generator.permutation(signed), start) for _ in range(runs)],
-            "initialisation": [_epochs(signed, other) for other in starts],
-        }
-        for varied, counts in epochs.items():
-            for run, count in (("slowest run", max(counts)), ("fastest run", min(counts))):
-                rows.append({"seed": seed, "varied": varied, "run": run, "epochs": count})
+    for varied, counts in epochs.items():
+        for run, count in (("slowest run", max(counts)), ("fastest run", min(counts))):
+            rows.append({"varied": varied, "run": run, "epochs": count})
     return pd.DataFrame(rows)
 
 
@@ -306,7 +302,7 @@ def _logistic_regressions(sets, steps):
         products = keras.ops.einsum("spd,sd->sp", signed, values[0])
         return keras.ops.sum(keras.ops.mean(keras.ops.softplus(-products), axis=1)), ()
 
-    gradient = compiled(lambda values, signed: value_and_gradient(loss, [values], signed)[2][0])
+    gradient = compile_function(lambda values, signed: value_and_gradient(loss, [values], signed)[2][0])
     for _ in range(steps):
         descent.apply([gradient(weights.value, signed)], [weights])
     return keras.ops.convert_to_numpy(weights.value)

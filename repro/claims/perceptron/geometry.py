@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, Correction, Identity, cheatsheet, claim, lectures, notes
-from repro.backend import value_and_gradient
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -31,27 +31,26 @@ with epy.lazy_imports():
         power=1,
     ),
 )
-def signed_distance(seeds, *, power=2, points=50, dimensions=(2, 10, 100)):
+def signed_distance(seed, *, power=2, points=50, dimensions=(2, 10, 100)):
     """Compares both sides with the distance to the nearest point of the hyperplane.
 
     Normal weights, points and points of the hyperplane, in double precision; the nearest point solves the equations of
     Lagrange's multiplier, and the side decides the sign. The left side divides the product with w by the norm once for
     the unit normal and once more for the printed factor, which is the mistake; the control divides by neither.
     """
+    generator = np.random.default_rng(seed)
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for dimension in dimensions:
-            w, x = _hyperplane(generator, dimension), generator.normal(size=(points, dimension))
-            on_plane = _nearest(w, generator.normal(size=(points, dimension)))
-            norm = _norm(keras.ops.convert_to_tensor(w))
-            offset = keras.ops.convert_to_tensor(x - on_plane)
-            left = keras.ops.matmul(offset, w[1:]) / norm**power
-            right = (keras.ops.matmul(x, w[1:]) + w[0]) / norm ** min(power, 1)
-            distance = np.linalg.norm(x - _nearest(w, x), axis=1) * np.sign(x @ w[1:] + w[0])
-            for side, formula in (("left", left), ("right", right)):
-                columns = {"formula": keras.ops.convert_to_numpy(formula), "distance": distance}
-                tables.append(pd.DataFrame({"seed": seed, "dimension": dimension, "side": side, **columns}))
+    for dimension in dimensions:
+        w, x = _hyperplane(generator, dimension), generator.normal(size=(points, dimension))
+        on_plane = _nearest(w, generator.normal(size=(points, dimension)))
+        norm = _norm(keras.ops.convert_to_tensor(w))
+        offset = keras.ops.convert_to_tensor(x - on_plane)
+        left = keras.ops.matmul(offset, w[1:]) / norm**power
+        right = (keras.ops.matmul(x, w[1:]) + w[0]) / norm ** min(power, 1)
+        distance = np.linalg.norm(x - _nearest(w, x), axis=1) * np.sign(x @ w[1:] + w[0])
+        for side, formula in (("left", left), ("right", right)):
+            columns = {"formula": keras.ops.convert_to_numpy(formula), "distance": distance}
+            tables.append(pd.DataFrame({"dimension": dimension, "side": side, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -71,25 +70,24 @@ def signed_distance(seeds, *, power=2, points=50, dimensions=(2, 10, 100)):
         absolute=True,
     ),
 )
-def origin_distance(seeds, *, absolute=False, norm=True, planes=20, dimensions=(2, 10, 100)):
+def origin_distance(seed, *, absolute=False, norm=True, planes=20, dimensions=(2, 10, 100)):
     """Compares both expressions with the norm of the point of the hyperplane that is nearest to the origin.
 
     Normal weights, offsets b of both signs, x a random point of the hyperplane; the nearest point solves the equations
     of Lagrange's multiplier, in double precision. For a negative b the formula is a negative number, which no distance
     is. The control leaves out the norm.
     """
+    generator = np.random.default_rng(seed)
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        for dimension in np.repeat(dimensions, planes):
-            w = _hyperplane(generator, dimension)
-            nearest, on_plane = _nearest(w, np.stack([np.zeros(dimension), generator.normal(size=dimension)]))
-            scale = _norm(keras.ops.convert_to_tensor(w)) if norm else 1.0
-            formulas = [float(keras.ops.dot(w[1:], on_plane) / scale), float(-w[0] / scale)]
-            projection, formula = np.abs(formulas) if absolute else formulas
-            offset = "negative" if w[0] > 0 else "positive"
-            columns = {"projection": projection, "formula": formula, "distance": np.linalg.norm(nearest)}
-            rows.append({"seed": seed, "dimension": dimension, "offset": offset, **columns})
+    for dimension in np.repeat(dimensions, planes):
+        w = _hyperplane(generator, dimension)
+        nearest, on_plane = _nearest(w, np.stack([np.zeros(dimension), generator.normal(size=dimension)]))
+        scale = _norm(keras.ops.convert_to_tensor(w)) if norm else 1.0
+        formulas = [float(keras.ops.dot(w[1:], on_plane) / scale), float(-w[0] / scale)]
+        projection, formula = np.abs(formulas) if absolute else formulas
+        offset = "negative" if w[0] > 0 else "positive"
+        columns = {"projection": projection, "formula": formula, "distance": np.linalg.norm(nearest)}
+        rows.append({"dimension": dimension, "offset": offset, **columns})
     return pd.DataFrame(rows)
 
 
@@ -132,7 +130,7 @@ def _nearest(w, points):
         norms=(1.0,),
     ),
 )
-def hebbian_is_sgd(seeds, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0, 2.0), summed="misclassified"):
+def hebbian_is_sgd(seed, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0, 2.0), summed="misclassified"):
     """Compares steps of Keras' gradient descent with Hebbian updates, and the loss with the summed distance.
 
     Normal points with random labels and random hyperplanes whose normals have the given norms, double precision. Steps:
@@ -142,20 +140,19 @@ def hebbian_is_sgd(seeds, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0,
     hyperplanes best; a loss proportional to the distance is that multiple for every hyperplane. The mistake is that the
     factor is the norm of w, which is no constant. The control sums over all points.
     """
+    generator = np.random.default_rng(seed)
+    x, t = generator.normal(size=(points, dimension)), generator.choice([-1.0, 1.0], size=points)
+    losses, distances = [], []
+    for norm in np.repeat(norms, planes):
+        w = generator.normal(size=dimension + 1)
+        w *= norm / np.linalg.norm(w[1:])
+        losses.append(float(keras.ops.sum(_shares(w, x, t, summed))))
+        distances.append(_summed_distance(w, x, t))
+    multiple = np.dot(losses, distances) / np.dot(distances, distances)
+    steps = _keras_steps(w, x, t, summed), _hebbian_steps(w, x, t)
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x, t = generator.normal(size=(points, dimension)), generator.choice([-1.0, 1.0], size=points)
-        losses, distances = [], []
-        for norm in np.repeat(norms, planes):
-            w = generator.normal(size=dimension + 1)
-            w *= norm / np.linalg.norm(w[1:])
-            losses.append(float(keras.ops.sum(_shares(w, x, t, summed))))
-            distances.append(_summed_distance(w, x, t))
-        multiple = np.dot(losses, distances) / np.dot(distances, distances)
-        steps = _keras_steps(w, x, t, summed), _hebbian_steps(w, x, t)
-        for quantity, left, right in (("step", *steps), ("loss", losses, multiple * np.array(distances))):
-            tables.append(pd.DataFrame({"seed": seed, "quantity": quantity, "keras": left, "expected": right}))
+    for quantity, left, right in (("step", *steps), ("loss", losses, multiple * np.array(distances))):
+        tables.append(pd.DataFrame({"quantity": quantity, "keras": left, "expected": right}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -172,7 +169,7 @@ def hebbian_is_sgd(seeds, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0,
         normalised=True,
     ),
 )
-def loss_moves_boundary(seeds, *, points=50, dimension=5, steps=20, normalised=False):
+def loss_moves_boundary(seed, *, points=50, dimension=5, steps=20, normalised=False):
     """Follows the loss and the summed distance of the misclassified points while the loss is lowered in two ways.
 
     Normal points with random labels and a random hyperplane, double precision. Training: full-batch steps of Keras'
@@ -180,17 +177,16 @@ def loss_moves_boundary(seeds, *, points=50, dimension=5, steps=20, normalised=F
     is proportional to the distance, both fall in proportion from where they start. The correction divides the loss by
     the norm of the weights; the distance is measured to the nearest points of the hyperplane.
     """
+    generator = np.random.default_rng(seed)
+    x, t = generator.normal(size=(points, dimension)), generator.choice([-1.0, 1.0], size=points)
+    start = generator.normal(size=dimension + 1)
+    halvings = [start / 2**step for step in range(steps)]
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x, t = generator.normal(size=(points, dimension)), generator.choice([-1.0, 1.0], size=points)
-        start = generator.normal(size=dimension + 1)
-        halvings = [start / 2**step for step in range(steps)]
-        for way, weights in (("training", _descent(start, x, t, steps, normalised)), ("rescaling", halvings)):
-            loss = np.array([float(_loss(w, x, t, normalised)) for w in weights])
-            distance = np.array([_summed_distance(w, x, t) for w in weights])
-            columns = {"loss": loss, "distance": distance, "in_proportion": distance[0] * loss / loss[0]}
-            tables.append(pd.DataFrame({"seed": seed, "way": way, "step": np.arange(steps), **columns}))
+    for way, weights in (("training", _descent(start, x, t, steps, normalised)), ("rescaling", halvings)):
+        loss = np.array([float(_loss(w, x, t, normalised)) for w in weights])
+        distance = np.array([_summed_distance(w, x, t) for w in weights])
+        columns = {"loss": loss, "distance": distance, "in_proportion": distance[0] * loss / loss[0]}
+        tables.append(pd.DataFrame({"way": way, "step": np.arange(steps), **columns}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, Correction, Identity, Proportion, claim, lectures
-from repro.models import mlp
-from repro.training import Record, train
+from repro.engine import Record, mlp, train
 
 with epy.lazy_imports():
     import keras

@@ -7,11 +7,8 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, ExponentialDecay, Greater, claim, lectures, notes
-from repro.claims.vanishing_gradients.networks import HALF_IN_TEN_LAYERS, cross_entropy, equal_layers
-from repro.data import load
-from repro.probing import probe
-from repro.training import Record, train
-from repro.tuning import compare, gradient_descent_arm, joined
+from repro.claims.vanishing_gradients._networks import HALF_IN_TEN_LAYERS, cross_entropy, equal_layers
+from repro.engine import Record, classifier, compare_arms, join_tables, load_data, probe, train
 
 with epy.lazy_imports():
     import keras
@@ -27,7 +24,7 @@ def layer_experiment(seeds, *, activation="sigmoid", depth=6, width=32, steps=40
     with respect to the layer's weights over 128 training images, the mean of two measurements during training; the
     change is the Euclidean norm of the change of the kernel over the training, relative to the initial one.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     trained = train(
         equal_layers,
         images,
@@ -123,17 +120,18 @@ def depth_experiment(
     stochastic gradient descent with batches of 32, each network at the rate of the lowest final training loss on seeds
     of its own.
     """
+    images = load_data(data).standardized().flat()
     shapes = dict(zip(("shallow", "deep"), depths, strict=True))
     tables = []
     for activation in activations:
         network = {"width": width, "activation": activation, "scale": SCALE.get(activation, 1.0)}
         arms = {
-            name: gradient_descent_arm(equal_layers, data, steps, depth=depth, **network)
+            name: classifier(equal_layers, images, steps=steps, depth=depth, **network)
             for name, depth in shapes.items()
         }
         space = {"learning_rate": list(rates)}
-        tables.append(compare(arms, space, len(rates), seeds, by="network", activation=activation))
-    observations = joined(tables)
+        tables.append(compare_arms(arms, space, len(rates), seeds, by="network", activation=activation))
+    observations = join_tables(tables)
     observations["train_error"] = 1 - observations["train_accuracy"]
     return observations
 
@@ -217,7 +215,7 @@ def large_weights_explode(
     is stochastic gradient descent with batches of 32, both scales of the weights at their own rate of the lowest final
     loss on seeds of its own. The control leaves the weights at their usual scale.
     """
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     space = {"learning_rate": list(rates)}
     tables = []
     for activation in activations:
@@ -226,12 +224,12 @@ def large_weights_explode(
         shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
         probed = probe(equal_layers, images, seeds, loss=cross_entropy(), **network, **shape).query("layers_back > 0")
         arms = {
-            name: gradient_descent_arm(equal_layers, data, steps, **network | {"scale": scale})
+            name: classifier(equal_layers, images, steps=steps, **network | {"scale": scale})
             for name, scale in (("usual", usual), ("large", usual * factor**2))
         }
         labels = {"quantity": "training", "activation": activation}
         tables += [
             probed.assign(quantity="gradient"),
-            compare(arms, space, len(rates), seeds, by="weights", **labels),
+            compare_arms(arms, space, len(rates), seeds, by="weights", **labels),
         ]
-    return joined(tables)
+    return join_tables(tables)

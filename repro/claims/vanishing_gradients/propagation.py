@@ -6,16 +6,14 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Correction, ExponentialDecay, Greater, Preserved, Proportion, claim, lectures, notes
-from repro.claims.vanishing_gradients.networks import (
+from repro.claims.vanishing_gradients._networks import (
     HALF_IN_TEN_LAYERS,
     cross_entropy,
     equal_layers,
     growth_rates,
     normal_weights,
 )
-from repro.data import load
-from repro.models import mlp
-from repro.probing import probe
+from repro.engine import load_data, mlp, probe
 
 with epy.lazy_imports():
     import keras
@@ -81,7 +79,7 @@ def hidden_layers(*, depth, width, activation, initializer, inputs, outputs):
 
 def _probe(network, data, seeds, **grids):
     """Probe the layers of networks on standardised images, without the last one."""
-    images = load(data).standardized().flat()
+    images = load_data(data).standardized().flat()
     shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
     return probe(network, images, seeds, loss=cross_entropy(), **grids, **shape).query("layers_back > 0")
 
@@ -258,7 +256,7 @@ def recurrent_worse(
     rate at which gradients count as vanishing, which deep feed-forward networks with tanh do not reach
     (``sigmoid_depth``).
     """
-    images = load(data).flat()
+    images = load_data(data).flat()
     pixels = images.x_train.shape[1] - images.x_train.shape[1] % steps
     grids = {"activation": list(activations), "width": width}
     unrolled = _probe(recurrent, data, seeds, steps=steps, pixels=pixels, every_step=inputs_at_every_step, **grids)

@@ -9,7 +9,7 @@ import pandas as pd
 from etils import epy
 
 from repro import Correction, Identity, cheatsheet, claim
-from repro.backend import value_and_gradient
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -26,25 +26,26 @@ RATE, DECAY = 2**-5, 2**-3
     criterion=Identity("keras", "formula", operations=256, each=("decay",)),
     control={"optimizer": "adam"},
 )
-def update(seeds, *, optimizer="sgd", steps=10, examples=20, inputs=6, outputs=3):
+def update(seed, *, optimizer="sgd", steps=10, examples=20, inputs=6, outputs=3):
     """Compares ten steps of a Keras optimiser with those of the formula, on normal linear regressions.
 
     The decay is that of Keras' L2 regulariser, with half of mu, in the gradient, and that of the optimiser itself, with
     mu. Rate 1/32, mu 1/8, double precision. The control is Adam, which scales the gradients, and what a regulariser
     adds to them too.
     """
+    generator = np.random.default_rng(seed)
+    x, y = generator.normal(size=(examples, inputs)), generator.normal(size=(examples, outputs))
+    start = generator.normal(size=(inputs, outputs))
+    by_formula = [start]
+    for _ in range(steps):
+        theta = by_formula[-1]
+        gradient = x.T @ (x @ theta - y) / examples
+        by_formula.append(theta - RATE * gradient - RATE * DECAY * theta)
     tables = []
-    for seed, decay in itertools.product(seeds, ("regularizer", "optimizer")):
-        generator = np.random.default_rng(seed)
-        x, y = generator.normal(size=(examples, inputs)), generator.normal(size=(examples, outputs))
-        start = generator.normal(size=(inputs, outputs))
-        by_keras, by_formula = _descended(x, y, start, optimizer, decay, steps), [start]
-        for _ in range(steps):
-            theta = by_formula[-1]
-            gradient = x.T @ (x @ theta - y) / examples
-            by_formula.append(theta - RATE * gradient - RATE * DECAY * theta)
+    for decay in ("regularizer", "optimizer"):
+        by_keras = _descended(x, y, start, optimizer, decay, steps)
         columns = {"keras": np.ravel(by_keras), "formula": np.ravel(by_formula[1:])}
-        tables.append(pd.DataFrame({"seed": seed, "decay": decay, **columns}))
+        tables.append(pd.DataFrame({"decay": decay, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -58,26 +59,25 @@ def update(seeds, *, optimizer="sgd", steps=10, examples=20, inputs=6, outputs=3
         share=0.5,
     ),
 )
-def layerwise(seeds, *, share=1.0, widths=(6, 5, 4, 3)):
+def layerwise(seed, *, share=1.0, widths=(6, 5, 4, 3)):
     """Differentiates the sum of Keras' L2 penalties of three layers, and takes a step of rate 1/32 down its gradient.
 
     Normal weights, mu 1/8, double precision. The mistake: the half of the single penalty is lost, so the step is twice
     as long.
     """
+    generator = np.random.default_rng(seed)
+    weights = [generator.normal(size=shape) for shape in itertools.pairwise(widths)]
+    penalty = keras.regularizers.L2(share * DECAY)
+    _, _, gradients = value_and_gradient(
+        lambda layers: (sum(map(penalty, layers)), ()), [_doubles(layer) for layer in weights]
+    )
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        weights = [generator.normal(size=shape) for shape in itertools.pairwise(widths)]
-        penalty = keras.regularizers.L2(share * DECAY)
-        _, _, gradients = value_and_gradient(
-            lambda layers, penalty=penalty: (sum(map(penalty, layers)), ()), [_doubles(layer) for layer in weights]
-        )
-        for layer, (values, gradient) in enumerate(zip(weights, gradients, strict=True), start=1):
-            steps = {
-                "step": -RATE * keras.ops.convert_to_numpy(gradient).ravel(),
-                "stated_step": -RATE * DECAY * values.ravel(),
-            }
-            tables.append(pd.DataFrame({"seed": seed, "layer": layer, **steps}))
+    for layer, (values, gradient) in enumerate(zip(weights, gradients, strict=True), start=1):
+        steps = {
+            "step": -RATE * keras.ops.convert_to_numpy(gradient).ravel(),
+            "stated_step": -RATE * DECAY * values.ravel(),
+        }
+        tables.append(pd.DataFrame({"layer": layer, **steps}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,0 +1,45 @@
+"""What a claim is, and how claims are found.
+
+``claim`` declares one, ``registry`` finds those of this package, of installed packages and of files of the user's own.
+"""
+
+from repro.catalogue import registry, user_files
+from repro.catalogue.counterparts import Correction, Kind, Variant
+from repro.catalogue.declaration import Claim, claim, claims_of
+from repro.catalogue.experiments import Experiment, Parameters, observe
+from repro.catalogue.parameters import parameter_text, parse_parameters, repeat_command
+from repro.catalogue.profiles import GIB, LIMITS, SEEDS, Limits, Profile, check_profile
+from repro.catalogue.sources import DOCUMENTS, Source, cheatsheet, lectures, notes
+from repro.catalogue.user_files import ClaimFile, address, file_of, path_of
+
+__all__ = [
+    "DOCUMENTS",
+    "GIB",
+    "LIMITS",
+    "SEEDS",
+    "Claim",
+    "ClaimFile",
+    "Correction",
+    "Experiment",
+    "Kind",
+    "Limits",
+    "Parameters",
+    "Profile",
+    "Source",
+    "Variant",
+    "address",
+    "cheatsheet",
+    "check_profile",
+    "claim",
+    "claims_of",
+    "file_of",
+    "lectures",
+    "notes",
+    "observe",
+    "parameter_text",
+    "parse_parameters",
+    "path_of",
+    "registry",
+    "repeat_command",
+    "user_files",
+]

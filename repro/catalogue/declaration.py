@@ -1,0 +1,299 @@
+"""What a claim is: a plain function from seeds to observations, with the statement it checks."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, get_args
+
+import pandas as pd
+
+from repro.catalogue import slips
+from repro.catalogue.counterparts import Correction, Variant
+from repro.catalogue.experiments import Experiment, Parameters, defaults, observe, takes_seeds
+from repro.catalogue.profiles import Profile, check_profile
+from repro.catalogue.sources import Source
+from repro.common import ClaimError, ObservationsError
+from repro.criteria import Criterion, Verdict
+from repro.engine import backend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Drawing = Callable[[pd.DataFrame, Verdict], "Figure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """One statement of a document, with the experiment that checks it.
+
+    Calling a claim runs its experiment: ``novikoff([0, 1, 2], points=50)`` gives the table of observations.
+
+    Attributes:
+        statement: what the document says, in our words with the document's formula.
+        sources: where it says so.
+        criterion: turns observations into a verdict.
+        function: the decorated function.
+        reads: shared experiment whose observations ``function`` reduces, with other default parameters where it is
+            a ``functools.partial``; None where ``function`` is the experiment.
+        literature: where the statement comes from, or what is known of it.
+        smoke, full: parameters of these profiles; the defaults are the standard profile.
+        control: parameters that remove the mechanism the statement credits; the claim must come out refuted.
+        correction: right statement; must come out reproduced.
+        tags: labels for selecting claims; ``timing`` marks those that measure time.
+        reported: numbers that the literature reports, by reference.
+        requires: ``tensorflow`` or ``gpu``.
+        seeds: largest useful number of seeds; None for no limit.
+        decided_by: size that would decide the claim where profile ``standard`` leaves it inconclusive.
+        figure: draws a picture better than the criterion's own, from observations and verdict.
+    """
+
+    statement: str
+    sources: tuple[Source, ...]
+    criterion: Criterion
+    function: Experiment
+    reads: Experiment | None = None
+    literature: str = ""
+    smoke: Parameters = field(default_factory=dict)
+    full: Parameters = field(default_factory=dict)
+    control: Parameters | None = None
+    correction: Correction | None = None
+    tags: tuple[str, ...] = ()
+    reported: Mapping[str, float | str] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+    seeds: int | None = None
+    decided_by: str = ""
+    figure: Drawing | None = None
+
+    def __post_init__(self) -> None:
+        # For help() and inspect a claim is its function; functools.update_wrapper cannot set what is frozen.
+        vars(self).update(
+            __module__=self.function.__module__,
+            __name__=self.function.__name__,
+            __qualname__=self.function.__qualname__,
+            __doc__=self.method,
+            __wrapped__=self.experiment,
+        )
+        slips.check_details(self.id, vars(self))
+        slips.check_experiment(self.id, self.experiment)
+        slips.check_parameters(self.id, self.defaults)
+        if self.reads is not None:
+            slips.check_reduction(self.id, self.function)
+        self._check_counterparts()
+
+    def __call__(self, seeds: int | Iterable[int] = (), **parameters: Any) -> pd.DataFrame:
+        """Make observations: seeds first, where the claim takes seeds, then parameters by name.
+
+        Raises:
+            ClaimError: the claim does not have a parameter.
+        """
+        self._reject_unknown(parameters, self.id)
+        complete = self.defaults | parameters
+        return self.read(observe(self.experiment, seeds, **self.experiment_parameters(complete)), complete)
+
+    def read(self, observations: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+        """Reduce the observations of a shared experiment to those of this claim.
+
+        Args:
+            observations: what the experiment returned; not changed, and returned where the claim is the experiment.
+            parameters: parameters of the claim; those of its own function are used.
+
+        Raises:
+            ObservationsError: the experiment takes seeds, but there is no column ``seed``.
+        """
+        own = observations if self.reads is None else self._reduce(observations, parameters)
+        if self.takes_seeds and "seed" not in own:
+            raise ObservationsError(f"{self.id} takes seeds, but its observations have no column 'seed'")
+        return own
+
+    def draw(self, observations: pd.DataFrame, verdict: Verdict) -> Figure:
+        """Draw observations with their verdict, by the claim's own figure where it has one."""
+        return (self.criterion.figure if self.figure is None else self.figure)(observations, verdict)
+
+    @property
+    def id(self) -> str:
+        """``module.function``; a claim in a package of ``repro.claims`` has the package's name.
+
+        A script's claims have the name of its file in place of the module, and those of a notebook ``main``.
+        """
+        module = self.function.__module__
+        if module.startswith("repro.claims."):
+            family = module.split(".")[2]
+        elif module == "__main__":
+            file = Path(inspect.getfile(self.function))
+            family = file.stem if file.exists() else "main"
+        else:
+            family = module.split(".")[-1]
+        return f"{family}.{self.function.__name__}"
+
+    @property
+    def experiment(self) -> Experiment:
+        """Function that makes the observations; claims with the same one share them."""
+        if isinstance(self.reads, partial):
+            return self.reads.func
+        return self.reads or self.function
+
+    @property
+    def method(self) -> str:
+        """How the claim is measured, from the docstrings."""
+        docstrings = [inspect.getdoc(function) for function in dict.fromkeys((self.experiment, self.function))]
+        return "\n\n".join(text for text in docstrings if text)
+
+    @property
+    def defaults(self) -> Parameters:
+        """Parameters of the standard profile: those of the shared experiment, then the claim's own."""
+        return (defaults(self.reads) if self.reads else {}) | defaults(self.function)
+
+    @property
+    def takes_seeds(self) -> bool:
+        """Whether the experiment is random."""
+        return takes_seeds(self.experiment)
+
+    def variants(self, profile: Profile, overrides: Mapping[str, Any] | None = None) -> list[Variant]:
+        """List what is run: the claim, then its control and its correction.
+
+        Args:
+            profile: whose parameters to use.
+            overrides: parameters that replace those of the profile.
+
+        Raises:
+            ReproError: there is no such profile, or the claim does not have an override.
+        """
+        check_profile(profile)
+        self._reject_unknown(overrides or {}, self.id)
+        of_profile = {"smoke": self.smoke, "standard": {}, "full": self.full}[profile]
+        parameters = self.defaults | dict(of_profile) | dict(overrides or {})
+        variants = [Variant("claim", self.statement, parameters)]
+        if self.control is not None:
+            variants.append(Variant("control", self.statement, parameters | dict(self.control)))
+        if self.correction is not None:
+            variants.append(Variant("correction", self.correction.statement, parameters | self.correction.parameters))
+        return variants
+
+    def experiment_parameters(self, parameters: Parameters) -> Parameters:
+        """Select the parameters of the experiment from those of the claim."""
+        return {name: parameters[name] for name in defaults(self.experiment) if name in parameters}
+
+    def _reduce(self, observations: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+        backend.configure()  # the function may use Keras, in a process that has executed no experiment
+        own = {name: parameters[name] for name in defaults(self.function) if name in parameters}
+        reduced = self.function(observations.copy(), **own)
+        if not isinstance(reduced, pd.DataFrame):
+            raise ClaimError(f"{self.id} returned {type(reduced).__name__}, not a DataFrame")
+        reduced.attrs = observations.attrs | reduced.attrs
+        return reduced
+
+    def _check_counterparts(self) -> None:
+        given = {"smoke": self.smoke, "full": self.full, "control": self.control or {}}
+        if self.correction is not None:
+            given["correction"] = self.correction.parameters
+        for name, parameters in given.items():
+            self._reject_unknown(parameters, f"{self.id}, {name}=")
+            slips.check_values(f"{self.id}, {name}=", self.defaults, parameters)
+        for profile in get_args(Profile):
+            slips.check_counterparts(self.id, profile, self.variants(profile))
+
+    def _reject_unknown(self, parameters: Mapping[str, Any], culprit: str) -> None:
+        unknown = [name for name in parameters if name not in self.defaults]
+        if unknown:
+            nearest = difflib.get_close_matches(unknown[0], self.defaults, n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            known = ", ".join(self.defaults) or "none"
+            raise ClaimError(f"{culprit}: no parameter {unknown[0]!r}; parameters are {known}{hint}")
+
+
+def claim(
+    statement: str,
+    *,
+    source: Source | Sequence[Source],
+    criterion: Criterion,
+    control: Mapping[str, Any] | None = None,
+    correction: Correction | None = None,
+    smoke: Mapping[str, Any] | None = None,
+    full: Mapping[str, Any] | None = None,
+    literature: str = "",
+    reported: Mapping[str, float | str] | None = None,
+    tags: Sequence[str] = (),
+    seeds: int | None = None,
+    reads: Experiment | None = None,
+    requires: Sequence[str] = (),
+    decided_by: str = "",
+    figure: Drawing | None = None,
+) -> Callable[[Experiment], Claim]:
+    """Declare the decorated function to be a claim.
+
+    The function takes ``seeds``, a list, and returns a DataFrame with a column ``seed``; or it takes ``seed``, one of
+    them, and returns the rows of that seed; or neither, where nothing is random. Whatever varies is a parameter by
+    keyword, whose default is the value of the standard profile.
+
+    Args:
+        statement: What the document says, in your words; formulas between dollar signs.
+        source: Place where it says so, or several: ``Source("My notes", "2.3")``.
+        criterion: What the observations must satisfy.
+        control: Parameters that remove the mechanism the statement credits; with them it must come out refuted.
+        correction: Right statement, where the document's is wrong, with the parameters that check it.
+        smoke: Parameters that make it small, for tests.
+        full: Parameters that make it large, for a GPU and real data sets.
+        literature: Origin of the statement, or what is known of it.
+        reported: Numbers that the literature reports, by reference.
+        tags: Labels by which claims are selected.
+        seeds: Largest useful number of seeds, where the profile's is more.
+        reads: Experiment that several claims share; the decorated function then takes its observations.
+        requires: ``"gpu"`` or ``"tensorflow"``, without which the claim is skipped.
+        decided_by: Size that would decide what the standard profile leaves open.
+        figure: Function of observations and verdict that draws a picture better than the criterion's own.
+
+    Raises:
+        ClaimError: the declaration or the function is not as described; the message names the culprit.
+
+    Example:
+        >>> from repro import AtMost, Source, claim
+        >>> @claim(
+        ...     "A uniform number is at most one.",
+        ...     source=Source("My notes", "1"),
+        ...     criterion=AtMost("number", bound=1.0),
+        ...     control={"shift": 2.0},
+        ... )
+        ... def uniform(seed, *, shift=0.0):
+        ...     return {"number": np.random.default_rng(seed).uniform() + shift}
+        >>> uniform([0, 1])["number"].round(3).tolist()
+        [0.637, 0.512]
+    """
+    if not isinstance(statement, str):
+        raise ClaimError(f"claim takes a statement first, @claim('...', source=...), not {slips.shown(statement)}")
+
+    def declare(function: Experiment) -> Claim:
+        return Claim(
+            statement=statement,
+            sources=(source,) if isinstance(source, Source | str) else tuple(source),
+            criterion=criterion,
+            function=function,
+            reads=reads,
+            literature=literature,
+            smoke={} if smoke is None else smoke,  # type: ignore[arg-type]
+            full={} if full is None else full,  # type: ignore[arg-type]
+            control=control,  # type: ignore[arg-type]
+            correction=correction,
+            tags=tags,  # type: ignore[arg-type]
+            reported={} if reported is None else reported,
+            requires=requires,  # type: ignore[arg-type]
+            seeds=seeds,
+            decided_by=decided_by,
+            figure=figure,
+        )
+
+    return declare
+
+
+def claims_of(module: ModuleType) -> list[Claim]:
+    """List the claims that a module defines, in the order of its source; not those it imports."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, Claim) and value.function.__module__ == module.__name__
+    ]

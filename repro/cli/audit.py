@@ -1,0 +1,140 @@
+"""The commands ``repro audit``: what the suite's verdicts are worth."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from etils import epy
+from rich.status import Status
+from rich.table import Table
+
+from repro.catalogue import registry
+from repro.cli.options import BackendOption, JsonOption, PatternsArgument, ProfileOption, WorkersOption
+from repro.common import ReproError
+from repro.engine import backend as backends
+
+with epy.lazy_imports():
+    from repro import audits, runner
+    from repro import results as library
+    from repro.cli import documents, tables, terminal
+
+app = typer.Typer(help="Audit the suite itself: calibration, stability, planted faults, determinism.")
+
+SimulationsOption = Annotated[int, typer.Option(help="Simulated experiments for each row of the table.", min=1)]
+RepeatsOption = Annotated[int, typer.Option(help="How many disjoint sets of seeds.", min=1)]
+AgainstOption = Annotated[
+    Path | None, typer.Option(help="What this audit printed with --json on another machine of the same kind.")
+]
+FaultOption = Annotated[str, typer.Option(help="Only faults whose name matches this shell pattern: '*Dropout*'.")]
+
+
+@app.command()
+def calibration(*, simulations: SimulationsOption = 20_000, json: JsonOption = False) -> int:
+    """Simulate data on both sides of each criterion's threshold and count false verdicts."""
+    with _progress() as listen:
+        listen(f"simulating {simulations} experiments for each criterion, noise, number of seeds and truth")
+        rows = audits.calibrate(simulations)
+    _show("calibration", [dict(row) for _, row in rows.iterrows()], tables.calibration_table, json=json)
+    return 0
+
+
+@app.command()
+def stability(
+    patterns: PatternsArgument = None,
+    *,
+    repeats: RepeatsOption = 100,
+    profile: ProfileOption = "smoke",
+    backend: BackendOption = None,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Run claims with many disjoint sets of seeds and count how often the published verdict comes out."""
+    backends.select(backend or backends.name())
+    claims = registry.find(*patterns or [])
+    with _progress() as listen:
+        rows = audits.audit_stability(claims, profile=profile, repeats=repeats, workers=workers, listen=listen)
+    _show("stability", [asdict(row) for row in rows], tables.stability_table, json=json)
+    return 0
+
+
+@app.command()
+def faults(
+    patterns: PatternsArgument = None,
+    *,
+    fault: FaultOption = "*",
+    backend: BackendOption = None,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Plant faults in Keras, one at a time, and see which claims notice at smoke."""
+    backends.select(backend or backends.name())
+    claims = registry.find(*patterns or [])
+    count = runner.environment.cores() if workers is None else workers
+    with _progress() as listen:
+        found = audits.audit_faults(claims, library.published("smoke"), pattern=fault, workers=count, listen=listen)
+    rows = [asdict(each) | {"caught": each.caught} for each in found]
+    _show("faults", rows, tables.faults_table, json=json)
+    return 0
+
+
+@app.command()
+def determinism(
+    patterns: PatternsArgument = None,
+    *,
+    profile: ProfileOption = "smoke",
+    against: AgainstOption = None,
+    backend: BackendOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Run claims with one worker, and with two in reverse order, and compare their observations bit by bit."""
+    backends.select(backend or backends.name())
+    claims = registry.find(*patterns or [])
+    with _progress() as listen:
+        found = audits.audit_determinism(claims, profile=profile, against=against, listen=listen)
+    _show("determinism", [asdict(row) for row in found], tables.determinism_table, json=json)
+    return int(any(row.differing for row in found))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show what is going on on stderr: as one changing line on a terminal, elsewhere as lines."""
+    console = terminal.console(stderr=True)
+    if not console.is_terminal:
+        yield lambda line: console.print(line, soft_wrap=True)
+        return
+    with Status("starting", console=console) as status:
+        yield status.update
+
+
+def _show(
+    name: str, rows: Sequence[dict[str, Any]], table: Callable[[Sequence[dict[str, Any]]], Table], *, json: bool
+) -> None:
+    if not rows:
+        raise ReproError(f"the {name} audit has nothing to show")
+    if json:
+        sys.stdout.write(documents.json_text({name: rows}) + "\n")
+    else:
+        terminal.console().print(table(rows), _summary(name, rows), sep="\n")
+
+
+def _summary(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Say in a line what an audit came to."""
+    if name == "faults":
+        caught = sum(row["caught"] for row in rows)
+        return f"{caught} of {len(rows)} faults caught ({caught / len(rows):.0%})"
+    if name == "stability":
+        compared = [row for row in rows if row["agree"] is not None]
+        agree = sum(row["agree"] for row in compared)
+        return f"{agree} of {sum(row['repeats'] for row in compared)} verdicts agree with the published ones"
+    if name == "determinism":
+        compared = [row for row in rows if row["key"]]
+        same = sum(not row["differing"] for row in compared)
+        return f"{same} of {len(compared)} claims have the same observations every time"
+    worst = max(max(row["reproduced"], row["refuted"]) for row in rows if str(row["truth"]).startswith("boundary"))
+    return f"largest share of false verdicts at a boundary: {worst:.2%}"

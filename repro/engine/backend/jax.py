@@ -1,0 +1,66 @@
+"""What ``repro.engine.backend.operations`` describes, by JAX."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from repro.engine import compilation_cache
+
+BLOCK = 16
+
+
+def configure() -> None:
+    """Pin one thread a program on CPU and full precision, before JAX runs first."""
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    compilation_cache.use_in_jax(jax.config)
+
+
+def device() -> str:
+    """Name the first accelerator, or ``CPU``."""
+    first = jax.devices()[0]
+    return "CPU" if first.platform == "cpu" else str(first.device_kind)
+
+
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile by XLA."""
+    return jax.jit(function)  # type: ignore[no-any-return]
+
+
+def value_and_gradient(function: Callable[..., Any], values: Sequence[Any], *arguments: Any) -> tuple[Any, Any, Any]:
+    """Differentiate a function with an auxiliary output."""
+    (value, auxiliary), gradient = jax.value_and_grad(function, has_aux=True)(values, *arguments)
+    return value, auxiliary, gradient
+
+
+def scan(step: Callable[[Any, Any], Any], state: Any, inputs: Any, output: Any) -> Any:  # noqa: ARG001  JAX traces one
+    """Run a step for every row of the inputs."""
+    return jax.lax.scan(step, state, inputs)
+
+
+def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Vectorise a function of one replica's tensors."""
+    return jax.vmap(function)(*arguments)
+
+
+def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]:  # noqa: ARG001  JAX finds out
+    """Call a function for blocks of rows, which are compiled once."""
+    in_block = jax.jit(jax.vmap(function))
+
+    def in_blocks(rows: Any) -> Any:
+        padded = rows[jax.numpy.arange(-(-len(rows) // BLOCK) * BLOCK).clip(max=len(rows) - 1)]
+        blocks = [in_block(padded[start : start + BLOCK]) for start in range(0, len(padded), BLOCK)]
+        return jax.numpy.concatenate(blocks)[: len(rows)]
+
+    return in_blocks
+
+
+def functional_class(optimizer: type[Any]) -> type[Any]:
+    """Return the class of an optimiser, which works on tensors as it is."""
+    return optimizer

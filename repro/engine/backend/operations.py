@@ -1,0 +1,108 @@
+"""The operations that differ between TensorFlow and JAX, each in the words of both; the chosen backend does them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from etils import epy
+
+from repro.common import TrainingError
+from repro.engine.backend.selection import configure, implementation
+
+with epy.lazy_imports():
+    import keras
+
+
+def device() -> str:
+    """Return the device that programs run on: ``CPU``, or the name of the first accelerator."""
+    configure()
+    return str(implementation().device())
+
+
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of tensors with XLA, once for every signature."""
+    return implementation().compile_function(function)  # type: ignore[no-any-return]
+
+
+def value_and_gradient(
+    function: Callable[..., Any], values: Sequence[Any], *arguments: Any
+) -> tuple[Any, Any, list[Any]]:
+    """Differentiate a function with an auxiliary output.
+
+    Args:
+        function: maps ``values`` and ``arguments`` to a scalar and an auxiliary output.
+        values: tensors to differentiate by.
+        *arguments: constants.
+
+    Returns:
+        The scalar, the auxiliary output, and the gradient: one tensor for each of ``values``.
+    """
+    return implementation().value_and_gradient(function, list(values), *arguments)  # type: ignore[no-any-return]
+
+
+def scan(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, inputs: Any, output: Any = ()) -> tuple[Any, Any]:
+    """Run a step for every row of the inputs, inside a compiled function.
+
+    ``keras.ops.scan`` cannot carry tensors of several shapes on TensorFlow.
+
+    Args:
+        step: maps the state and one row of the inputs to the next state and an output, both nested as they came.
+        state: nested tensors.
+        inputs: nested tensors with a common first axis.
+        output: tensors nested, shaped and typed like one output, so that it need not be traced to find out.
+
+    Returns:
+        The last state, and the outputs stacked on a new first axis.
+    """
+    return implementation().scan(step, state, inputs, output)  # type: ignore[no-any-return]
+
+
+def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of one replica's tensors for all replicas at once, inside a compiled function.
+
+    Args:
+        function: maps nested tensors to nested tensors.
+        *arguments: its arguments, nested, with replicas on the first axis of every tensor.
+
+    Returns:
+        Its results with replicas on the first axis.
+    """
+    if keras.tree.flatten(arguments)[0].shape[0] == 1:
+        result = function(*keras.tree.map_structure(lambda values: values[0], arguments))
+        return keras.tree.map_structure(lambda values: values[None], result)
+    return implementation().over_replicas(function, *arguments)
+
+
+def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]:
+    """Make a function that calls another one for every row of a tensor and stacks the tensors it returns.
+
+    Compiled once for any number of rows: for drawing initial weights, compiling takes longer than what it compiles.
+    JAX does so for blocks of rows; TensorFlow traces a loop, without XLA.
+
+    Args:
+        function: of one row.
+        dtype: of what it returns.
+    """
+    return implementation().map_rows(function, dtype)  # type: ignore[no-any-return]
+
+
+def make_functional(optimizer: Any) -> Any:
+    """Copy an optimiser so that its ``stateless_apply`` works on both backends.
+
+    Keras' TensorFlow optimisers replace the methods that change variables by versions for ``tf.distribute``, which need
+    TensorFlow variables; the base class's versions work on tensors.
+
+    Args:
+        optimizer: a Keras optimiser.
+
+    Returns:
+        An optimiser of the same configuration, not yet built.
+
+    Raises:
+        TrainingError: it averages weights or accumulates gradients, which Keras does not do on tensors.
+    """
+    for option in ("use_ema", "gradient_accumulation_steps"):
+        if getattr(optimizer, option):
+            raise TrainingError(f"optimiser {optimizer.name!r} cannot be used with {option}; leave it out")
+    return implementation().functional_class(type(optimizer)).from_config(optimizer.get_config())

@@ -1,0 +1,311 @@
+"""Whole training runs of many replicas as XLA programs, with the data on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from etils import epy
+
+from repro.engine import backend, layer_statistics
+from repro.engine.replicas import Array, OverReplicas, check_reproducible, initial_values, repeat
+
+with epy.lazy_imports():
+    import keras
+
+Metric = Callable[[Any, Any], Any]
+
+EVALUATION_BATCH = 2048
+
+CACHE_BYTES = 4 * 2**20
+FEW_ON_CPU, MOST_ON_CPU = 8, 64
+ACCELERATOR_BYTES = 8 * 2**30
+MOST_ON_ACCELERATOR = 4096
+
+HELD = ("learning_rate", "momentum", "beta_1", "weight_decay")  # 1 - beta_2 loses four digits in single precision
+
+
+class Program:
+    """A training run of one model, loss and optimiser, compiled for as many replicas at once as the device suits.
+
+    Attributes:
+        build: builds the model.
+        model: whose layers the program consists of; its own weights are never changed.
+        loss: of targets and outputs.
+        layers: that are observed.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], Any],
+        loss: Any,
+        optimizer: Any,
+        every: int,
+        metrics: Mapping[str, Metric],
+        probed: int,
+    ) -> None:
+        """Prepare a program; it is compiled when it runs first.
+
+        Args:
+            build: builds the model.
+            loss: a Keras loss, or a function of targets and outputs.
+            optimizer: a Keras optimiser; hyperparameters among ``HELD`` are positive numbers if they are to be given
+                for each replica.
+            every: steps between measurements.
+            metrics: name to a function of targets and outputs that gives one number per example.
+            probed: number of training examples for the statistics of the layers; 0 for none.
+
+        Raises:
+            TrainingError: the model's initial values or the optimiser cannot be reproduced.
+        """
+        self.build = build
+        self.model = build()
+        check_reproducible(build, self.model)
+        self.loss = loss
+        self.optimizer = backend.make_functional(optimizer)
+        self.optimizer.build(self.model.trainable_variables)
+        self.held = hold(self.optimizer)
+        self.every = every
+        self.metrics = tuple(metrics.values())
+        self.probed = probed
+        self.layers = layer_statistics.observed(self.model) if probed else []
+        self._over_replicas = OverReplicas(self._run)
+
+    def run(
+        self,
+        examples: tuple[Any, ...],
+        batches: Callable[[int], npt.NDArray[np.int32]],
+        seeds: Sequence[int],
+        hyperparameters: Mapping[str, Array],
+        at_once: int,
+    ) -> tuple[Array, dict[str, Array], list[Array]]:
+        """Train replicas.
+
+        Args:
+            examples: inputs and targets, the test examples after the training examples, and ``evaluation_batches``.
+            batches: draws the indices of the examples of each step for a seed, [steps, batch size].
+            seeds: one for each replica, of its initial weights and its noise.
+            hyperparameters: values for each replica of those that the optimiser holds.
+            at_once: replicas in one program; fewer where the backend cannot vectorise a layer.
+
+        Returns:
+            Averages, [replicas, measurements, training and test, loss and metrics]; statistics of the layers,
+            [replicas, measurements, layers] each; and the trained weights, [replicas, ...] each.
+        """
+
+        def arguments(replicas: Array) -> tuple[Any, ...]:
+            drawn, places = np.unique(np.asarray(seeds)[replicas], return_inverse=True)
+            held = {name: np.asarray(values, np.float32)[replicas] for name, values in hyperparameters.items()}
+            indices = np.stack([batches(seed) for seed in drawn])[places]
+            return self._initial_state(drawn, places, held), indices, *examples
+
+        averages, layers, weights = self._over_replicas(arguments, len(seeds), at_once)
+        return averages, layers, weights
+
+    def sequential(self, at_once: int) -> str:
+        """Tell why replicas run one after the other; empty if they run at once."""
+        return self._over_replicas.reason or ("their arrays together would not fit the cache" if at_once == 1 else "")
+
+    def _initial_state(self, seeds: Array, places: Array, held: Mapping[str, Array]) -> tuple[list[Any], ...]:
+        """Make the state of replicas, which differ in hyperparameters or in their places among the seeds."""
+        drawn = [keras.ops.take(values, places, axis=0) for values in initial_values(self.model, seeds)]
+        values = dict(zip(map(id, self.model.variables), drawn, strict=True))
+        values |= {id(variable): repeat(variable, len(places)) for variable in self.optimizer.variables}
+        values |= {id(self.held[name]): keras.ops.convert_to_tensor(value) for name, value in held.items()}
+        return tuple(
+            [values[id(variable)] for variable in variables]
+            for variables in (
+                self.model.trainable_variables,
+                self.model.non_trainable_variables,
+                self.optimizer.variables,
+            )
+        )
+
+    def _run(self, state: Any, batches: Any, x: Any, y: Any, evaluation: Any) -> Any:
+        def step(state: Any, indices: Any) -> tuple[Any, Any]:
+            return backend.over_replicas(lambda state, batch: self._step(state, batch, x, y), state, indices), ()
+
+        def advance(state: Any, chunk: Any) -> tuple[Any, Any]:
+            state, _ = backend.scan(step, state, chunk)
+            return state, self._measure(state, x, y, evaluation)
+
+        replicas, steps, size = batches.shape
+        chunks = keras.ops.reshape(keras.ops.swapaxes(batches, 0, 1), (steps // self.every, self.every, replicas, size))
+        averages = keras.ops.zeros((replicas, 2, 1 + len(self.metrics)))
+        unknown = keras.ops.zeros((replicas, len(self.layers)), dtype="float64")
+        layers = dict.fromkeys(layer_statistics.STATISTICS, unknown) if self.probed else {}
+        state, measured = backend.scan(advance, state, chunks, (averages, layers))
+        averages, layers = keras.tree.map_structure(lambda values: keras.ops.swapaxes(values, 0, 1), measured)
+        return averages, layers, self._weights(state)
+
+    def _weights(self, state: Any) -> list[Any]:
+        """List what the state holds in the order of ``model.weights``."""
+        trainable, non_trainable, _ = state
+        variables = [*self.model.trainable_variables, *self.model.non_trainable_variables]
+        values = dict(zip(map(id, variables), [*trainable, *non_trainable], strict=True))
+        return [values[id(variable)] for variable in self.model.weights]
+
+    def _step(self, state: Any, batch: Any, x: Any, y: Any) -> Any:
+        trainable, non_trainable, optimizer = state
+        inputs, targets = keras.ops.take(x, batch, axis=0), keras.ops.take(y, batch, axis=0)
+        _, non_trainable, gradient = backend.value_and_gradient(
+            self._objective, trainable, non_trainable, inputs, targets
+        )
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradient, trainable)
+        return list(trainable), list(non_trainable), list(optimizer)
+
+    def _objective(self, trainable: Any, non_trainable: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        outputs, non_trainable, regularization = self.model.stateless_call(
+            trainable, non_trainable, x, training=True, return_losses=True
+        )
+        return keras.ops.mean(self.loss(y, outputs)) + sum(regularization), list(non_trainable)
+
+    def _measure(self, state: Any, x: Any, y: Any, evaluation: Any) -> tuple[Any, dict[str, Any]]:
+        """Average loss and metrics over the training and over the test examples, and observe the layers."""
+        trainable, non_trainable, _ = state
+
+        replicas = (trainable or non_trainable)[0].shape[0]
+
+        def add(sums: Any, batch: Any) -> tuple[Any, Any]:
+            indices, shares = batch
+            inputs, targets = keras.ops.take(x, indices, axis=0), keras.ops.take(y, indices, axis=0)
+            outputs = backend.over_replicas(
+                lambda trainable, non_trainable: self.model.stateless_call(
+                    trainable, non_trainable, inputs, training=False
+                )[0],
+                trainable,
+                non_trainable,
+            )
+            # TensorFlow cannot vectorise every metric, but metrics treat the examples of all replicas as one batch.
+            outputs = keras.tree.map_structure(
+                lambda values: keras.ops.reshape(values, (-1, *values.shape[2:])), outputs
+            )
+            targets = keras.ops.tile(targets, (replicas, *[1] * (len(targets.shape) - 1)))
+            each = [_per_example(function, targets, outputs) for function in (self.loss, *self.metrics)]
+            each = keras.ops.reshape(keras.ops.stack(each, axis=1), (replicas, 1, indices.shape[0], -1))
+            shares = keras.ops.expand_dims(shares, axis=2)
+            # what does not count may be infinite
+            return sums + keras.ops.sum(keras.ops.where(shares > 0, shares * each, 0.0), axis=2), ()
+
+        averages, _ = backend.scan(add, keras.ops.zeros((replicas, 2, 1 + len(self.metrics))), evaluation)
+        return averages, self._observe(trainable, non_trainable, x, y) if self.probed else {}
+
+    def _observe(self, trainable: Any, non_trainable: Any, x: Any, y: Any) -> Any:
+        def statistics(trainable: Any, non_trainable: Any) -> Any:
+            return layer_statistics.statistics(
+                self.model, self.loss, trainable, non_trainable, x[: self.probed], y[: self.probed]
+            )
+
+        return backend.over_replicas(statistics, trainable, non_trainable)
+
+
+def hold(optimizer: Any) -> dict[str, Any]:
+    """Make variables of an optimiser's hyperparameters, so that every replica has its own values.
+
+    Args:
+        optimizer: built; changed in place. Its positive hyperparameters among ``HELD`` become variables.
+
+    Returns:
+        The variables by their names.
+    """
+    held = {}
+    for name in HELD:
+        if name == "learning_rate":
+            if is_number(optimizer.get_config()["learning_rate"]):
+                held[name] = optimizer._learning_rate
+        elif is_number(getattr(optimizer, name, None)) and getattr(optimizer, name) > 0:
+            held[name] = _positive_variable()(getattr(optimizer, name))
+            setattr(optimizer, name, held[name])
+    return held
+
+
+@cache
+def _positive_variable() -> Any:
+    class PositiveVariable(keras.Variable):  # type: ignore[misc]
+        """A hyperparameter; optimisers ask whether it is zero before a program knows its value."""
+
+        def __init__(self, value: float) -> None:
+            super().__init__(value, dtype=keras.config.floatx(), trainable=False)
+
+        def __ne__(self, other: object) -> bool:
+            return True
+
+        def __gt__(self, other: object) -> bool:
+            return True
+
+        __hash__ = keras.Variable.__hash__
+
+    return PositiveVariable
+
+
+def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
+    """Choose how many replicas a program runs at once.
+
+    On CPU as many as keep weights, gradients, optimiser state and activations of a step in the cache: replicas of small
+    networks share the cost of starting each operation, those of larger ones would only push each other out. Eight save
+    most of that cost, and whatever their number runs are made of eight, which are compiled once; only many replicas
+    are worth a larger program of their own, and those are divided evenly, as the last program is filled up. On
+    accelerators as many as their memory holds.
+
+    Args:
+        program: that is to run.
+        batch_size: examples per step.
+        replicas: their number.
+    """
+    outputs = layer_statistics.values_per_example(program.model)
+    if outputs is None:
+        return 1
+    sizes: list[int] = [
+        math.prod(variable.shape) for variable in (*program.model.variables, *program.model.trainable_variables)
+    ]
+    sizes += [math.prod(variable.shape) for variable in program.optimizer.variables]
+    if backend.device() != "CPU":
+        fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + (2 * batch_size + EVALUATION_BATCH) * outputs))
+        return _evenly(replicas, max(1, min(fitting, MOST_ON_ACCELERATOR)))
+    fitting = CACHE_BYTES // (4 * (sum(sizes) + 2 * batch_size * outputs))
+    if replicas < MOST_ON_CPU:
+        return max(1, min(fitting, FEW_ON_CPU))
+    return _evenly(replicas, max(1, min(fitting, MOST_ON_CPU)))
+
+
+def _evenly(replicas: int, largest: int) -> int:
+    """Divide replicas into as few chunks as possible, of which the last one needs little filling up."""
+    chunks = math.ceil(replicas / largest)
+    return largest if chunks == 1 else math.ceil(replicas / chunks)
+
+
+def is_number(value: Any) -> bool:
+    """Tell numbers from schedules and from what an optimiser does not have."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def evaluation_batches(train: int, test: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Divide all examples into batches of one size, so that a program holds the network for inference only once.
+
+    Args:
+        train: number of training examples.
+        test: number of test examples, which follow them.
+
+    Returns:
+        Indices of shape [batches, size], and what each example counts in the averages over training and over test
+        examples, [batches, 2, size]; the examples that fill the last batch count nothing.
+    """
+    examples = train + test
+    batches = math.ceil(examples / EVALUATION_BATCH)
+    size = math.ceil(examples / batches)
+    shares = np.zeros((2, batches * size), np.float32)
+    shares[0, :train] = 1 / train
+    shares[1, train:examples] = 1 / test
+    indices = np.arange(batches * size, dtype=np.int32) % examples
+    return indices.reshape(batches, size), shares.reshape(2, batches, size).swapaxes(0, 1)
+
+
+def _per_example(function: Any, targets: Any, outputs: Any) -> Any:
+    """Call a loss or a metric without averaging over examples."""
+    values = function.call(targets, outputs) if isinstance(function, keras.losses.Loss) else function(targets, outputs)
+    values = keras.ops.cast(values, "float32")
+    return keras.ops.mean(keras.ops.reshape(values, (values.shape[0], -1)), axis=1)

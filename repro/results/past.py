@@ -1,0 +1,101 @@
+"""What earlier runs in a results folder found, and what they took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from repro.catalogue import Kind, Profile
+from repro.criteria import Verdict
+from repro.results.records import Outcome, Seconds
+from repro.results.serialization import read, read_row
+from repro.results.store import Store
+
+
+@dataclass(frozen=True)
+class PastVerdict:
+    """What came out for a claim in a run.
+
+    Attributes:
+        run, started, profile, backend: of the run.
+        status: of the claim.
+        verdict: None for ``error`` and ``skipped``.
+        seconds: wall time of the claim's own experiment; zero where it was shared.
+    """
+
+    run: str
+    started: str
+    profile: Profile
+    backend: str
+    status: Outcome
+    verdict: Verdict | None
+    seconds: Seconds
+
+
+def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
+    """Return what came out for each claim in the latest runs, newest first, by claim id.
+
+    Args:
+        store: results folder.
+        runs: how many of the latest runs to look at.
+    """
+    with store.connection() as connection:
+        rows = connection.execute(
+            "SELECT runs.id AS run, started, profile, backend, claim, status, verdict, seconds "
+            "FROM (SELECT * FROM runs ORDER BY started DESC, number DESC LIMIT ?) AS runs "
+            "JOIN results ON run = runs.id "
+            "JOIN evaluations ON result = results.number AND kind = 'claim' ORDER BY started DESC, runs.number DESC",
+            (runs,),
+        ).fetchall()
+    found: dict[str, list[PastVerdict]] = {}
+    for row in rows:
+        past = read_row(store.folder, f"a result of {row['claim']}", partial(_past_verdict, dict(row)))
+        found.setdefault(row["claim"], []).append(past)
+    return found
+
+
+def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
+    """Return what experiments took when last measured; those that shared another's experiment are left out.
+
+    Args:
+        store: results folder.
+        profile: of the runs to look at.
+        backend: of these runs.
+
+    Returns:
+        Wall time in seconds by claim id and kind.
+    """
+    with store.connection() as connection:
+        rows = connection.execute(
+            "SELECT claim, kind, seconds FROM durations WHERE profile = ? AND backend = ?", (profile, backend)
+        ).fetchall()
+    return {
+        (row["claim"], row["kind"]): read_row(
+            store.folder, f"a time of {row['claim']}", partial(read, Seconds, row["seconds"])
+        )
+        for row in rows
+    }
+
+
+def recorded(store: Store, run: str) -> set[str]:
+    """Return the ids of the claims that a run has results of.
+
+    Args:
+        store: results folder.
+        run: id of the run.
+    """
+    with store.connection() as connection:
+        return {row["claim"] for row in connection.execute("SELECT claim FROM results WHERE run = ?", (run,))}
+
+
+def result_counts(store: Store) -> dict[str, int]:
+    """Count the results of each run that has any, by id of the run."""
+    with store.connection() as connection:
+        return dict(connection.execute("SELECT run, count(*) FROM results GROUP BY run").fetchall())
+
+
+def _past_verdict(row: dict[str, Any]) -> PastVerdict:
+    verdict = None if row["verdict"] is None else json.loads(row["verdict"])
+    return read(PastVerdict, {name: value for name, value in row.items() if name != "claim"} | {"verdict": verdict})

@@ -1,0 +1,246 @@
+"""What a run leaves: for each claim its verdict and those of its counterparts, with costs and parameters.
+
+Annotations say what may be read back from a database or a file that may come from anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, Strict
+
+from repro.catalogue import Kind, Parameters, Profile
+from repro.criteria import Count, Verdict
+
+Outcome = Literal["reproduced", "refuted", "inconclusive", "error", "skipped"]
+
+RESERVED = ("latest", "published")
+
+
+def _storable(text: str) -> str:
+    text.encode()  # lone surrogates are no text that the results database takes
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it has characters that cannot be shown")
+    return text
+
+
+def _utc(text: str) -> str:
+    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
+        raise ValueError("it is no time in UTC")
+    return text
+
+
+def _versioned(environment: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(environment.get("packages", {}), dict):
+        raise ValueError("it has packages without versions")
+    return environment
+
+
+def _free(text: str) -> str:
+    if text in RESERVED:
+        raise ValueError("it means something else in commands")
+    return text
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_with_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Key = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+Seconds = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Stored = Annotated[Parameters, AfterValidator(_with_tuples)]
+FORBID_OTHERS: Mapping[str, Any] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One experiment, run and judged: the claim's own, its control's or its correction's.
+
+    Attributes:
+        kind: ``claim``, ``control`` or ``correction``.
+        statement: what was judged.
+        parameters: of the experiment.
+        seeds: that the observations come from; empty for a claim without randomness.
+        status: the verdict's, or ``error`` or ``skipped`` where there is none.
+        verdict: None for ``error`` and ``skipped``.
+        observations: key of the stored table of observations; None where there is none.
+        seconds: wall time of the experiment; zero where it was shared with an evaluation that bears its cost.
+        memory: peak resident memory in bytes of the process that ran it.
+        message: one line that says why there is no verdict.
+        traceback: of an ``error``.
+    """
+
+    __pydantic_config__: ClassVar = FORBID_OTHERS
+
+    kind: Kind
+    statement: Text
+    parameters: Stored
+    seeds: tuple[Annotated[int, Strict()], ...]
+    status: Outcome
+    verdict: Verdict | None = None
+    observations: Key | None = None
+    seconds: Seconds = 0.0
+    memory: Count = 0
+    message: Text = ""
+    traceback: Text = ""
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """The evaluations of one claim.
+
+    Attributes:
+        id: of the claim.
+        evaluation: of the claim itself.
+        counterparts: of its control and correction.
+        published: the status that the package publishes for this claim and profile; None where it publishes none.
+    """
+
+    id: Name
+    evaluation: Evaluation
+    counterparts: tuple[Evaluation, ...]
+    published: Outcome | None = None
+
+    @property
+    def status(self) -> Outcome:
+        """Status of the claim itself."""
+        return self.evaluation.status
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all experiments of the claim."""
+        return sum(evaluation.seconds for evaluation in (self.evaluation, *self.counterparts))
+
+    @property
+    def memory(self) -> int:
+        """Peak memory in bytes over all experiments of the claim."""
+        return max(evaluation.memory for evaluation in (self.evaluation, *self.counterparts))
+
+    @property
+    def sound(self) -> bool | None:
+        """Whether the counterparts show that the verdict means something.
+
+        Returns:
+            True for a reproduced claim whose control is refuted and for a refuted claim whose correction is reproduced;
+            False for a control that is reproduced or a correction that is refuted; None where that is undecided.
+        """
+        by_kind = {counterpart.kind: counterpart.status for counterpart in self.counterparts}
+        if by_kind.get("control") == "reproduced" or by_kind.get("correction") == "refuted":
+            return False
+        if self.status == "reproduced" and by_kind.get("control") == "refuted":
+            return True
+        if self.status == "refuted" and by_kind.get("correction") == "reproduced":
+            return True
+        return None
+
+    @property
+    def soundness(self) -> str:
+        """Whether the verdict means something, and if that is open, what would show it."""
+        by_kind = {counterpart.kind: counterpart.status for counterpart in self.counterparts}
+        kind, wanted = ("control", "refuted") if self.status == "reproduced" else ("correction", "reproduced")
+        if self.sound is not None:
+            causes = ", ".join(f"its {kind} is {status}" for kind, status in by_kind.items())
+            return f"{'sound' if self.sound else 'unsound'}: {causes}"
+        if self.evaluation.verdict is None:
+            return f"open: the claim ended as {self.status}, {self.evaluation.message}"
+        if self.status == "inconclusive":
+            return "open: the verdict itself is; more seeds (--seeds) or a larger profile would decide it"
+        if kind not in by_kind:
+            return f"open: it has no {kind}; one that comes out {wanted} would make it sound"
+        remedy = (
+            "mend that error" if by_kind[kind] == "error" else "more seeds (--seeds) or a larger profile may decide it"
+        )
+        return f"open: its {kind} is {by_kind[kind]}, where {wanted} would make it sound; {remedy}"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the result calls for attention: an error, unsound, or the contrary of what is published."""
+        return bool(self.complaints)
+
+    @property
+    def in_error(self) -> bool:
+        """Whether the claim or a counterpart has no verdict because something failed."""
+        return any(evaluation.status == "error" for evaluation in (self.evaluation, *self.counterparts))
+
+    @property
+    def complaints(self) -> list[str]:
+        """What calls for attention, in a line each; empty unless the result is ``failed``."""
+        evaluations = (self.evaluation, *self.counterparts)
+        complaints = [f"{item.kind} ended in error, {item.message}" for item in evaluations if item.status == "error"]
+        if self.sound is False:
+            wrong = {"control": "reproduced", "correction": "refuted"}
+            causes = [
+                f"its {item.kind} is {item.status}" for item in self.counterparts if item.status == wrong[item.kind]
+            ]
+            complaints.append(f"unsound, {' and '.join(causes)}")
+        if self.contradicts_published:
+            complaints.append(f"{self.status}, but published as {self.published}")
+        return complaints
+
+    @property
+    def contradicts_published(self) -> bool:
+        """Whether the claim is published as reproduced and was refuted now, or the reverse."""
+        return {self.status, self.published} == {"reproduced", "refuted"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run was asked for, which is all that it takes to resume it.
+
+    Attributes:
+        claims: their ids, in the order of the results.
+        seeds: exactly this many; None for those of the profile.
+        overrides: parameters that replace those of the profile, by claim id.
+        files: SHA-256 in hexadecimal of the files of the user's own, by id of the claims that they define.
+    """
+
+    __pydantic_config__: ClassVar = FORBID_OTHERS
+
+    claims: tuple[Text, ...]
+    seeds: Annotated[int, Strict(), Field(ge=1)] | None = None
+    overrides: Mapping[Text, Stored] = field(default_factory=dict)
+    files: Mapping[Text, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of the suite.
+
+    Attributes:
+        id: unique within a results folder, sorts by time.
+        started: ISO 8601 time in UTC.
+        profile: how much work.
+        backend: of Keras.
+        environment: versions and hardware, see ``repro.runner.environment``.
+        request: what it was asked for; None in results of versions that did not record it.
+    """
+
+    __pydantic_config__: ClassVar = FORBID_OTHERS
+
+    id: Annotated[str, Field(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,99}\z"), AfterValidator(_free)]
+    started: Annotated[str, AfterValidator(_utc)]
+    profile: Profile
+    backend: Name
+    environment: Annotated[dict[str, Any], AfterValidator(_versioned)]
+    request: Request | None = None
+
+    def lacks_results(self, count: int) -> bool:
+        """Tell whether the run is known to have fewer results than the claims that it was asked for.
+
+        Args:
+            count: Number of its results.
+        """
+        return self.request is not None and count < len(self.request.claims)

@@ -1,0 +1,210 @@
+"""Reference verdicts that ship with the package: what the suite's authors measured, for each profile.
+
+A run compares its verdicts with them, and takes expected times from them until it has measured its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from repro.catalogue import Kind, Parameters, Profile
+from repro.common import ReproError, StoreError, finite, write_atomically
+from repro.results.records import ClaimResult, Evaluation, Outcome, Run
+from repro.results.serialization import strict
+
+FOLDER = Path(__file__).parent / "published"
+NULLABLE = ("effect", "low", "high")
+
+
+@dataclass(frozen=True)
+class PublishedSample:
+    """What the deciding part of a statement was judged by.
+
+    Attributes:
+        part: its name; empty for a statement in one piece.
+        measure: what the numbers are.
+        numbers: one for each seed, to six significant digits; a line of text in the file. May be infinite.
+        deterministic: whether it is a single run without randomness.
+        count: number of parts of the statement.
+    """
+
+    part: str
+    measure: str
+    numbers: tuple[float, ...]
+    deterministic: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class PublishedCounterpart:
+    """Reference for a control or a correction.
+
+    Attributes:
+        status: of its verdict.
+        seconds: wall time of its experiment; zero where it is shared with one that bears its cost.
+    """
+
+    status: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PublishedClaim:
+    """Reference for a claim.
+
+    Attributes:
+        status: of the verdict.
+        effect, low, high: of the verdict; None where not finite.
+        n: number of seeds.
+        seconds: wall time of the claim's own experiment, without its counterparts; zero where it is shared with one
+            that bears its cost.
+        counterparts: by kind.
+        memory: peak over its experiments in bytes; zero where it is not published.
+        parameters: of the claim's own experiment, as ``serialization.strict`` has them; None where they are
+            not published.
+        sample: behind the effect; None where it is not published.
+    """
+
+    status: Outcome
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int
+    seconds: float
+    counterparts: dict[Kind, PublishedCounterpart]
+    memory: int = 0
+    parameters: Parameters | None = None
+    sample: PublishedSample | None = None
+
+
+@dataclass(frozen=True)
+class PublishedRun:
+    """The run behind the reference verdicts of a profile.
+
+    Attributes:
+        started: ISO 8601 time in UTC; empty where it is not published.
+        backend: of Keras; empty where it is not published.
+        environment: versions and hardware, see ``repro.runner.environment``.
+    """
+
+    started: str
+    backend: str
+    environment: dict[str, Any]
+
+
+def published(profile: Profile, folder: Path = FOLDER) -> dict[str, PublishedClaim]:
+    """Read the reference verdicts of a profile.
+
+    Args:
+        profile: of the runs to compare.
+        folder: with a file for each profile; the package's own by default.
+
+    Returns:
+        Claims by id, empty where nothing is published for the profile.
+    """
+    document = _document(profile, folder)
+    return {name: _claim(values) for name, values in document["claims"].items()} if document else {}
+
+
+def published_run(profile: Profile, folder: Path = FOLDER) -> PublishedRun | None:
+    """Read which run the reference verdicts of a profile come from, None where nothing is published for it."""
+    document = _document(profile, folder)
+    if document is None:
+        return None
+    return PublishedRun(document.get("started", ""), document.get("backend", ""), document["environment"])
+
+
+def publish(
+    run: Run,
+    results: Iterable[ClaimResult],
+    folder: Path = FOLDER,
+    samples: Mapping[str, PublishedSample] | None = None,
+) -> Path:
+    """Make a run the reference of its profile.
+
+    Args:
+        run: its profile names the file, and its environment is published.
+        results: of that run; what is published of other claims stays, and of those that were skipped.
+        folder: of the file; made if missing.
+        samples: of the claims, by id.
+
+    Returns:
+        The file.
+
+    Raises:
+        ReproError: a claim or counterpart ended in error.
+        StoreError: the file cannot be written.
+    """
+    found = published(run.profile, folder)
+    new = [result for result in results if result.status != "skipped"]
+    found |= {result.id: _published(result, (samples or {}).get(result.id)) for result in new}
+    document = {
+        "started": run.started,
+        "backend": run.backend,
+        "environment": run.environment,
+        "claims": {name: _stated(claim) for name, claim in sorted(found.items())},
+    }
+    content = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    file = folder / f"{run.profile}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, f"{content}\n".encode())
+    except OSError as error:
+        raise StoreError(f"cannot publish to {file}: {error.strerror}; name a folder that is writable") from error
+    return file
+
+
+def _document(profile: Profile, folder: Path) -> Any:
+    file = folder / f"{profile}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def _claim(values: dict[str, Any]) -> PublishedClaim:
+    counterparts = {kind: PublishedCounterpart(**counterpart) for kind, counterpart in values["counterparts"].items()}
+    sample = values.get("sample")
+    return PublishedClaim(
+        **values
+        | {
+            "counterparts": counterparts,
+            "sample": None if sample is None else _sample(sample),
+        }
+    )
+
+
+def _sample(values: dict[str, Any]) -> PublishedSample:
+    return PublishedSample(**values | {"numbers": tuple(float(number) for number in values["numbers"].split())})
+
+
+def _stated(claim: PublishedClaim) -> dict[str, Any]:
+    """Return a claim as plain data, without what is not published of it."""
+    plain = asdict(claim)
+    if claim.sample is not None:
+        plain["sample"]["numbers"] = " ".join(f"{number:g}" for number in claim.sample.numbers)
+    return {name: value for name, value in plain.items() if value is not None or name in NULLABLE}
+
+
+def _published(result: ClaimResult, sample: PublishedSample | None) -> PublishedClaim:
+    failed = [item for item in (result.evaluation, *result.counterparts) if item.status == "error"]
+    if failed or result.evaluation.verdict is None:
+        raise ReproError(f"{result.id} ended in error and cannot be published; mend it and run it again")
+    verdict = result.evaluation.verdict
+    return PublishedClaim(
+        status=result.status,
+        effect=finite(verdict.effect),
+        low=finite(verdict.low),
+        high=finite(verdict.high),
+        n=verdict.n,
+        seconds=_rounded(result.evaluation),
+        counterparts={item.kind: PublishedCounterpart(item.status, _rounded(item)) for item in result.counterparts},
+        memory=result.memory,
+        parameters=strict(result.evaluation.parameters),
+        sample=sample,
+    )
+
+
+def _rounded(evaluation: Evaluation) -> float:
+    return round(evaluation.seconds, 3)

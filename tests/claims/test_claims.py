@@ -1,0 +1,118 @@
+"""Every registered claim: as published, or for a new one sound; what it observes; how it says it is measured."""
+
+import inspect
+import json
+
+import pytest
+import stand_in
+
+import repro
+from repro.catalogue import registry
+from repro.engine import backend
+from repro.results.reference import FOLDER, published
+from repro.results.store import Store
+from repro.runner import environment
+
+CLAIMS = registry.registered()
+SMOKE = published("smoke")
+PUBLISHED_ON = json.loads((FOLDER / "smoke.json").read_text(encoding="utf-8"))["environment"]
+SLOW = 10.0  # seconds that an experiment and its counterparts took together when it was published
+# Nothing of what they observe changes with the seed at smoke: deviations beyond the bound are too rare to be drawn.
+WITHOUT_EVENTS = ("generalization.vc_inequality",)
+
+
+def is_quick(claim):
+    """Whether a claim is run without ``--every-claim``: headline claims and new ones are, whatever they cost.
+
+    The published verdicts are TensorFlow's; on JAX headline and new claims stand for all.
+    """
+    if "headline" in claim.tags or claim.id not in SMOKE:
+        return True
+    reference = SMOKE[claim.id]
+    cost = sum(item.seconds for item in (reference, *reference.counterparts.values()))
+    return backend.name() == "tensorflow" and cost <= SLOW
+
+
+def pytest_generate_tests(metafunc):
+    if "claim" in metafunc.fixturenames:
+        slow = pytest.mark.skip(reason="slow by its published cost; --every-claim runs it")
+        every = metafunc.config.getoption("--every-claim") or "run" not in metafunc.fixturenames
+        marked = [pytest.param(each, marks=() if every or is_quick(each) else slow) for each in CLAIMS.values()]
+        metafunc.parametrize("claim", marked, ids=list(CLAIMS))
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, request):
+    """One smoke run of the claims that the selected tests ask for: results by id, and the store."""
+    items = [item for item in request.session.items if "run" in getattr(item, "fixturenames", ())]
+    asked = [item.callspec.params["claim"].id for item in items if not item.get_closest_marker("skip")]
+    folder = tmp_path_factory.mktemp("smoke")
+    completed = repro.run(*dict.fromkeys(asked), profile="smoke", results=folder)
+    return {result.id: result for result in completed.results}, Store.existing(folder)
+
+
+def observations_of(claim, evaluation, store):
+    return claim.read(store.read_observations(evaluation.observations), evaluation.parameters)
+
+
+def test_comes_out_as_published_or_sound(claim, run):
+    results, _ = run
+    result = results[claim.id]
+    messages = [evaluation.message for evaluation in (result.evaluation, *result.counterparts)]
+    assert not result.failed, (result.status, result.published, messages)
+    if claim.id not in SMOKE and result.status != "skipped":
+        assert result.sound, f"a new claim must be sound at smoke; {result.soundness}"
+
+
+@pytest.mark.skipif(
+    (PUBLISHED_ON["cpu"], PUBLISHED_ON["keras"]) != (environment.cpu(), environment.version("keras"))
+    or backend.name() != "tensorflow",
+    reason="another processor or release rounds otherwise, and what is near a boundary may come out undecided",
+)
+def test_agrees_with_the_published_verdicts(claim, run):
+    if claim.id not in SMOKE:
+        pytest.skip("nothing is published of it")
+    results, _ = run
+    result, reference = results[claim.id], SMOKE[claim.id]
+    found = {evaluation.kind: evaluation.status for evaluation in (result.evaluation, *result.counterparts)}
+    counterparts = {kind: counterpart.status for kind, counterpart in reference.counterparts.items()}
+    assert found == {"claim": reference.status, **counterparts}
+
+
+def test_observations_differ_between_seeds(claim, run):
+    if claim.id in WITHOUT_EVENTS or not claim.takes_seeds:
+        pytest.skip("nothing random happens at this size")
+    results, store = run
+    observations = observations_of(claim, results[claim.id].evaluation, store)
+    assert not observations.empty
+    if has_measurements(observations):
+        assert differ_between_seeds(observations), "the experiment takes seeds and ignores them"
+
+
+def test_counterparts_observe_something_else(claim, run):
+    results, store = run
+    own, *counterparts = (results[claim.id].evaluation, *results[claim.id].counterparts)
+    for counterpart in counterparts:
+        tables = [observations_of(claim, evaluation, store) for evaluation in (own, counterpart)]
+        assert not tables[0].equals(tables[1]), f"what the {counterpart.kind} changes has no effect"
+
+
+def has_measurements(observations):
+    """Whether there is more than counts, which may be the same for every draw, as those of Cover's theorem are."""
+    return any(dtype.kind == "f" for dtype in observations.drop(columns="seed").dtypes)
+
+
+def differ_between_seeds(observations):
+    """Whether the rows of some seed differ from those of another."""
+    tables = [rows.drop(columns="seed").reset_index(drop=True) for _, rows in observations.groupby("seed")]
+    return any(not table.equals(tables[0]) for table in tables)
+
+
+def test_notices_an_experiment_that_ignores_its_seeds():
+    assert differ_between_seeds(stand_in.bounded([0, 1, 2]))
+    assert not differ_between_seeds(stand_in.unsound([0, 1, 2]))
+
+
+def test_says_how_it_is_measured(claim):
+    assert inspect.getdoc(claim.function)
+    assert claim.criterion.describe()

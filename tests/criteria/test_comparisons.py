@@ -1,0 +1,143 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repro.common.errors import ClaimError, ObservationsError
+from repro.criteria import Equivalent, Greater, Ratio
+
+REASON = "the test says so"
+
+
+def two_arms(differences, *, base=1.0):
+    """Arms ``a`` and ``b`` of each seed; ``a`` exceeds ``b`` by the difference of the seed."""
+    seeds = range(len(differences))
+    b = pd.DataFrame({"seed": seeds, "arm": "b", "score": base})
+    a = pd.DataFrame({"seed": seeds, "arm": "a", "score": base + np.asarray(differences, dtype=float)})
+    return pd.concat([a, b])
+
+
+def per_seed(values, column="value"):
+    return pd.DataFrame({"seed": range(len(values)), column: values})
+
+
+greater = Greater("score", "a", "b", by="arm", margin=0.1, because=REASON)
+equivalent = Equivalent("value", 1.0, within=0.1, because=REASON)
+
+
+class TestGreater:
+    @pytest.mark.parametrize(
+        ("differences", "status"),
+        [
+            ([0.5] * 12, "reproduced"),
+            ([0.0] * 12, "refuted"),  # no effect is a contradiction
+            ([-0.5] * 12, "refuted"),
+            ([0.5, -0.5] * 6, "inconclusive"),
+            ([0.1] * 12, "inconclusive"),  # the margin itself
+            ([0.5] * 7, "inconclusive"),  # too few seeds
+            ([0.5] * 11 + [-9.0], "reproduced"),  # the second smallest is the lower limit of twelve
+            ([0.5] * 10 + [-9.0] * 2, "inconclusive"),
+        ],
+    )
+    def test_margin(self, differences, status):
+        assert greater(two_arms(differences)).status == status
+
+    def test_effect_is_the_median_of_paired_differences(self):
+        verdict = greater(two_arms(np.arange(12) / 10))
+        assert verdict.effect == pytest.approx(0.55)
+        assert (verdict.low, verdict.high) == pytest.approx((0.1, 1.0), rel=1e-6)
+        assert (verdict.n, verdict.confidence, verdict.parts) == (12, 0.99, ())
+
+    def test_pairing_is_by_seed_and_not_by_row(self):
+        table = two_arms(np.linspace(0.2, 0.9, 12), base=np.linspace(0, 100, 12))
+        assert greater(table.sample(frac=1, random_state=0)).status == "reproduced"
+
+    @pytest.mark.parametrize(("factor", "status"), [(1.5, "reproduced"), (3.0, "refuted")])
+    def test_factor(self, factor, status):
+        criterion = Greater("score", "a", "b", by="arm", factor=factor, because=REASON)
+        assert criterion(two_arms([1.0] * 12)).status == status
+
+    def test_runs_that_never_get_there_are_infinite_and_tie(self):
+        criterion = Greater("score", "a", "b", by="arm", factor=1.5, because=REASON)
+        assert criterion(two_arms([np.inf] * 12)).effect == np.inf
+        assert criterion(two_arms([np.inf] * 12)).status == "reproduced"
+        tied = two_arms([0.0] * 12, base=np.inf)
+        assert (criterion(tied).effect, criterion(tied).status) == (1.0, "refuted")
+        assert greater(tied).effect == 0.0
+
+    @pytest.mark.parametrize("threshold", [{}, {"margin": 0.0}, {"factor": 1.0}, {"margin": 1.0, "factor": 2.0}])
+    def test_needs_a_threshold_that_means_something(self, threshold):
+        with pytest.raises(ClaimError):
+            Greater("score", "a", "b", by="arm", because=REASON, **threshold)
+
+    def test_needs_a_reason(self):
+        with pytest.raises(ClaimError, match="because"):
+            Greater("score", "a", "b", by="arm", margin=1.0)
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            (two_arms([1.0] * 3).query("arm == 'a'"), "no observations with arm = 'b'; there are a"),
+            (two_arms([1.0] * 3).query("seed > 0 or arm == 'a'"), "not observed with the same seeds"),
+            (pd.concat([two_arms([1.0] * 3)] * 2), "several rows of one seed"),
+        ],
+    )
+    def test_unpaired_arms(self, table, message):
+        with pytest.raises(ObservationsError, match=message):
+            greater(table)
+
+
+class TestRatio:
+    criterion = Ratio("score", "a", "b", by="arm", expected=2.0, within=1.25, because=REASON)
+
+    @pytest.mark.parametrize(
+        ("differences", "status"),
+        [
+            ([1.0] * 12, "reproduced"),
+            ([0.0] * 12, "refuted"),
+            ([9.0] * 12, "refuted"),
+            ([1.0, 9.0] * 6, "inconclusive"),
+            ([1.0] * 7, "inconclusive"),
+        ],
+    )
+    def test_status(self, differences, status):
+        assert self.criterion(two_arms(differences)).status == status
+
+    def test_limits_are_factors(self):
+        assert self.criterion(two_arms([0.61] * 12)).status == "reproduced"
+        assert self.criterion(two_arms([0.59] * 12)).status == "refuted"
+
+    def test_negative_values_have_no_ratio(self):
+        with pytest.raises(ObservationsError, match="score is negative for seed 2"):
+            self.criterion(two_arms([1.0, 1.0, -3.0]))
+
+    @given(st.lists(st.floats(0.1, 10), min_size=8, max_size=20), st.sampled_from([0.125, 16.0]))
+    def test_units_do_not_matter(self, differences, unit):
+        table = two_arms(differences)
+        assert self.criterion(table) == self.criterion(table.assign(score=table["score"] * unit))
+
+
+class TestEquivalent:
+    @pytest.mark.parametrize(
+        ("values", "status"),
+        [
+            (np.linspace(0.95, 1.05, 12), "reproduced"),
+            ([1.2] * 12, "refuted"),
+            ([0.8] * 12, "refuted"),
+            ([0.7, 1.3] * 6, "inconclusive"),
+            ([1.0] * 7, "inconclusive"),
+        ],
+    )
+    def test_number(self, values, status):
+        assert equivalent(per_seed(values)).status == status
+
+    def test_column_with_rows_of_a_seed_averaged(self):
+        table = pd.DataFrame({"seed": [0, 0] * 1, "value": [1.0, 3.0], "expected": [2.0, 2.0]})
+        table = pd.concat([table.assign(seed=seed) for seed in range(12)])
+        verdict = Equivalent("value", "expected", within=0.1, because=REASON)(table)
+        assert (verdict.status, verdict.effect, verdict.n) == ("reproduced", 0.0, 12)
+
+    def test_equal_observations_have_an_interval_of_some_width(self):
+        verdict = equivalent(per_seed([1.0] * 12))
+        assert verdict.low < verdict.effect < verdict.high
