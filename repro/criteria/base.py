@@ -264,6 +264,13 @@ class AllOf(Criterion):
 
     Attributes:
         criteria: name of each part to its criterion.
+
+    Example:
+        >>> from repro.criteria import AtLeast, AtMost
+        >>> both = AllOf(above=AtLeast("value", bound=0.0), below=AtMost("value", bound=1.0))
+        >>> verdict = both(pd.DataFrame({"seed": range(8), "value": 2.0}))
+        >>> verdict.status, verdict.deciding
+        ('refuted', 'below')
     """
 
     criteria: Mapping[str, Criterion] = field(hash=False)

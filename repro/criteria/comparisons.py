@@ -31,6 +31,14 @@ class Greater(SeedwiseCriterion):
         margin: smallest difference that deserves the statement; negative for "not worse by more than".
         factor: smallest ratio that deserves the statement; give either this or a margin.
         because: reason for the margin or factor.
+
+    Example:
+        >>> errors = {"plain": 0.3, "deep": 0.1}
+        >>> arms = [{"seed": seed, "net": net, "error": errors[net]} for seed in range(8) for net in errors]
+        >>> worse = Greater("error", of="plain", than="deep", by="net", margin=0.01, because="one point is visible")
+        >>> verdict = worse(pd.DataFrame(arms))
+        >>> verdict.status, round(verdict.effect, 3)
+        ('reproduced', 0.2)
     """
 
     metric: str
@@ -99,6 +107,14 @@ class Ratio(SeedwiseCriterion):
         expected: ratio that the statement gives.
         within: factor by which the ratio may miss it and still deserve the statement; over 1.
         because: reason for ``within``.
+
+    Example:
+        >>> steps = {"plain": 300.0, "fast": 100.0}
+        >>> arms = [{"seed": seed, "net": net, "steps": steps[net]} for seed in range(8) for net in steps]
+        >>> sixfold = Ratio("steps", of="plain", than="fast", by="net", expected=6, within=1.2, because="of the source")
+        >>> verdict = sixfold(pd.DataFrame(arms))
+        >>> verdict.status, verdict.effect
+        ('refuted', 3.0)
     """
 
     metric: str
@@ -157,6 +173,12 @@ class Equivalent(SeedwiseCriterion):
         target: what it equals: a number or a column.
         within: largest difference that would not matter.
         because: reason for ``within``.
+
+    Example:
+        >>> table = pd.DataFrame({"seed": range(8), "variance": 1.02})
+        >>> kept = Equivalent("variance", 1.0, within=0.05, because="five per cent do not matter")
+        >>> kept(table).status
+        'reproduced'
     """
 
     value: str

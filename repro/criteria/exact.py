@@ -53,6 +53,13 @@ class Identity(ColumnCriterion):
         atol: absolute tolerance, for sides that may be zero.
         digits: decimals of the printed numbers in ``right``, instead of a tolerance from rounding.
         precision: column of dtypes, where the sides were computed in several.
+
+    Example:
+        >>> table = pd.DataFrame({"seed": range(8), "left": 0.1 + 0.2, "right": 0.3})
+        >>> Identity("left", "right")(table).status
+        'reproduced'
+        >>> Identity("left", "right")(table.assign(right=0.31)).status
+        'refuted'
     """
 
     left: str
@@ -178,6 +185,13 @@ class AtMost(ColumnCriterion):
         bound: column or number.
         rtol: relative excess that counts as rounding.
         atol: absolute excess that counts as rounding.
+
+    Example:
+        >>> table = pd.DataFrame({"seed": range(8), "updates": 90, "bound": 100.0})
+        >>> AtMost("updates", bound="bound")(table).status
+        'reproduced'
+        >>> AtMost("updates", bound=80)(table).effect  # share of seeds that violate it
+        1.0
     """
 
     value: str
@@ -249,7 +263,13 @@ class AtMost(ColumnCriterion):
 
 @dataclass(frozen=True)
 class AtLeast(AtMost):
-    """A quantity never falls below a bound. One real violation refutes it."""
+    """A quantity never falls below a bound. One real violation refutes it.
+
+    Example:
+        >>> table = pd.DataFrame({"seed": range(8), "cosine": 0.9})
+        >>> AtLeast("cosine", bound=0.5)(table).status
+        'reproduced'
+    """
 
     def violations(self, observations: pd.DataFrame) -> pd.Series[bool]:
         """Rows whose value falls below the bound by more than rounding."""
@@ -278,6 +298,12 @@ class Proportion(ColumnCriterion):
         success: column of truth values.
         at_least: smallest share for which the statement holds, between 0 and 1.
         because: reason for the share.
+
+    Example:
+        >>> table = pd.DataFrame({"seed": range(12), "trained": [True] * 11 + [False]})
+        >>> verdict = Proportion("trained", at_least=0.5, because="more often than not")(table)
+        >>> verdict.status, round(verdict.effect, 3)
+        ('reproduced', 0.917)
     """
 
     success: str

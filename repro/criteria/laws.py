@@ -112,6 +112,13 @@ class ScalingLaw(Law):
         x, y: columns, both positive and finite; at least two positions per seed.
         at_least, at_most: band of the exponent, wide enough for finite-size bias; one-sided for O(.) statements.
         because: reason for the band.
+
+    Example:
+        >>> rows = [{"seed": seed, "n": n, "error": n**-0.5} for seed in range(8) for n in (10, 100, 1000)]
+        >>> law = ScalingLaw("n", "error", at_least=-0.6, at_most=-0.4, because="other rates differ by a half")
+        >>> verdict = law(pd.DataFrame(rows))
+        >>> verdict.status, round(verdict.effect, 3)
+        ('reproduced', -0.5)
     """
 
     @property
@@ -149,6 +156,15 @@ class ExponentialDecay(Law):
         x, y: columns; ``y`` positive and finite, at least two positions per seed.
         at_least, at_most: band of the decay rate: the fall of log y per unit of x.
         because: reason for the band.
+
+    Example:
+        >>> table = pd.DataFrame(
+        ...     [{"seed": seed, "layer": layer, "gradient": 0.25**layer} for seed in range(8) for layer in range(1, 6)]
+        ... )
+        >>> vanishes = ExponentialDecay("layer", "gradient", at_least=0.07, because="half is lost in ten layers")
+        >>> verdict = vanishes(table)
+        >>> verdict.status, round(verdict.effect, 3)  # log 4 a layer
+        ('reproduced', 1.386)
     """
 
     @property

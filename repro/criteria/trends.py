@@ -40,6 +40,13 @@ class Preserved(SeedwiseCriterion):
         along: column to order by; one row per seed and position.
         within: factor by which the mean ratio may differ from one; over 1.
         because: reason for ``within``.
+
+    Example:
+        >>> layers = [{"seed": seed, "layer": n, "variance": 0.5**n} for seed in range(8) for n in range(5)]
+        >>> kept = Preserved("variance", along="layer", within=1.05, because="five per cent a layer do not matter")
+        >>> verdict = kept(pd.DataFrame(layers))
+        >>> verdict.status, verdict.effect  # half of it is left in every layer
+        ('refuted', 0.5)
     """
 
     value: str
@@ -103,6 +110,13 @@ class Peak(ColumnCriterion):
         prominence: factor by which the extremum must exceed (fall below, for a minimum) the values at both ends.
         because: reason for both factors.
         kind: ``maximum`` or ``minimum``.
+
+    Example:
+        >>> errors = {1.0: 2, 2.0: 3, 4.0: 10, 8.0: 3, 16.0: 1}
+        >>> rows = [{"seed": seed, "width": width, "error": errors[width]} for seed in range(12) for width in errors]
+        >>> table = pd.DataFrame(rows)
+        >>> Peak("width", "error", at=4, within=1.5, prominence=2, because="a peak stands out twofold")(table).status
+        'reproduced'
     """
 
     x: str
@@ -196,6 +210,12 @@ class Monotone(SeedwiseCriterion):
         tolerance: largest reversal that would not matter; positive.
         because: reason for the tolerance.
         direction: ``increasing`` or ``decreasing``.
+
+    Example:
+        >>> rows = [{"seed": seed, "width": width, "loss": 1 / width} for seed in range(8) for width in (1, 2, 4)]
+        >>> falls = Monotone("width", "loss", direction="decreasing", tolerance=0.01, because="of noise")
+        >>> falls(pd.DataFrame(rows)).status
+        'reproduced'
     """
 
     x: str

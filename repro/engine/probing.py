@@ -51,6 +51,14 @@ def probe(
     Raises:
         TrainingError: no seeds, a model that is neither sequential nor functional or does not fit the loss and the
             data, or a grid with the name of a measured column.
+
+    Example:
+        >>> from repro.engine import load_data, mlp
+        >>> digits = load_data("digits").flat()
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> layers = probe(mlp, digits, [0, 1], loss=loss, widths=(32, 32), inputs=64, outputs=10)
+        >>> layers[["seed", "layer", "layers_back", "name"]].values.tolist()[:3]
+        [[0, 1, 2, 'dense'], [0, 2, 1, 'dense_1'], [0, 3, 0, 'dense_2']]
     """
     backend.configure()
     check_replicas(seeds, grids, {"layer", "layers_back", "name", *layer_statistics.STATISTICS})
@@ -77,7 +85,7 @@ def probe(
                 "layers_back": len(layers) - number,
                 "name": layers,
             }
-            rows.append(table.assign(**places, **values))
+            rows.append(table.assign(**places, **{name: [value] * len(layers) for name, value in values.items()}))
     return pd.concat(rows, ignore_index=True)
 
 

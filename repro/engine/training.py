@@ -153,6 +153,25 @@ def train(
     Raises:
         TrainingError: no seeds, no examples, fewer than one batch, a model whose inputs do not fit the data, a loss
             that does not fit the outputs, a grid that nothing takes, or measurements that do not divide the steps.
+
+    Example:
+        >>> from repro.engine import load_data, mlp
+        >>> digits = load_data("digits").flat()
+        >>> trained = train(
+        ...     mlp,
+        ...     digits,
+        ...     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        ...     optimizer="sgd",
+        ...     steps=20,
+        ...     batch_size=32,
+        ...     seeds=[0, 1],
+        ...     learning_rate=[0.1, 1.0],
+        ...     widths=(16,),
+        ...     inputs=64,
+        ...     outputs=10,
+        ... )
+        >>> trained.records[["seed", "learning_rate", "step"]].values.tolist()
+        [[0.0, 0.1, 20.0], [1.0, 0.1, 20.0], [0.0, 1.0, 20.0], [1.0, 1.0, 20.0]]
     """
     backend.configure()
     record = record or Record()

@@ -76,6 +76,12 @@ def tune(
     Raises:
         ReproError: the budget is not positive or smaller than the grid, Hyperband has no steps, the records have no
             such column, or every trial diverged.
+
+    Example:
+        >>> from repro.engine import classifier, load_data, mlp
+        >>> arm = classifier(mlp, load_data("digits").flat(), steps=50, widths=(16,))
+        >>> tune(arm, {"learning_rate": [0.001, 0.1]}, budget=2).best
+        {'learning_rate': 0.1}
     """
     if (oracle == "hyperband") != (steps is not None):
         raise ReproError("Hyperband needs the steps of its longest trials, and only Hyperband takes them")

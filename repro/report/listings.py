@@ -168,8 +168,14 @@ def overview(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Clai
     )
 
 
+def in_order(results: Iterable[ClaimResult], claims: Mapping[str, Claim]) -> list[ClaimResult]:
+    """Sort results by module, and within one as the claims are registered; runs record them as they are ready."""
+    places = {name: place for place, name in enumerate(claims)}
+    return sorted(results, key=lambda result: (module_of(result.id), places.get(result.id, len(places)), result.id))
+
+
 def modules(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Listing]:
-    """List the claims of every module by its name; results come in the order in which they were ready."""
+    """List the claims of every module by its name."""
     members: dict[str, list[ClaimResult]] = {}
     for result in results:
         members.setdefault(module_of(result.id), []).append(result)

@@ -59,7 +59,7 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
     """
     chosen = store.run(run)
     known = registry.registered() if claims is None else claims
-    subject = Subject(chosen, store.results(chosen.id), known)
+    subject = Subject(chosen, listings.in_order(store.results(chosen.id), known), known)
     site = store.folder / "site"
     try:
         # Pages are written aside, so that a report that fails half-way leaves the one that is there. Runs that end

@@ -21,6 +21,7 @@ CONFIDENCE = 0.99
 # Measurements come from single precision: two that differ by less are equal.
 RESOLUTION = float(np.finfo(np.float32).eps) / 2
 SMALLEST = 1e-300
+EXACT_HIT = 1e-12
 Status = Literal["reproduced", "refuted", "inconclusive"]
 
 
@@ -83,14 +84,10 @@ class Median:
 
     def interval(self, confidence: float) -> Interval:
         """Return the order-statistic interval, unbounded where ``n`` is too small for the confidence."""
-        tail = (1 - confidence) / 2
-        rank = int(scipy.stats.binom.ppf(tail, self.n, 0.5))
-        if scipy.stats.binom.cdf(rank, self.n, 0.5) <= tail:
-            rank += 1  # ppf is the smallest rank whose probability reaches the level: exact hits may be kept
-        if rank == 0:
-            return Interval(-np.inf, np.inf)
-        ordered = sorted(self.values)
-        return Interval(_lower(ordered[rank - 1]), _upper(ordered[self.n - rank]))
+        # At a confidence that a rank has exactly, SciPy would take the next rank: it rounds the other way.
+        found = scipy.stats.quantile_test(self.values, p=0.5).confidence_interval(confidence - EXACT_HIT)
+        low, high = float(found.low), float(found.high)
+        return Interval(-np.inf if np.isnan(low) else _lower(low), np.inf if np.isnan(high) else _upper(high))
 
     def level_below(self, threshold: float) -> float:
         """Level of the sign test of "the median is at least the threshold", doubled for two sides."""

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, Identity, cheatsheet, claim, notes
+from repro import AllOf, AtLeast, Identity, cheatsheet, claim, lectures, notes
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -40,6 +41,28 @@ def gelu_forms(seed, *, approximate=False, points=512):
     for form, values in forms.items():
         tables.append(pd.DataFrame({"form": form, "keras": computed, "formula": values}))
     return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"The derivative of the sigmoid $g(a) = 1 / (1 + e^{-a})$ is $g(a)(1 - g(a))$.",
+    source=lectures("2.2"),
+    criterion=Identity("derivative", "formula", operations=16),
+    control={"slope": 2.0},
+)
+def sigmoid_derivative(seed, *, slope=1.0, points=512):
+    """Compares the derivative of Keras' sigmoid, by automatic differentiation, with the formula evaluated by SciPy.
+
+    512 uniform points between -10 and 10 in double precision; 1 - g(a) is evaluated as g(-a), which loses no digits.
+    The control takes the derivative of a steeper sigmoid, g(2a), with respect to a.
+    """
+    a = np.random.default_rng(seed).uniform(-10, 10, size=points)
+
+    def total(values):
+        return keras.ops.sum(keras.activations.sigmoid(slope * values[0])), ()
+
+    _, _, (derivative,) = value_and_gradient(total, [_doubles(a)])
+    formula = scipy.special.expit(a) * scipy.special.expit(-a)
+    return {"derivative": keras.ops.convert_to_numpy(derivative), "formula": formula}
 
 
 @claim(
