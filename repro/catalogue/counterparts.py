@@ -1,4 +1,4 @@
-"""What a claim is run with beside its own parameters: a control that must fail, a correction that must hold."""
+"""What a claim is run with besides its own parameters: a control that must fail, a correction that must hold."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Correction:
     """The right statement where a document's is wrong.
 
     Attributes:
-        statement: right statement in words.
-        parameters: what makes the experiment check it, under the same criterion.
+        statement: Right statement in words.
+        parameters: Parameters with which the experiment checks it, under the same criterion.
     """
 
     statement: str

@@ -35,22 +35,23 @@ class Claim:
     Calling a claim runs its experiment: ``novikoff([0, 1, 2], points=50)`` gives the table of observations.
 
     Attributes:
-        statement: what the document says, in our words with the document's formula.
-        sources: where it says so.
-        criterion: turns observations into a verdict.
-        function: the decorated function.
-        reads: shared experiment whose observations ``function`` reduces, with other default parameters where it is
+        statement: Statement of the document, in our words with the document's formula.
+        sources: Places where the document says so.
+        criterion: Criterion that turns observations into a verdict.
+        function: Decorated function.
+        reads: Shared experiment whose observations ``function`` reduces, with other default parameters where it is
             a ``functools.partial``; None where ``function`` is the experiment.
-        literature: where the statement comes from, or what is known of it.
-        smoke, full: parameters of these profiles; the defaults are the standard profile.
-        control: parameters that remove the mechanism the statement credits; the claim must come out refuted.
-        correction: right statement; must come out reproduced.
-        tags: labels for selecting claims; ``timing`` marks those that measure time.
-        reported: numbers that the literature reports, by reference.
-        requires: ``tensorflow`` or ``gpu``.
-        seeds: largest useful number of seeds; None for no limit.
-        decided_by: size that would decide the claim where profile ``standard`` leaves it inconclusive.
-        figure: draws a picture better than the criterion's own, from observations and verdict.
+        literature: Origin of the statement, or what is known of it.
+        smoke, full: Parameters of these profiles; the defaults are those of the standard profile.
+        control: Parameters that remove the mechanism the statement credits; with them the claim must come out
+            refuted.
+        correction: Right statement with the parameters that check it; must come out reproduced.
+        tags: Labels for selecting claims; ``timing`` marks those that measure time.
+        reported: Numbers that the literature reports, by reference.
+        requires: Requirements without which the claim is skipped: ``tensorflow`` or ``gpu``.
+        seeds: Largest useful number of seeds; None for no limit.
+        decided_by: Size that would decide the claim where profile ``standard`` leaves it inconclusive.
+        figure: Function of observations and verdict that draws a picture better than the criterion's own.
     """
 
     statement: str
@@ -87,7 +88,9 @@ class Claim:
         self._check_counterparts()
 
     def __call__(self, seeds: int | Iterable[int] = (), **parameters: Any) -> pd.DataFrame:
-        """Make observations: seeds first, where the claim takes seeds, then parameters by name.
+        """Run the experiment and return the observations of the claim.
+
+        Seeds come first, where the claim takes seeds, then parameters by name.
 
         Raises:
             ClaimError: the claim does not have a parameter.
@@ -100,8 +103,8 @@ class Claim:
         """Reduce the observations of a shared experiment to those of this claim.
 
         Args:
-            observations: what the experiment returned; not changed, and returned where the claim is the experiment.
-            parameters: parameters of the claim; those of its own function are used.
+            observations: Table that the experiment returned; not changed, and returned where the claim is the experiment.
+            parameters: Parameters of the claim; those of its own function are used.
 
         Raises:
             ObservationsError: the experiment takes seeds, but there is no column ``seed``.
@@ -112,12 +115,12 @@ class Claim:
         return own
 
     def draw(self, observations: pd.DataFrame, verdict: Verdict) -> Figure:
-        """Draw observations with their verdict, by the claim's own figure where it has one."""
+        """Draw observations with their verdict, in the claim's own figure where it has one."""
         return (self.criterion.figure if self.figure is None else self.figure)(observations, verdict)
 
     @property
     def id(self) -> str:
-        """``module.function``; a claim in a package of ``repro.claims`` has the package's name.
+        """Id ``module.function``; a claim of ``repro.claims`` has the name of the module or package directly below it.
 
         A script's claims have the name of its file in place of the module, and those of a notebook ``main``.
         """
@@ -140,7 +143,7 @@ class Claim:
 
     @property
     def method(self) -> str:
-        """How the claim is measured, from the docstrings."""
+        """Description of how the claim is measured, from the docstrings."""
         docstrings = [inspect.getdoc(function) for function in dict.fromkeys((self.experiment, self.function))]
         return "\n\n".join(text for text in docstrings if text)
 
@@ -158,8 +161,8 @@ class Claim:
         """List what is run: the claim, then its control and its correction.
 
         Args:
-            profile: whose parameters to use.
-            overrides: parameters that replace those of the profile.
+            profile: Profile whose parameters are used.
+            overrides: Parameters that replace those of the profile.
 
         Raises:
             ReproError: there is no such profile, or the claim does not have an override.
@@ -232,19 +235,19 @@ def claim(
     keyword, whose default is the value of the standard profile.
 
     Args:
-        statement: What the document says, in your words; formulas between dollar signs.
-        source: Place where it says so, or several: ``Source("My notes", "2.3")``.
-        criterion: What the observations must satisfy.
-        control: Parameters that remove the mechanism the statement credits; with them it must come out refuted.
+        statement: Statement of the document, in your words; formulas between dollar signs.
+        source: Place where the document says so, or several: ``Source("My notes", "2.3")``.
+        criterion: Criterion that the observations must satisfy.
+        control: Parameters that remove the mechanism the statement credits; with them the claim must come out refuted.
         correction: Right statement, where the document's is wrong, with the parameters that check it.
-        smoke: Parameters that make it small, for tests.
-        full: Parameters that make it large, for a GPU and real data sets.
+        smoke: Parameters that make the experiment small, for tests.
+        full: Parameters that make the experiment large, for a GPU and real data sets.
         literature: Origin of the statement, or what is known of it.
         reported: Numbers that the literature reports, by reference.
         tags: Labels by which claims are selected.
         seeds: Largest useful number of seeds, where the profile's is more.
         reads: Experiment that several claims share; the decorated function then takes its observations.
-        requires: ``"gpu"`` or ``"tensorflow"``, without which the claim is skipped.
+        requires: Requirements without which the claim is skipped: ``"gpu"`` or ``"tensorflow"``.
         decided_by: Size that would decide what the standard profile leaves open.
         figure: Function of observations and verdict that draws a picture better than the criterion's own.
 

@@ -19,15 +19,15 @@ FOR_ALL_SEEDS, FOR_ONE_SEED = "seeds", "seed"
 
 
 def observe(experiment: Experiment, seeds: int | Iterable[int] = (), **parameters: Any) -> pd.DataFrame:
-    """Make the observations of an experiment.
+    """Run an experiment and return its observations.
 
     Args:
-        experiment: takes ``seeds``, a list, or ``seed``, one of them, or neither; and parameters by name.
-        seeds: seeds of the observations, or a single one; none for an experiment without randomness.
-        **parameters: parameters of the experiment.
+        experiment: Function that takes ``seeds``, a list, or ``seed``, one of them, or neither; and parameters by name.
+        seeds: Seeds of the observations, or a single one; none for an experiment without randomness.
+        **parameters: Parameters of the experiment.
 
     Returns:
-        Its table. An experiment that takes one seed is called for each of them, and its tables are joined under a
+        The table of observations. An experiment that takes one seed is called for each of them, and its tables are joined under a
         column ``seed``, which comes first; it may return a mapping from columns to values in place of a table.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Reads and writes parameters of claims as text: ``points=50``, ``widths=8,20,56``."""
+"""Reading and writing parameters of claims as text: ``points=50``, ``widths=8,20,56``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def parse_parameters(claim: Claim, texts: Iterable[str]) -> Parameters:
     """Read parameters of a claim by the types of their defaults.
 
     Args:
-        claim: whose parameters they are.
-        texts: ``name=value`` each; the values of a tuple are separated by commas.
+        claim: Claim that has the parameters.
+        texts: Texts of the form ``name=value``; the values of a tuple are separated by commas.
 
     Raises:
         ReproError: not of that form, no such parameter, or a value of another type.
@@ -51,11 +51,11 @@ def repeat_command(claim: str, profile: str, seeds: int | None, parameters: Para
     """Return the command that checks a claim again.
 
     Args:
-        claim: its id.
-        profile: of the run.
-        seeds: number of seeds, None for that of the profile.
-        parameters: that differ from those of the profile.
-        backend: of Keras.
+        claim: Id of the claim.
+        profile: Profile of the run.
+        seeds: Number of seeds; None for that of the profile.
+        parameters: Parameters that differ from those of the profile.
+        backend: Backend of Keras.
     """
     command = ["repro", "check", claim, "--profile", profile, "--backend", backend]
     if seeds is not None:

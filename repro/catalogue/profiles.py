@@ -17,11 +17,11 @@ SEEDS: Mapping[Profile, int] = {"smoke": 13, "standard": 24, "full": 48}
 
 @dataclass(frozen=True)
 class Limits:
-    """What an experiment may take before it is stopped.
+    """Limits at which an experiment is stopped.
 
     Attributes:
-        seconds: wall time, from when it is handed to an idle worker process.
-        memory: resident memory of that process in bytes.
+        seconds: Wall time, from when the experiment is handed to an idle worker process.
+        memory: Resident memory of that process in bytes.
     """
 
     seconds: float
@@ -37,10 +37,10 @@ LIMITS: Mapping[Profile, Limits] = {
 
 
 def check_profile(profile: Any) -> None:
-    """Find out whether there is such a profile.
+    """Check that there is such a profile.
 
     Raises:
-        ReproError: there is not.
+        ReproError: there is none.
     """
     if profile not in get_args(Profile):
         raise ReproError(f"no profile {profile!r}; profiles are {', '.join(get_args(Profile))}")

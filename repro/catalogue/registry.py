@@ -59,10 +59,10 @@ def find(*patterns: str, source: str | None = None) -> list[Claim]:
     """Find claims.
 
     Args:
-        *patterns: ids (``perceptron.novikoff``), modules (``perceptron``), shell patterns (``dropout.*``), tags
+        *patterns: Ids (``perceptron.novikoff``), modules (``perceptron``), shell patterns (``dropout.*``), tags
             (``headline``) or files of the user's own (``my_claims.py``, ``my_claims.py::name``); none for all
             registered claims.
-        source: a document and, if wanted, a section with all below it: ``lectures``, ``lectures 3.5``.
+        source: Document and, if wanted, a section with all below it: ``lectures``, ``lectures 3.5``.
 
     Returns:
         The claims that match any pattern and the source, in the order of the registry; those of files come last.

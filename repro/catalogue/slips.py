@@ -34,7 +34,7 @@ TYPES = {bool: "True or False", int: "a number", float: "a number", str: "a text
 
 
 def check_details(culprit: str, details: Mapping[str, Any]) -> None:
-    """Check what a claim is declared with.
+    """Check the details with which a claim is declared.
 
     Args:
         culprit: Id of the claim.
@@ -101,11 +101,11 @@ def check_parameters(culprit: str, defaults: Mapping[str, Any]) -> None:
 
 
 def check_values(culprit: str, defaults: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Check that parameters are given values like their defaults, so that a run of hours does not end in a slip.
+    """Check that parameters are given values like their defaults, so that no slip ends a run of hours.
 
     Args:
-        culprit: Where they are given.
-        defaults: Parameters of the claim. One that is None, or a configuration, says nothing of its type.
+        culprit: Place where they are given.
+        defaults: Parameters of the claim. A default that is None, or a configuration, says nothing about its type.
         values: Parameters that are given.
 
     Raises:
@@ -118,7 +118,7 @@ def check_values(culprit: str, defaults: Mapping[str, Any], values: Mapping[str,
 
 
 def check_counterparts(culprit: str, profile: str, variants: Sequence[Variant]) -> None:
-    """Check that a claim has a control or a correction, and that they run something else than the claim.
+    """Check that a claim has a control or a correction, and that these run something other than the claim.
 
     Args:
         culprit: Id of the claim.
@@ -139,7 +139,7 @@ def check_counterparts(culprit: str, profile: str, variants: Sequence[Variant]) 
 
 
 def shown(value: Any) -> str:
-    """Show a value that is no use here: a class or a function by its name."""
+    """Describe a value that cannot be used here: a class or a function by its name."""
     if isinstance(value, type):
         return f"the class {value.__name__} itself"
     return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)

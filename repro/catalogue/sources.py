@@ -16,8 +16,8 @@ class Source:
     """A place in a document.
 
     Attributes:
-        document: key of ``DOCUMENTS``, or the title of a document of the user's own.
-        section: section, definition or remark, as the document numbers it.
+        document: Key of ``DOCUMENTS``, or the title of a document of the user's own.
+        section: Section, definition or remark, as the document numbers it.
     """
 
     document: str

@@ -24,8 +24,8 @@ class ClaimFile:
     """A Python file as it was when it was read: whoever edits it during a run does not change the run.
 
     Attributes:
-        path: absolute.
-        source: what the file held.
+        path: Absolute path of the file.
+        source: Content of the file.
     """
 
     path: Path
@@ -38,13 +38,13 @@ class ClaimFile:
 
     @property
     def module(self) -> str:
-        """Name that its module is imported under: the same for the same file with the same content."""
+        """Name under which its module is imported: the same for the same file with the same content."""
         version = hashlib.sha256(os.fsencode(self.path) + b"\0" + self.source).hexdigest()[:16]
         return f"{PACKAGE}.{version}.{re.sub(r'[^0-9A-Za-z_]', '_', self.path.stem)}"
 
 
 def names_file(text: str) -> bool:
-    """Whether a text names a file or a claim in one, ``claims.py`` or ``claims.py::name``, and not an id."""
+    """Tell whether a text names a file or a claim in one, ``claims.py`` or ``claims.py::name``, and not an id."""
     return "::" in text or text.endswith(".py") or any(sign in text for sign in (os.sep, os.altsep) if sign)
 
 
@@ -98,7 +98,7 @@ def path_of(claim: Claim) -> Path | None:
 
 
 def address(claim: Claim) -> str:
-    """Return what names a claim on the command line: its id, or the file that defines it with its name."""
+    """Return the name of a claim on the command line: its id, or the file that defines it with its name."""
     file = file_of(claim)
     return claim.id if file is None else f"{file.path}::{claim.function.__name__}"
 

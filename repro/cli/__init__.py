@@ -1,4 +1,4 @@
-"""The command line. It calls the library, which does not know it."""
+"""Command line of the suite. It calls the library, which does not depend on it."""
 
 from repro.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The command ``repro``: reads what it is asked for, calls the library, prints what comes of it."""
+"""The command ``repro``: reads what it is asked for, calls the library and prints the outcome."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command and exit with its status: 0 done, 1 something is wrong with a result, 2 wrong usage."""
+    """Run the command and exit with its status: 0 for done, 1 for a result with something wrong, 2 for wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files need not be Unicode
             stream.reconfigure(errors="backslashreplace")
@@ -230,7 +230,7 @@ def _reject(context: typer.Context, options: Sequence[str]) -> None:
 
 
 def _save_figure(checked: report.Check, store: library.Store) -> str:
-    """Say where the figure is, or why there is none; nothing where there is no verdict."""
+    """Say where the figure is, or why there is none; return nothing where there is no verdict."""
     if checked.result.evaluation.verdict is None:
         return ""
     content = io.BytesIO()

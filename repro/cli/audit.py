@@ -103,7 +103,7 @@ def determinism(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Show what is going on on stderr: as one changing line on a terminal, elsewhere as lines."""
+    """Show progress on stderr: as one changing line on a terminal, elsewhere as lines."""
     console = terminal.console(stderr=True)
     if not console.is_terminal:
         yield lambda line: console.print(line, soft_wrap=True)
@@ -124,7 +124,7 @@ def _show(
 
 
 def _summary(name: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Say in a line what an audit came to."""
+    """Summarise an audit in one line."""
     if name == "faults":
         caught = sum(row["caught"] for row in rows)
         return f"{caught} of {len(rows)} faults caught ({caught / len(rows):.0%})"

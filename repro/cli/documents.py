@@ -1,4 +1,4 @@
-"""The JSON that commands print with ``--json``: one object, without NaN and infinities."""
+"""JSON that commands print with ``--json``: one object, without NaN and infinities."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 def bench_json(
     trends: Sequence[Trend], compared: Sequence[FigureComparison] | None, *, failed: bool, page: str
 ) -> dict[str, Any]:
-    """Return what ``repro bench --json`` prints."""
+    """Return the trends and comparisons of benchmarks in the form that ``repro bench --json`` prints."""
     return {
         "series": [_trend_json(trend) for trend in trends],
         "compared": None if compared is None else [_figure_comparison_json(one) for one in compared],

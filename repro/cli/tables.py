@@ -1,4 +1,4 @@
-"""Every table that a command prints; all of them fit 80 columns."""
+"""Tables that commands print; all of them fit 80 columns."""
 
 from __future__ import annotations
 

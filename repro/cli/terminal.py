@@ -1,4 +1,4 @@
-"""What the command line says, and how it shows that it works."""
+"""Texts that the command line prints, and how it shows that it works."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def check_text(checked: Check) -> Group:
 
 
 class RunProgress:
-    """Shows on stderr what a run does, which claims are done, which run and how much time is left.
+    """Display on stderr of what a run does: which claims are done, which run and how much time is left.
 
     A terminal gets a live bar; anything else only the line for each claim that is done.
     """
@@ -114,7 +114,7 @@ class RunProgress:
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take notice of what happened."""
+        """Show an event."""
         match event:
             case Begun(plan):
                 self._begun, self._waiting = event, plan.jobs
@@ -165,7 +165,7 @@ class RunProgress:
 
 
 def fitting(names: Sequence[str], room: int) -> str:
-    """Join the ids of claims in so many characters: without their modules, or only the first of them, where need be.
+    """Join the ids of claims within so many characters: without modules, or only the first of them, where need be.
 
     Example:
         >>> fitting(["perceptron.novikoff", "dropout.mixture"], 30)

@@ -8,19 +8,19 @@ class ReproError(Exception):
 
 
 class ClaimError(ReproError):
-    """A claim is declared wrongly."""
+    """Wrong declaration of a claim."""
 
 
 class ObservationsError(ReproError):
-    """A table of observations does not have what its criterion reads."""
+    """Table of observations that lacks what its criterion reads."""
 
 
 class TrainingError(ReproError):
-    """A model, a loss, an optimiser, a grid or data that do not fit each other."""
+    """Model, loss, optimiser, grid or data that do not fit each other."""
 
 
 class StoreError(ReproError):
-    """A results folder cannot be used."""
+    """Results folder that cannot be used."""
 
 
 class BenchmarkError(ReproError):
@@ -28,12 +28,12 @@ class BenchmarkError(ReproError):
 
 
 class BundleError(ReproError):
-    """A file is no bundle of a run, or not a sound one."""
+    """File that is no bundle of a run, or not a sound one."""
 
 
 class ClusterError(ReproError):
-    """Worker processes cannot be started, reached or used."""
+    """Worker processes that cannot be started, reached or used."""
 
 
 class DataUnavailableError(ReproError):
-    """A data set is missing and cannot be had. The claim that asked for it ends as ``skipped``."""
+    """Data set that is missing and cannot be obtained. The claim that asked for it ends as ``skipped``."""

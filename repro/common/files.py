@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even if the machine stops.
+    """Write a file completely or not at all, even if the machine stops.
 
     Args:
-        file: replaced if it exists; its folder must exist.
-        content: all of it.
+        file: Path of the file, which is replaced if it exists; its folder must exist.
+        content: Whole content of the file.
 
     Raises:
         OSError: it cannot be written.

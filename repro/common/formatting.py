@@ -39,7 +39,7 @@ def format_effect(effect: float, low: float, high: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write a time in the unit that suits it."""
+    """Format a time, given in seconds, in the unit that suits it."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:
@@ -48,7 +48,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(memory: int) -> str:
-    """Write an amount of memory, given in bytes."""
+    """Format an amount of memory, given in bytes."""
     return f"{memory / 2**30:.1f} GiB" if memory >= 2**30 else f"{memory / 2**20:.0f} MiB"
 
 
@@ -64,7 +64,7 @@ def finite(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would not show but obey, and what cannot be encoded."""
+    """Escape characters that a terminal would obey rather than show, and those that cannot be encoded."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

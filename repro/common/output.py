@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def output_to_nowhere() -> Iterator[None]:
-    """Print nothing meanwhile, nor let processes that are started meanwhile."""
+    """Discard what this process, and processes that it starts meanwhile, print."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
     for descriptor in kept:
@@ -28,7 +28,7 @@ def output_to_nowhere() -> Iterator[None]:
 
 @functools.cache
 def redirect_output(log: Path | str) -> None:
-    """Append what this process prints from now on to a file, what libraries print included."""
+    """Append what this process prints from now on, output of libraries included, to a file."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -29,7 +29,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_device(path: Path) -> bool:
-    """Tell whether there is something else of this name, which may have no end."""
+    """Tell whether there is something of this name that is neither file nor folder, and may have no end."""
     return exists(path) and not is_file(path) and not is_folder(path)
 
 

@@ -1,4 +1,4 @@
-"""Is the suite still fast: benchmarks, their history, steps in it, comparisons with a commit."""
+"""Measures how fast the suite is: benchmarks, their history, steps in it, comparisons with a commit."""
 
 from repro.performance.benchmarking import CHECKOUT, check_installed, run_benchmarks
 from repro.performance.comparison import FigureComparison, compare_figures, load_reference

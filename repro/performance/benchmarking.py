@@ -20,11 +20,11 @@ ALL_PASSED, SOME_FAILED, NONE_CHOSEN = 0, 1, 5  # exit statuses of pytest
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run of the benchmarks gave.
+    """Outcome of a run of the benchmarks.
 
     Attributes:
-        measurements: of the benchmarks that passed; none of a quick run.
-        failed: whether others failed.
+        measurements: Measurements of the benchmarks that passed; none in a quick run.
+        failed: Whether other benchmarks failed.
     """
 
     measurements: list[Measurement]
@@ -32,10 +32,10 @@ class Measured:
 
 
 def check_installed(checkout: Path = CHECKOUT) -> None:
-    """See whether benchmarks can be run.
+    """Check that benchmarks can be run.
 
     Args:
-        checkout: folder that has them in ``benchmarks``.
+        checkout: Folder that has them in ``benchmarks``.
 
     Raises:
         BenchmarkError: they are not there, or pytest-benchmark is not installed.
@@ -53,9 +53,9 @@ def run_benchmarks(patterns: Sequence[str], *, quick: bool, checkout: Path = CHE
     """Run benchmarks in a process of their own; what pytest says goes to stderr.
 
     Args:
-        patterns: parts of the names of tests or of their files, any of which chooses; none for all.
-        quick: do little work, to see that they run.
-        checkout: folder that has them in ``benchmarks``.
+        patterns: Parts of the names of tests or of their files, any of which selects a test; none for all.
+        quick: Whether to do little work, only to see that they run.
+        checkout: Folder that has them in ``benchmarks``.
 
     Raises:
         BenchmarkError: no benchmark is chosen, or none could be run.

@@ -1,4 +1,4 @@
-"""Compares the benchmarks of now with those of a commit or of a file."""
+"""Compares current benchmarks with those of a commit or of a file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ with epy.lazy_imports():
 
 @dataclass(frozen=True)
 class FigureComparison:
-    """A series now beside what it is compared with.
+    """A series as it is now, beside what it is compared with.
 
     Attributes:
-        series: what was measured on both sides.
-        better: whether a higher or a lower value is better.
-        before, now: geometric means of the rounds.
-        change: now over before, with its interval.
-        worse: whether it is worse by more than the floor, after Holm's correction for the number of comparisons.
+        series: Series that was measured on both sides.
+        better: Direction that is better, ``higher`` or ``lower`` values.
+        before, now: Geometric means of the rounds.
+        change: Ratio of now to before, with its interval.
+        worse: Whether it is worse by more than the floor, after Holm's correction for the number of comparisons.
     """
 
     series: Series
@@ -50,11 +50,11 @@ def compare_figures(now: Sequence[Measurement], before: Sequence[Measurement]) -
 
     A series is worse if the hypothesis that it lost at most 5 % is rejected at 1 % for all series together, by Welch's
     t-test on the logarithms of the rounds and Holm's correction (1979). The 5 % leave room for what differs between
-    any two runs; what rounds of one run have in common no test of them can see.
+    any two runs; no test of the rounds can see what those of one run have in common.
 
     Args:
-        now: one measurement or more of each series.
-        before: measurements of the same series; what only one side has is left out.
+        now: Measurements, one or more of each series.
+        before: Measurements of the same series; what only one side has is left out.
 
     Raises:
         BenchmarkError: no series is on both sides.
@@ -83,12 +83,12 @@ def loss_level(now: npt.ArrayLike, before: npt.ArrayLike, better: Better) -> npt
     """Test whether at most the floor was lost, by Welch's one-sided t-test.
 
     Args:
-        now: logarithms of rounds [..., rounds].
-        before: the same of what they are compared with [..., rounds].
-        better: whether a higher or a lower value is better.
+        now: Logarithms of rounds [..., rounds].
+        before: Logarithms of the rounds that they are compared with [..., rounds].
+        better: Direction that is better, ``higher`` or ``lower`` values.
 
     Returns:
-        p-values [...]; one where there are fewer than two rounds, or no noise to judge by.
+        P-values [...]; one where there are fewer than two rounds, or no noise to judge by.
     """
     sign = 1 if better == "higher" else -1
     ours, theirs = sign * np.asarray(now), sign * np.asarray(before)
@@ -100,12 +100,12 @@ def loss_level(now: npt.ArrayLike, before: npt.ArrayLike, better: Better) -> npt
 
 
 def load_reference(name: str, history: History | None, checkout: Path) -> list[Measurement]:
-    """Find what ``--compare`` names.
+    """Find the measurements that ``--compare`` names.
 
     Args:
-        name: a JSON file of pytest-benchmark, or whatever git takes for a commit, or the beginning of one.
-        history: that has measurements of commits; None where there is none.
-        checkout: whose git knows commits.
+        name: JSON file of pytest-benchmark, or whatever git takes for a commit, or the beginning of one.
+        history: History that has measurements of commits; None where there is none.
+        checkout: Folder whose git knows the commits.
 
     Returns:
         All measurements of the file, or of that commit without modifications.

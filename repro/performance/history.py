@@ -1,4 +1,4 @@
-"""The history of the benchmarks in a results folder."""
+"""History of the benchmarks in a results folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from repro.results import Store, read, read_row, to_text
 
 @dataclass(frozen=True)
 class History:
-    """What the benchmarks measured over time.
+    """Measurements of the benchmarks over time.
 
     Attributes:
-        store: results folder whose database holds it.
+        store: Store whose database holds them.
     """
 
     store: Store
@@ -56,7 +56,7 @@ class History:
         ]
 
     def series(self) -> dict[Series, list[Measurement]]:
-        """Sort the measurements into series, each oldest first; series by figure, backend and machine."""
+        """Sort the measurements into series by figure, backend and machine, each oldest first."""
         found: dict[Series, list[Measurement]] = {}
         for measurement in self.measurements():
             found.setdefault(measurement.series, []).append(measurement)

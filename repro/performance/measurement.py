@@ -21,12 +21,12 @@ SHORT = 7  # characters of a commit
 
 
 class Series(NamedTuple):
-    """What makes measurements comparable.
+    """Properties that make measurements comparable.
 
     Attributes:
-        figure: name of what is measured.
-        backend: of Keras.
-        machine: kind of machine, see ``machine``.
+        figure: Name of what is measured.
+        backend: Backend of Keras.
+        machine: Kind of machine, see ``machine``.
     """
 
     figure: str
@@ -44,14 +44,14 @@ class Measurement:
     """A figure as one run of the benchmarks measured it.
 
     Attributes:
-        figure: its name.
-        better: whether a higher or a lower value is better.
-        rounds: what each round gave, all positive; where possible a ratio of two sides that took turns.
-        measured: ISO 8601 time.
-        commit: of the checkout; None where it is no git checkout.
-        modified: whether the checkout had changes that were not committed.
-        backend: of Keras.
-        environment: versions and hardware, see ``repro.runner.environment``.
+        figure: Name of the figure.
+        better: Direction that is better, ``higher`` or ``lower`` values.
+        rounds: Value of each round, all positive; where possible a ratio of two sides that took turns.
+        measured: Time of the measurement, in ISO 8601.
+        commit: Commit of the checkout; None where it is not a git checkout.
+        modified: Whether the checkout had changes that were not committed.
+        backend: Backend of Keras.
+        environment: Versions and hardware, see ``repro.runner.environment``.
     """
 
     figure: Name
@@ -70,17 +70,17 @@ class Measurement:
 
     @property
     def series(self) -> Series:
-        """The series that the measurement continues."""
+        """Series that the measurement continues."""
         return Series(self.figure, self.backend, machine(self.environment))
 
     @property
     def version(self) -> str:
-        """The commit in short, with a plus sign where the checkout was modified."""
+        """Short form of the commit, with a plus sign where the checkout was modified; ``unknown`` without a commit."""
         return "unknown" if self.commit is None else self.commit[:SHORT] + "+" * self.modified
 
 
 def machine(environment: Mapping[str, Any]) -> str:
-    """Name a kind of machine: the accelerator, or the processor, and its cores."""
+    """Return the name of a kind of machine: the accelerator, or the processor, and its cores."""
     cpu = f"{environment['cpu']}, {environment['cores']} cores"
     return cpu if environment["device"] == "CPU" else f"{environment['device']} ({cpu})"
 

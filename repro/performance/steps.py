@@ -39,8 +39,8 @@ class Change:
     """Ratio of the values of one sample to those of another.
 
     Attributes:
-        ratio: point estimate.
-        low, high: interval at 99 % confidence; 0 and infinity where the samples are too small for one.
+        ratio: Point estimate of the ratio.
+        low, high: Bounds of the interval at 99 % confidence; 0 and infinity where the samples are too small for one.
     """
 
     ratio: float
@@ -57,9 +57,9 @@ class Step:
     """A change of the level of a series.
 
     Attributes:
-        start: index of the first measurement at the new level.
-        noticed: index of the measurement with which it was noticed.
-        change: new values over old ones.
+        start: Index of the first measurement at the new level.
+        noticed: Index of the measurement with which the step was noticed.
+        change: Ratio of new values to old ones.
     """
 
     start: int
@@ -71,7 +71,7 @@ def steps(values: Sequence[float]) -> list[Step]:
     """Find the steps in a series.
 
     Args:
-        values: positive measurements in the order in which they were made.
+        values: Positive measurements in the order in which they were made.
 
     Returns:
         The steps, oldest first. What is found does not change when measurements are added, except for the size of the
@@ -92,14 +92,14 @@ def steps(values: Sequence[float]) -> list[Step]:
 
 
 def change(before: Array, after: Array) -> Change:
-    """Estimate by which factor values changed at a step.
+    """Estimate the factor by which values changed at a step.
 
     The shift of the logarithms is estimated as Hodges and Lehmann (1963) do, by the median of all differences, with the
     interval that inverts the Mann-Whitney test. Half a window on each side of the step is taken into account.
 
     Args:
-        before: logarithms [measurements] of the level that ends.
-        after: logarithms [measurements] of the level that begins.
+        before: Logarithms [measurements] of the level that ends.
+        after: Logarithms [measurements] of the level that begins.
     """
     left, right = before[-(WINDOW // 2) :], after[: WINDOW // 2]
     differences = np.sort(np.subtract.outer(right, left), axis=None)
@@ -112,7 +112,7 @@ def split_levels(values: Array) -> Array:
     """Test every place where the level of a series may have changed.
 
     Args:
-        values: [..., n] measurements, at most ``WINDOW``; ties count as half.
+        values: Measurements [..., n], at most ``WINDOW``; ties count as half.
 
     Returns:
         Exact two-sided p-values [..., n - 1] of the Mann-Whitney test of the first 1, 2, ... values against the rest.
@@ -137,10 +137,10 @@ def two_sided(first: int, second: int) -> Array:
 
 
 def look(level: Array) -> int | None:
-    """Look once whether a level has ended.
+    """Check once whether a level has ended.
 
     Args:
-        level: logarithms [measurements] since the last step, the last one the newest.
+        level: Logarithms [measurements] since the last step, the newest one last.
 
     Returns:
         Index of the first measurement of the next level; None where the level goes on.
@@ -167,7 +167,7 @@ def _table(n: int) -> Array:
 
 @cache
 def _distribution(first: int, second: int) -> Array:
-    """Return the probabilities of the outcomes by the recursion of Mann and Whitney (1947): whose value is largest."""
+    """Return the probabilities of the outcomes by the recursion of Mann and Whitney (1947) on the largest value."""
     if first == 0 or second == 0:
         return np.ones(1)
     probabilities = np.zeros(first * second + 1)

@@ -1,4 +1,4 @@
-"""What a series of measurements says: its latest value, and the steps that led there."""
+"""Trends in series of measurements: the latest value, and the steps that led there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Turn:
     """A step in a series, with the measurements on both sides.
 
     Attributes:
-        start: index of the first measurement after the step.
-        last: measurement before the step.
-        first: measurement after it.
-        noticed: measurement with which it was noticed.
-        change: new values over old ones.
-        worse: whether the new values are worse.
+        start: Index of the first measurement after the step.
+        last: Last measurement before the step.
+        first: First measurement after it.
+        noticed: Measurement with which it was noticed.
+        change: Ratio of new values to old ones.
+        worse: Whether the new values are worse.
     """
 
     start: int
@@ -31,7 +31,7 @@ class Turn:
 
     @property
     def versions(self) -> list[str]:
-        """What else than the commit changed at the step: versions that differ, as ``keras 3.14 → 3.15``."""
+        """Versions other than the commit that changed at the step, such as ``keras 3.14 → 3.15``."""
         before, after = _versions(self.last), _versions(self.first)
         names = [name for name in after if name in before and before[name] != after[name]]
         return [f"{name} {before[name]} → {after[name]}" for name in names]
@@ -42,9 +42,9 @@ class Trend:
     """A series over time.
 
     Attributes:
-        series: what is measured, and where.
-        measurements: oldest first, at least one.
-        turns: its steps, oldest first.
+        series: Series that is measured.
+        measurements: Measurements of that series, oldest first, at least one.
+        turns: Steps of the series, oldest first.
     """
 
     series: Series
@@ -53,26 +53,26 @@ class Trend:
 
     @property
     def latest(self) -> Measurement:
-        """The newest measurement."""
+        """Newest measurement."""
         return self.measurements[-1]
 
     @property
     def better(self) -> Better:
-        """Whether a higher or a lower value is better."""
+        """Direction that is better, ``higher`` or ``lower`` values."""
         return self.latest.better
 
     @property
     def regressed(self) -> bool:
-        """Whether the last step was one to worse values."""
+        """Whether the last step was to worse values."""
         return bool(self.turns) and self.turns[-1].worse
 
 
 def trend(series: Series, measurements: Sequence[Measurement]) -> Trend:
-    """Look for steps in a series.
+    """Find the steps in a series.
 
     Args:
-        series: what is measured, and where.
-        measurements: of that series, oldest first, at least one.
+        series: Series that is measured.
+        measurements: Measurements of that series, oldest first, at least one.
     """
     better = measurements[-1].better
     found = steps([one.value for one in measurements])

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find the chosen claims."""
+    """Register the claims that are chosen, if any."""
     config.addinivalue_line("markers", "repro: a documented claim, run because of --repro")
     patterns = config.getoption("repro")
     if patterns:

@@ -20,14 +20,14 @@ from repro.results import ClaimResult, Run, Store
 
 
 class ClaimProcess:
-    """Runs claims one after the other in a process of its own, started when first needed.
+    """Process that runs claims one after the other, started when first needed.
 
     There Keras is configured as claims need it, whatever the tests in pytest's own process do with it, and they are not
     disturbed either.
 
     Attributes:
-        folder: receives results and what the process prints.
-        profile: how much work.
+        folder: Folder that receives results and what the process prints.
+        profile: Profile of the runs, which sets how much work each claim does.
     """
 
     def __init__(self, folder: Path, profile: Profile) -> None:
@@ -61,11 +61,11 @@ class ClaimProcess:
 
 
 class ChosenClaims:
-    """The plugin of a session that runs claims.
+    """Plugin for a session that runs claims.
 
     Attributes:
-        claims: to be run.
-        process: that runs them.
+        claims: Claims to be run.
+        process: Process that runs them.
     """
 
     def __init__(self, claims: Sequence[Claim], profile: Profile) -> None:
@@ -87,7 +87,7 @@ class ChosenClaims:
         session.config.hook.pytest_collectreport(report=report)  # by which pytest counts them
 
     def pytest_sessionfinish(self) -> None:
-        """Leave nothing behind."""
+        """End the process and remove its folder."""
         self.process.close()
         self._folder.cleanup()
 
@@ -115,13 +115,13 @@ class ClaimItem(pytest.Item):
             pytest.skip(result.evaluation.message)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Explain the failure in the words of the suite, without a traceback of its code."""
+        """Explain a failure in the words of the suite, without a traceback of its code."""
         if isinstance(excinfo.value, ReproError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Name the item where pytest names the place of a test."""
+        """Return the place that pytest reports for the item, with a name instead of a line."""
         return self.path, None, f"claim {self.name}"
 
 

@@ -1,4 +1,4 @@
-"""What people see of results: the static pages of a report, a check in a notebook, tables for repositories."""
+"""Presents results: the static pages of a report, a check in a notebook, tables for repositories."""
 
 import lazy_loader
 

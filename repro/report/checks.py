@@ -167,13 +167,13 @@ def check(
     """Check one claim with its control and its correction, in this process; nothing is stored.
 
     Args:
-        claim: Id of a claim, a file that defines it (see ``repro.catalogue.registry.get``), or a claim.
+        claim: Id of a claim, file that defines one (see ``repro.catalogue.registry.get``), or claim itself.
         profile: Profile whose parameters and number of seeds are used.
         seeds: Exact number of seeds.
         **parameters: Parameters of the claim that replace those of the profile.
 
     Returns:
-        What came of it: ``verdict``, ``observations`` and ``figure()``; a notebook shows it, ``print`` explains it.
+        The outcome: ``verdict``, ``observations`` and ``figure()``; a notebook shows it, ``print`` explains it.
 
     Raises:
         ReproError: there is no such claim or parameter, or the experiment failed; then its traceback is a note.

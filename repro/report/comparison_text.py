@@ -1,4 +1,4 @@
-"""What a comparison says: a comparison in sentences."""
+"""Puts a comparison of two runs into sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_SHOWN = 10
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """Say in a line each what was compared, and what was not."""
+    """List what was compared and what was not, in a line each."""
     by_intervals = sum(test.by == "intervals" for test in comparison.effects)
     tested = f"{len(comparison.effects)} effects tested"
     if by_intervals:
@@ -34,7 +34,7 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def conclusion(comparison: Comparison) -> str:
-    """Say how head stands beside base."""
+    """Say how head compares with base."""
     worse = sum(change.worse for change in comparison.verdicts)
     changed = f"{len(comparison.verdicts)} changed, {worse} for the worse" if comparison.verdicts else "none changed"
     return f"verdicts: {changed}; effects: {len(comparison.moved) or 'none'} moved"

@@ -18,8 +18,8 @@ def write_comparison(results: Path, comparison: Comparison) -> Path:
     """Write the page of a comparison and list it with the others.
 
     Args:
-        results: folder whose ``site`` receives the page; both are made if missing.
-        comparison: to be shown.
+        results: Folder whose ``site`` receives the page; both are made if missing.
+        comparison: Comparison to be shown.
 
     Returns:
         Path of the page.
@@ -55,9 +55,9 @@ def keep(old: Path, new: Path, run: str) -> None:
     """Copy the comparisons of a site to the one that takes its place, and list them there if there are any.
 
     Args:
-        old: folder of a site; may be missing.
-        new: folder of the other site.
-        run: id of the run that the new site is of.
+        old: Folder of a site; may be missing.
+        new: Folder of the other site.
+        run: Id of the run that the new site is of.
     """
     pages = list(old.glob(PATTERN))
     for page in pages:
@@ -73,5 +73,5 @@ def _write_list(site: Path, run: str, home: str) -> None:
 
 
 def _home(site: Path) -> str:
-    """Name the page that the top of others leads to: there is no first page before a report is written."""
+    """Return the name of the page that others link to at the top: a site without a report has no first page."""
     return "index.html" if (site / "index.html").exists() else LIST

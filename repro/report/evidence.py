@@ -1,4 +1,4 @@
-"""What observations show: figures, excerpts and whole tables, made anew only where observations or code changed."""
+"""Evidence from observations: figures, excerpts and tables, made anew only where observations or code changed."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Table:
     """An excerpt of a table.
 
     Attributes:
-        columns: their names.
-        rows: the first rows, as text.
-        count: number of all rows.
+        columns: Names of the columns.
+        rows: First rows, as text.
+        count: Number of all rows.
     """
 
     columns: list[str]
@@ -50,15 +50,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the observations of an evaluation show.
+    """Material that shows the observations of an evaluation.
 
     Attributes:
-        excerpt: the first observations; None where nothing is stored.
-        tuning: trials of hyperparameter searches that the observations come with; None without any.
-        formats: of the figure's files; empty where there is no figure.
-        missing: one line that says why observations or figure are missing; empty where they are not.
-        code: source code of the experiment as ``repro.report.text.tokens``, of the claim's own evaluation; splitting it
-            takes as long as all else about a page.
+        excerpt: First rows of the observations; None where nothing is stored.
+        tuning: Trials of hyperparameter searches that the observations come with; None without any.
+        formats: Formats of the figure's files; empty where there is no figure.
+        missing: One line that says why observations or figure are missing; empty where they are not.
+        code: Source code of the experiment as ``repro.report.text.tokens``, for the claim's own evaluation; splitting
+            it takes as long as all else about a page.
     """
 
     excerpt: Table | None = None
@@ -76,10 +76,10 @@ class Wanted:
     """Evidence to be shown.
 
     Attributes:
-        name: of its files.
-        evaluation: whose observations it is.
-        claim: that reads them; None if it is not registered any more.
-        digest: the same for the same observations, read and drawn by the same code.
+        name: Stem of the names of its files.
+        evaluation: Evaluation whose observations are shown.
+        claim: Claim that reads them; None if it is not registered any more.
+        digest: Digest that is the same for the same observations, read and drawn by the same code.
     """
 
     name: str
@@ -89,13 +89,13 @@ class Wanted:
 
 
 def collect(store: Store, wanted: Sequence[Wanted], site: Path, previous: Path) -> dict[str, Evidence]:
-    """Put evidence into a site: what an earlier one has of it is taken over, the rest is made on all cores.
+    """Put evidence into a site: what an earlier one has of it is reused, the rest is made on all cores.
 
     Args:
-        store: that has the observations.
-        wanted: what to show.
-        site: folder of the new site, with folders ``evidence``, ``figures`` and ``observations``.
-        previous: folder of the site before; need not exist.
+        store: Store that has the observations.
+        wanted: Evidence to be shown.
+        site: Folder of the new site, with folders ``evidence``, ``figures`` and ``observations``.
+        previous: Folder of the previous site, which need not exist.
 
     Returns:
         Evidence by name.
@@ -132,8 +132,8 @@ def digest(evaluation: Evaluation, code: str) -> str:
     """Return a digest of everything that evidence depends on.
 
     Args:
-        evaluation: whose observations are shown.
-        code: digest of the code that reads and draws them.
+        evaluation: Evaluation whose observations are shown.
+        code: Digest of the code that reads and draws them.
     """
     made_of = (
         code,
@@ -199,7 +199,7 @@ def _tables(observations: pd.DataFrame, wanted: Wanted, site: Path, missing: str
 
 
 def _write_csv(table: pd.DataFrame, file: Path) -> None:
-    """Write a table by Arrow, in a fifth of the time that pandas takes; lists and the like are written as text."""
+    """Write a table with Arrow, in a fifth of the time that pandas takes; lists and the like are written as text."""
     texts = {column: str for column, kind in table.dtypes.items() if pd.api.types.is_object_dtype(kind)}
     pyarrow.csv.write_csv(pyarrow.Table.from_pandas(table.astype(texts), preserve_index=False), file)
 
@@ -210,7 +210,7 @@ def _excerpt(table: pd.DataFrame, count: int = SHOWN_ROWS) -> Table:
 
 
 def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
-    """Link the files of the earlier site, if they show the same."""
+    """Link the files of the earlier site, if they show the same, and return their evidence; else None."""
     record = Path("evidence", f"{wanted.name}.json")
     try:
         content = json.loads((previous / record).read_text(encoding="utf-8"))

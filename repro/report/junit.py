@@ -20,7 +20,7 @@ ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def check_writable(file: Path) -> None:
-    """Find out before a run whether its results can be written to a file, which is left as it is.
+    """Check before a run that its results can be written to a file, which is left as it is.
 
     Raises:
         ReproError: they cannot.
@@ -45,9 +45,9 @@ def write_junit(file: Path, completed: CompletedRun, claims: Mapping[str, Claim]
     else its verdict is, it passes.
 
     Args:
-        file: replaced if it exists.
-        completed: the run.
-        claims: those of its results, by id.
+        file: File of the report; replaced if it exists.
+        completed: Run with its results.
+        claims: Claims of the results, by id.
 
     Raises:
         ReproError: the file cannot be written.

@@ -37,10 +37,10 @@ class Group:
     """Claims that are listed together.
 
     Attributes:
-        title: of the group.
-        results: of these claims.
-        note: a sentence about them.
-        attention: whether they call for it.
+        title: Title of the group.
+        results: Results of these claims.
+        note: Sentence about them.
+        attention: Whether they call for attention.
     """
 
     title: str
@@ -54,11 +54,11 @@ class Listing:
     """A page that lists the claims of a module or of a document.
 
     Attributes:
-        title: of the page.
-        name: stem of its file.
-        lead: a sentence or two about it.
-        groups: the claims, for a document by its sections, in their order.
-        counts: number of claims by status.
+        title: Title of the page.
+        name: Stem of its file.
+        lead: Sentence or two about the page.
+        groups: Groups of the claims; for a document its sections, in their order.
+        counts: Number of claims by status.
     """
 
     title: str
@@ -73,9 +73,9 @@ class Mistake:
     """A refuted statement on the page of what the documents get wrong.
 
     Attributes:
-        result: of the claim.
-        sections: of the document that make the statement.
-        explanation: the docstring of the claim; empty if it is not registered any more.
+        result: Result of the claim.
+        sections: Sections of the document that make the statement.
+        explanation: Docstring of the claim; empty if it is not registered any more.
     """
 
     result: ClaimResult
@@ -85,13 +85,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Overview:
-    """The first page.
+    """Content of the first page.
 
     Attributes:
-        counts: number of claims by status.
-        groups: those that call for attention first; without empty ones.
-        multiplicity: what the number of verdicts means for them.
-        command: that repeats the run.
+        counts: Number of claims by status.
+        groups: Groups of claims, those that call for attention first; without empty ones.
+        multiplicity: Consequences that the number of verdicts has for them.
+        command: Command that repeats the run.
     """
 
     counts: Mapping[Outcome, int]
@@ -105,10 +105,10 @@ class Concern:
     """A reason to look at some claims first or last.
 
     Attributes:
-        title: of their group.
-        note: what the group means.
-        applies: whether a result belongs to it.
-        attention: whether something is wrong with it.
+        title: Title of their group.
+        note: Sentence that says what the group means.
+        applies: Function that tells whether a result belongs to the group.
+        attention: Whether something is wrong with the group's results.
     """
 
     title: str
@@ -175,7 +175,7 @@ def in_order(results: Iterable[ClaimResult], claims: Mapping[str, Claim]) -> lis
 
 
 def modules(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Listing]:
-    """List the claims of every module by its name."""
+    """List the claims of each module; modules are sorted by name."""
     members: dict[str, list[ClaimResult]] = {}
     for result in results:
         members.setdefault(module_of(result.id), []).append(result)
@@ -186,7 +186,7 @@ def modules(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list
 
 
 def documents(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[Listing]:
-    """List the claims of every document by its sections; a claim of several sections stands in each."""
+    """List the claims of each document by its sections; a claim of several sections stands in each."""
     sections: dict[str, dict[str, list[ClaimResult]]] = {}
     for result in results:
         known = claims.get(result.id)
@@ -242,7 +242,7 @@ def counterpart_statuses(result: ClaimResult) -> str:
 
 
 def module_of(claim: str) -> str:
-    """Return the module of a claim's id."""
+    """Return the module in a claim's id."""
     return claim.partition(".")[0]
 
 
@@ -297,7 +297,7 @@ def _about(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> str:
 
 
 def _place(section: str) -> tuple[bool, list[int], str]:
-    """Sort sections by the numbers that they bear, those without a number last."""
+    """Return a key that sorts sections by the numbers that they bear, those without a number last."""
     numbers = re.search(r"\d+(\.\d+)*", section)
     return numbers is None, [int(number) for number in numbers[0].split(".")] if numbers else [], section
 

@@ -1,4 +1,4 @@
-"""The page of a claim, put together from its result, its source code and the evidence."""
+"""Page of a claim, put together from its result, its source code and the evidence."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from repro.runner import plan_looks, seeds_of
 
 @dataclass(frozen=True)
 class EvaluationView:
-    """One evaluation with what its observations show.
+    """An evaluation with what its observations show.
 
     Attributes:
-        evaluation: of the claim itself or of a counterpart.
-        changed: parameters that differ from the claim's own; empty for the claim itself.
-        name: of its files.
-        evidence: from its observations.
+        evaluation: Evaluation of the claim itself or of a counterpart.
+        changed: Parameters that differ from the claim's own; empty for the claim itself.
+        name: Stem of the names of its files.
+        evidence: Evidence from its observations.
     """
 
     evaluation: Evaluation
@@ -32,15 +32,15 @@ class EvaluationView:
 
 @dataclass(frozen=True)
 class ClaimPage:
-    """The page of a claim.
+    """Content of the page of a claim.
 
     Attributes:
-        result: of the claim.
-        claim: None if it is not registered any more.
-        own: the claim's own evaluation.
-        counterparts: its control and correction.
-        command: that repeats it; empty if the claim is not registered any more.
-        history: what came out in the latest runs, newest first.
+        result: Result of the claim.
+        claim: Claim of the page; None if it is not registered any more.
+        own: Evaluation of the claim itself.
+        counterparts: Evaluations of its control and correction.
+        command: Command that repeats the evaluations; empty if the claim is not registered any more.
+        history: Outcomes of the claim in the latest runs, newest first.
     """
 
     result: ClaimResult
@@ -61,11 +61,11 @@ def claim_page(
     """Put together the page of a claim.
 
     Args:
-        run: that the result is of.
-        result: of the claim.
-        claim: None if it is not registered any more.
-        evidence: by ``evidence_name``.
-        history: of the claim, newest first.
+        run: Run that the result is of.
+        result: Result of the claim.
+        claim: Claim of the page; None if it is not registered any more.
+        evidence: Evidence by ``evidence_name``.
+        history: Outcomes of the claim in the latest runs, newest first.
     """
     own = result.evaluation.parameters
 

@@ -37,8 +37,8 @@ class View:
     """A series on the page.
 
     Attributes:
-        trend: the series with its steps.
-        figure: name of its file in the folder ``figures``.
+        trend: Series with its steps.
+        figure: Name of its file in the folder ``figures``.
     """
 
     trend: Trend
@@ -49,8 +49,8 @@ def write_performance(site: Path, history: History) -> Path:
     """Write the page into the folder of a report, with a figure for each series; other pages stay.
 
     Args:
-        site: folder; made if missing.
-        history: of the benchmarks.
+        site: Folder of the report, made if missing.
+        history: History of the benchmarks.
 
     Returns:
         Path of the page.
@@ -83,7 +83,7 @@ def draw(found: Trend) -> Figure:
     """Draw a series: a point for each run with the range of its rounds, the level between steps, and the steps.
 
     Args:
-        found: the series with its steps.
+        found: Series with its steps.
 
     Returns:
         A figure that belongs to no window and no global state.

@@ -8,9 +8,9 @@ from repro.results import ClaimResult, Run
 
 
 def explanation(run: Run, result: ClaimResult, claim: Claim) -> str:
-    """Tell in a few lines what was claimed and where, what came of it, and the command that repeats it.
+    """Say in a few lines what was claimed and where, what came of it, and which command repeats it.
 
-    What of it calls for attention is told by ``result.complaints``.
+    What calls for attention is told by ``result.complaints``.
     """
     evaluation = result.evaluation
     verdict = evaluation.verdict

@@ -1,4 +1,4 @@
-"""The environment in which every page is rendered."""
+"""Environment in which every page is rendered."""
 
 from __future__ import annotations
 

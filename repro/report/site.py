@@ -27,12 +27,12 @@ REMEMBERED_RUNS = 20
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is about.
+    """Run that a report is about.
 
     Attributes:
-        run: whose report it is.
-        results: of the run.
-        claims: by id, those that are known.
+        run: Run of the report.
+        results: Results of the run.
+        claims: Claims by id, as far as they are known.
     """
 
     run: Run
@@ -43,12 +43,12 @@ class Subject:
 def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None = None) -> Path:
     """Write the report of a run; it takes the place of the report that is there.
 
-    Figures and tables that are there already, made from the same observations by the same code, are taken over.
+    Figures and tables that are there already, made from the same observations by the same code, are reused.
 
     Args:
-        store: results folder.
-        run: id of the run, or ``latest``.
-        claims: by id, those that the results are of; by default the registered ones. A result whose claim is not among
+        store: Store of the run.
+        run: Id of the run, or ``latest``.
+        claims: Claims that the results are of, by id; by default the registered ones. A result whose claim is not among
             them gets a page of what is stored.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Writes a run as Markdown and CSV, small enough to stand in a repository."""
+"""Writes a run as Markdown and CSV, small enough to be kept in a repository."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def write_summary(folder: Path, run: Run, results: Sequence[ClaimResult], claims
     """Write ``<profile>.md``, an overview for readers, and ``<profile>.csv``, every verdict for programs.
 
     Args:
-        folder: made if missing; what it holds of another profile stays.
-        run: whose profile names the files.
-        results: of the run.
-        claims: by id; of a result whose claim is not among them no source is told.
+        folder: Folder of the files, made if missing; what it holds of another profile stays.
+        run: Run whose profile names the files.
+        results: Results of the run.
+        claims: Claims by id; for a result whose claim is not among them no source is given.
 
     Returns:
-        The files.
+        Paths of the two files.
 
     Raises:
         OSError: they cannot be written.
@@ -77,7 +77,7 @@ def _line(prose: str) -> str:
 
 
 def _cell(prose: str) -> str:
-    """Make a cell of a Markdown table, where bars would divide."""
+    """Make a cell of a Markdown table, in which bars are escaped."""
     return _line(prose).replace("|", r"\|")
 
 

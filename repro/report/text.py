@@ -4,21 +4,57 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
 import latex2mathml.converter
-from markupsafe import Markup, escape
+import nh3
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 from pygments.lexers import PythonLexer
 from pygments.token import STANDARD_TYPES
 
 from repro.common import format_number
 
-# Of the attributes that latex2mathml sets, those of layout; links, styles and classes of a formula are dropped.
+# What a formula may consist of: no links, styles, classes or scripts.
+MATHML = frozenset(
+    [
+        "math",
+        "maction",
+        "menclose",
+        "mfrac",
+        "mi",
+        "mmultiscripts",
+        "mn",
+        "mo",
+        "mover",
+        "mpadded",
+        "mphantom",
+        "mprescripts",
+        "mroot",
+        "mrow",
+        "ms",
+        "mspace",
+        "msqrt",
+        "mstyle",
+        "msub",
+        "msubsup",
+        "msup",
+        "mtable",
+        "mtd",
+        "mtext",
+        "mtr",
+        "munder",
+        "munderover",
+        "none",
+        "semantics",
+    ]
+)
 ATTRIBUTES = frozenset(
-    {
+    [
         "accent",
         "accentunder",
         "columnalign",
@@ -27,9 +63,25 @@ ATTRIBUTES = frozenset(
         "depth",
         "displaystyle",
         "fence",
-    }
-    | {"form", "height", "largeop", "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits"}
-    | {"rowlines", "rowspacing", "rspace", "separator", "scriptlevel", "stretchy", "symmetric", "voffset", "width"}
+        "form",
+        "height",
+        "largeop",
+        "linethickness",
+        "lspace",
+        "mathvariant",
+        "maxsize",
+        "minsize",
+        "movablelimits",
+        "rowlines",
+        "rowspacing",
+        "rspace",
+        "scriptlevel",
+        "separator",
+        "stretchy",
+        "symmetric",
+        "voffset",
+        "width",
+    ]
 )
 
 # Classes of Pygments that the style sheet knows: keywords, strings, numbers, comments.
@@ -37,13 +89,8 @@ COLOURED = frozenset(
     ["k", "kc", "kd", "kn", "ow", "nd", "s", "s1", "s2", "sa", "sd", "se", "si", "m", "mf", "mi", "c", "c1"]
 )
 
-FORMULA_OR_CODE = re.compile(
-    r"(?<!\\)\$\$?(?P<formula>(?:[^$\\]|\\.)+)\$\$?(?P<punctuation>[.,;:)]*)|``(?P<code>[^`]+)``|`(?P<name>[^`]+)`",
-    re.DOTALL,
-)
-
-
 OPERATORS = re.compile(r"\\arg\s*\\(max|min)(?![A-Za-z])")  # one operator, which the converter knows by one name
+PUNCTUATED = re.compile(r'<(span|div) class="math [a-z ]+">(.*?)</\1>([.,;:)]*)', re.DOTALL)
 
 
 def formula(latex: str) -> Markup:
@@ -52,14 +99,18 @@ def formula(latex: str) -> Markup:
         math = latex2mathml.converter.Converter().convert_to_element(OPERATORS.sub(r"\\arg\1", latex))
     except Exception:  # noqa: BLE001  the parser raises whatever it trips over, KeyError and RecursionError included
         return Markup("<code>{}</code>").format(latex)
-    _restrict(math)
-    return Markup(ElementTree.tostring(math, encoding="unicode"))  # noqa: S704  all text is escaped, attributes are restricted
+    for element in math.iter():
+        _join_words(element)
+    # latex2mathml writes characters as entities, and unescapes them, tags in texts included, once serialised.
+    markup = html.unescape(ElementTree.tostring(math, encoding="unicode"))
+    return Markup(nh3.clean(markup, tags=set(MATHML), attributes={"*": set(ATTRIBUTES)}, link_rel=None))  # noqa: S704
 
 
 @cache  # a statement stands on the pages of its claim, its module, its documents and the overview
 def prose(text: str) -> Markup:
     """Render a line or a paragraph with formulas between dollars and code between backticks."""
-    return Markup("").join(_pieces(text))
+    # No line may begin with the full stop of a formula, so they stay together.
+    return Markup(PUNCTUATED.sub(r'<span class="formula">\2\3</span>', _markdown().renderInline(text)))  # noqa: S704
 
 
 def paragraphs(text: str) -> Markup:
@@ -90,7 +141,7 @@ def python(code: Iterable[tuple[str, str]]) -> Markup:
 
 
 def cell(value: Any) -> str:
-    """Write a value of a table: numbers short, everything else as it prints."""
+    """Write a value of a table: numbers in short form, everything else as it prints."""
     if isinstance(value, float):
         return format_number(value)
     return ", ".join(map(cell, value)) if isinstance(value, list | tuple) else str(value)
@@ -101,17 +152,26 @@ def settings(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {cell(value)}" for name, value in parameters.items())
 
 
-def _restrict(math: ElementTree.Element) -> None:
-    for element in math.iter():
-        _join_words(element)
-        # latex2mathml writes characters as entities, and unescapes them, tags in texts included, once serialised.
-        element.text = html.unescape(element.text or "")
-        for name in set(element.attrib) - ATTRIBUTES:
-            del element.attrib[name]
+@cache
+def _markdown() -> MarkdownIt:
+    """Make a parser that knows code and formulas, and leaves all else as it is."""
+    return (
+        MarkdownIt("zero")
+        .enable(["backticks", "escape"])
+        .use(
+            dollarmath_plugin,
+            allow_labels=False,
+            allow_space=True,
+            allow_digits=True,
+            allow_blank_lines=True,
+            double_inline=True,
+            renderer=lambda latex, _: str(formula(latex)),
+        )
+    )
 
 
 def _join_words(element: ElementTree.Element) -> None:
-    """Make one identifier of upright letters in a row: a word, which is upright by itself."""
+    """Join upright letters in a row into one identifier: a word, which is upright by itself."""
     word: ElementTree.Element | None = None
     for child in list(element):
         is_upright = child.tag == "mi" and child.get("mathvariant") == "normal"
@@ -121,18 +181,6 @@ def _join_words(element: ElementTree.Element) -> None:
             element.remove(child)
         else:
             word = child if is_upright else None
-
-
-def _pieces(text: str) -> Iterator[Markup]:
-    end = 0
-    for match in FORMULA_OR_CODE.finditer(text):
-        yield escape(text[end : match.start()].replace(r"\$", "$"))
-        if match["formula"] is None:
-            yield Markup("<code>{}</code>").format(match["code"] or match["name"])
-        else:  # no line begins with the full stop of a formula
-            yield Markup('<span class="formula">{}{}</span>').format(formula(match["formula"]), match["punctuation"])
-        end = match.end()
-    yield escape(text[end:].replace(r"\$", "$"))
 
 
 def _paragraph(block: str) -> Markup:

@@ -1,4 +1,4 @@
-"""What runs leave: records, the folder they are stored in, bundles to pass on, the published reference, comparisons."""
+"""Results of runs: records, the folder they are stored in, bundles to pass on, the published reference, comparisons."""
 
 from repro.results import past
 from repro.results.bundle import add, export_run, read_bundle

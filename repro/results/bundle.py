@@ -48,8 +48,8 @@ class Bundle:
     """A run in memory.
 
     Attributes:
-        run: the run.
-        results: in the order recorded.
+        run: Run that is bundled.
+        results: Results of the run, in the order recorded.
         observations: Parquet files by key; all that the results name, and no others.
     """
 
@@ -61,13 +61,13 @@ class Bundle:
         """Return a table of observations.
 
         Args:
-            key: that a result names.
+            key: Key that a result names.
         """
         return pd.read_parquet(io.BytesIO(self.observations[key]), engine="pyarrow")
 
 
 def bundle_of(store: Store, run: str) -> Bundle:
-    """Collect a run.
+    """Collect a run with its results and observations.
 
     Raises:
         StoreError: there is no such run, or its observations are missing or corrupt.
@@ -81,9 +81,9 @@ def export_run(store: Store, run: str, file: Path) -> Run:
     """Write a run to a file.
 
     Args:
-        store: results folder.
-        run: id of the run, or ``latest``.
-        file: of the bundle; its folder must exist.
+        store: Store of the run.
+        run: Id of the run, or ``latest``.
+        file: File of the bundle; its folder must exist.
 
     Raises:
         StoreError: there is no such run, or its observations are missing or corrupt.
@@ -109,7 +109,7 @@ def add(store: Store, bundle: Bundle) -> bool:
     """Add a run to a results folder, whole or not at all.
 
     Returns:
-        Whether it is new; a run that is there with the same content is left as it is.
+        Whether the run is new; one that is there with the same content is left as it is.
 
     Raises:
         BundleError: there is another run of that id.
@@ -172,7 +172,7 @@ def _keys(results: tuple[ClaimResult, ...]) -> set[str]:
 
 
 def _members(archive: zipfile.ZipFile, file: Path) -> list[str]:
-    """List the members, of which reading each is safe: the module zipfile reads no more than they declare."""
+    """List the names of the members, each safe to read: the module zipfile reads no more than they declare."""
     members = archive.infolist()
     if len(members) > MOST_MEMBERS:
         raise _refused(file, f"it has {len(members)} members, more than {MOST_MEMBERS}")
@@ -191,7 +191,7 @@ def _members(archive: zipfile.ZipFile, file: Path) -> list[str]:
 
 
 def _irregularity(member: zipfile.ZipInfo) -> str:
-    """Say why a member is refused; nothing where it is as it should be."""
+    """Say why a member is refused; return empty text where it is as it should be."""
     if member.orig_filename != DOCUMENT and not OBSERVATIONS.fullmatch(member.orig_filename):
         return "does not belong in a bundle"
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):

@@ -29,13 +29,13 @@ OBSERVATIONS = re.compile(r"[0-9a-f]{64}\.parquet|\.[0-9a-f]{64}\.parquet\.[0-9a
 
 @dataclass(frozen=True)
 class Waste:
-    """What a results folder can do without.
+    """Parts of a results folder that it can do without.
 
     Attributes:
-        runs: ids of superseded runs, oldest first.
-        results: how many these have.
-        files: of observations that no result of another run names, with their sizes in bytes.
-        before: what was written at this time or later stays.
+        runs: Ids of superseded runs, oldest first.
+        results: Number of results of these runs.
+        files: Files of observations that no result of another run names, with their sizes in bytes.
+        before: Time before which waste was written; what was written then or later stays.
     """
 
     runs: tuple[str, ...]
@@ -49,9 +49,9 @@ class Freed:
     """Space that was freed in a results folder.
 
     Attributes:
-        files: number of files of observations that were removed.
-        size: of these files in bytes.
-        database: bytes by which the database shrank; negative if runs in progress added more.
+        files: Number of files of observations that were removed.
+        size: Size of these files in bytes.
+        database: Bytes by which the database shrank; negative if runs in progress added more.
     """
 
     files: int
@@ -63,10 +63,10 @@ def find_waste(store: Store, keep: int | None = None, grace: timedelta = GRACE) 
     """Find what a results folder can do without; nothing is removed.
 
     Args:
-        store: results folder.
-        keep: a run is superseded once each of its claims has so many later results at the same profile and backend; by
-            default no run is.
-        grace: younger observations stay, and younger runs that lack results.
+        store: Store that is searched.
+        keep: Number of later results, at the same profile and backend, that each claim of a run must have before the
+            run is superseded; by default no run is.
+        grace: Age from which observations, and runs that lack results, may be removed; younger ones stay.
 
     Raises:
         ReproError: no result of a claim would be kept, or the grace is negative.
@@ -90,15 +90,15 @@ def find_waste(store: Store, keep: int | None = None, grace: timedelta = GRACE) 
 
 
 def remove_waste(store: Store, waste: Waste) -> Freed:
-    """Remove what was found, and shrink the database. What experiments took when last measured stays known.
+    """Remove waste and shrink the database. The time that experiments took when last measured stays known.
 
-    Each run is removed in one transaction, so that runs in progress wait only shortly, and only after all of them the
+    Each run is removed in one transaction, so that runs in progress wait only briefly, and only after all of them the
     observations that they alone named: whatever interrupts this, each run that is left is whole and has its
     observations, and the next compaction goes on.
 
     Args:
-        store: results folder.
-        waste: as ``find_waste`` returned it for this folder.
+        store: Store that is compacted.
+        waste: Waste that ``find_waste`` returned for this store.
 
     Raises:
         StoreError: the folder cannot be written, or the disk has no space for a copy of the database.
@@ -165,7 +165,7 @@ def _remove_runs(store: Store, runs: Sequence[str]) -> None:
 
 
 def _remove_file(file: Path, before: datetime) -> bool:
-    """Remove a file unless it was written anew meanwhile, and say whether that was done.
+    """Remove a file unless it was written anew meanwhile, and tell whether it was removed.
 
     It is set aside before its time is read, so that nothing can be written in its place in between.
     """
@@ -182,7 +182,7 @@ def _remove_file(file: Path, before: datetime) -> bool:
 
 
 def _shrink(store: Store) -> None:
-    """Give free pages back, some at a time, so that runs in progress wait only shortly; a first time all at once.
+    """Give free pages back, some at a time, so that runs in progress wait only briefly; a first time all at once.
 
     Databases of older versions must be written anew before they can be shrunk in steps.
     """

@@ -16,12 +16,12 @@ with epy.lazy_imports():
 
 @dataclass(frozen=True)
 class Multiplicity:
-    """What the number of verdicts in a run means for them.
+    """Consequences that the number of verdicts in a run has for them.
 
     Attributes:
-        decided: number of claims that came out reproduced or refuted and rest on a sample of seeds.
-        expected: upper limit of the number of false ones to expect among them.
-        fragile: ids of those that would be undecided if the error probability were shared among all of them.
+        decided: Number of claims that came out reproduced or refuted and rest on a sample of seeds.
+        expected: Upper limit of the number of false verdicts to expect among them.
+        fragile: Ids of the claims that would be undecided if the error probability were shared among all of them.
     """
 
     decided: int
@@ -30,14 +30,14 @@ class Multiplicity:
 
 
 def multiplicity(results: Sequence[ClaimResult]) -> Multiplicity:
-    """Look at the verdicts of a run as a family.
+    """Assess the verdicts of a run as a family.
 
     A verdict is false with a probability of at most one minus the confidence, however the verdicts depend on each
     other; so is any at all of those that Holm's correction keeps (Holm 1979). The level at which a verdict would flip
-    takes the part of its p-value.
+    takes the place of its p-value.
 
     Args:
-        results: of a run; verdicts without sampling error have no part in it.
+        results: Results of a run; verdicts without sampling error have no part in the family.
     """
     levels = {
         result.id: result.evaluation.verdict.p

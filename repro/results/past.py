@@ -1,4 +1,4 @@
-"""What earlier runs in a results folder found, and what they took."""
+"""Verdicts and durations of earlier runs in a results folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from repro.results.store import Store
 
 @dataclass(frozen=True)
 class PastVerdict:
-    """What came out for a claim in a run.
+    """Outcome of a claim in a run.
 
     Attributes:
-        run, started, profile, backend: of the run.
-        status: of the claim.
-        verdict: None for ``error`` and ``skipped``.
-        seconds: wall time of the claim's own experiment; zero where it was shared.
+        run, started, profile, backend: Id, time, profile and backend of the run.
+        status: Status of the claim.
+        verdict: Verdict on the claim; None for ``error`` and ``skipped``.
+        seconds: Wall time in seconds of the claim's own experiment; zero where it was shared.
     """
 
     run: str
@@ -35,11 +35,11 @@ class PastVerdict:
 
 
 def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
-    """Return what came out for each claim in the latest runs, newest first, by claim id.
+    """Return the outcomes of each claim in the latest runs, newest first, by claim id.
 
     Args:
-        store: results folder.
-        runs: how many of the latest runs to look at.
+        store: Store of the runs.
+        runs: Number of the latest runs that are looked at.
     """
     with store.connection() as connection:
         rows = connection.execute(
@@ -57,12 +57,12 @@ def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
 
 
 def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
-    """Return what experiments took when last measured; those that shared another's experiment are left out.
+    """Return the time that experiments took when last measured; those that shared another's experiment are left out.
 
     Args:
-        store: results folder.
-        profile: of the runs to look at.
-        backend: of these runs.
+        store: Store of the runs.
+        profile: Profile of the runs that are looked at.
+        backend: Backend of these runs.
 
     Returns:
         Wall time in seconds by claim id and kind.
@@ -83,8 +83,8 @@ def recorded(store: Store, run: str) -> set[str]:
     """Return the ids of the claims that a run has results of.
 
     Args:
-        store: results folder.
-        run: id of the run.
+        store: Store of the run.
+        run: Id of the run.
     """
     with store.connection() as connection:
         return {row["claim"] for row in connection.execute("SELECT claim FROM results WHERE run = ?", (run,))}

@@ -1,4 +1,4 @@
-"""What a run leaves: for each claim its verdict and those of its counterparts, with costs and parameters.
+"""Records of a run: for each claim its verdict and those of its counterparts, with costs and parameters.
 
 Annotations say what may be read back from a database or a file that may come from anyone.
 """
@@ -70,17 +70,18 @@ class Evaluation:
     """One experiment, run and judged: the claim's own, its control's or its correction's.
 
     Attributes:
-        kind: ``claim``, ``control`` or ``correction``.
-        statement: what was judged.
-        parameters: of the experiment.
-        seeds: that the observations come from; empty for a claim without randomness.
-        status: the verdict's, or ``error`` or ``skipped`` where there is none.
-        verdict: None for ``error`` and ``skipped``.
-        observations: key of the stored table of observations; None where there is none.
-        seconds: wall time of the experiment; zero where it was shared with an evaluation that bears its cost.
-        memory: peak resident memory in bytes of the process that ran it.
-        message: one line that says why there is no verdict.
-        traceback: of an ``error``.
+        kind: Kind of the evaluation: ``claim``, ``control`` or ``correction``.
+        statement: Statement that was judged.
+        parameters: Parameters of the experiment.
+        seeds: Seeds that the observations come from; empty for a claim without randomness.
+        status: Status of the verdict, or ``error`` or ``skipped`` where there is none.
+        verdict: Verdict on the statement; None for ``error`` and ``skipped``.
+        observations: Key of the stored table of observations; None where there is none.
+        seconds: Wall time of the experiment in seconds; zero where it was shared with an evaluation that bears its
+            cost.
+        memory: Peak resident memory in bytes of the process that ran the experiment.
+        message: One line that says why there is no verdict.
+        traceback: Traceback of an ``error``.
     """
 
     __pydantic_config__: ClassVar = FORBID_OTHERS
@@ -100,13 +101,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """The evaluations of one claim.
+    """Evaluations of one claim.
 
     Attributes:
-        id: of the claim.
-        evaluation: of the claim itself.
-        counterparts: of its control and correction.
-        published: the status that the package publishes for this claim and profile; None where it publishes none.
+        id: Id of the claim.
+        evaluation: Evaluation of the claim itself.
+        counterparts: Evaluations of its control and correction.
+        published: Status that the package publishes for this claim and profile; None where it publishes none.
     """
 
     id: Name
@@ -121,7 +122,7 @@ class ClaimResult:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all experiments of the claim."""
+        """Wall time of all experiments of the claim, in seconds."""
         return sum(evaluation.seconds for evaluation in (self.evaluation, *self.counterparts))
 
     @property
@@ -148,7 +149,7 @@ class ClaimResult:
 
     @property
     def soundness(self) -> str:
-        """Whether the verdict means something, and if that is open, what would show it."""
+        """Text that tells whether the verdict means something, and if that is open, what would show it."""
         by_kind = {counterpart.kind: counterpart.status for counterpart in self.counterparts}
         kind, wanted = ("control", "refuted") if self.status == "reproduced" else ("correction", "reproduced")
         if self.sound is not None:
@@ -177,7 +178,7 @@ class ClaimResult:
 
     @property
     def complaints(self) -> list[str]:
-        """What calls for attention, in a line each; empty unless the result is ``failed``."""
+        """Complaints about the result, one line each; empty unless it is ``failed``."""
         evaluations = (self.evaluation, *self.counterparts)
         complaints = [f"{item.kind} ended in error, {item.message}" for item in evaluations if item.status == "error"]
         if self.sound is False:
@@ -198,12 +199,12 @@ class ClaimResult:
 
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked for, which is all that it takes to resume it.
+    """Request that a run was made for, which is all that it takes to resume it.
 
     Attributes:
-        claims: their ids, in the order of the results.
-        seeds: exactly this many; None for those of the profile.
-        overrides: parameters that replace those of the profile, by claim id.
+        claims: Ids of the claims, in the order of the results.
+        seeds: Exact number of seeds; None for that of the profile.
+        overrides: Parameters that replace those of the profile, by claim id.
         files: SHA-256 in hexadecimal of the files of the user's own, by id of the claims that they define.
     """
 
@@ -220,12 +221,12 @@ class Run:
     """One execution of the suite.
 
     Attributes:
-        id: unique within a results folder, sorts by time.
-        started: ISO 8601 time in UTC.
-        profile: how much work.
-        backend: of Keras.
-        environment: versions and hardware, see ``repro.runner.environment``.
-        request: what it was asked for; None in results of versions that did not record it.
+        id: Id that is unique within a results folder and sorts by time.
+        started: Time in UTC when the run began, in ISO 8601.
+        profile: Profile of the run, which sets how much work it does.
+        backend: Backend of Keras.
+        environment: Versions and hardware, see ``repro.runner.environment``.
+        request: Request that the run was made for; None in results of versions that did not record it.
     """
 
     __pydantic_config__: ClassVar = FORBID_OTHERS

@@ -22,14 +22,14 @@ NULLABLE = ("effect", "low", "high")
 
 @dataclass(frozen=True)
 class PublishedSample:
-    """What the deciding part of a statement was judged by.
+    """Sample that the deciding part of a statement was judged by.
 
     Attributes:
-        part: its name; empty for a statement in one piece.
-        measure: what the numbers are.
-        numbers: one for each seed, to six significant digits; a line of text in the file. May be infinite.
-        deterministic: whether it is a single run without randomness.
-        count: number of parts of the statement.
+        part: Name of the part; empty for a statement in one piece.
+        measure: Measure that the numbers are of.
+        numbers: One number for each seed, to six significant digits; a line of text in the file. May be infinite.
+        deterministic: Whether the sample is a single run without randomness.
+        count: Number of parts of the statement.
     """
 
     part: str
@@ -44,8 +44,8 @@ class PublishedCounterpart:
     """Reference for a control or a correction.
 
     Attributes:
-        status: of its verdict.
-        seconds: wall time of its experiment; zero where it is shared with one that bears its cost.
+        status: Status of the verdict.
+        seconds: Wall time of the experiment in seconds; zero where it is shared with one that bears its cost.
     """
 
     status: Outcome
@@ -57,16 +57,16 @@ class PublishedClaim:
     """Reference for a claim.
 
     Attributes:
-        status: of the verdict.
-        effect, low, high: of the verdict; None where not finite.
-        n: number of seeds.
-        seconds: wall time of the claim's own experiment, without its counterparts; zero where it is shared with one
-            that bears its cost.
-        counterparts: by kind.
-        memory: peak over its experiments in bytes; zero where it is not published.
-        parameters: of the claim's own experiment, as ``serialization.strict`` has them; None where they are
-            not published.
-        sample: behind the effect; None where it is not published.
+        status: Status of the verdict.
+        effect, low, high: Effect of the verdict and bounds of its interval; None where not finite.
+        n: Number of seeds.
+        seconds: Wall time in seconds of the claim's own experiment, without its counterparts; zero where it is shared
+            with one that bears its cost.
+        counterparts: Counterparts of the claim, by kind.
+        memory: Peak memory over the claim's experiments in bytes; zero where it is not published.
+        parameters: Parameters of the claim's own experiment, as ``serialization.strict`` returns them; None where they
+            are not published.
+        sample: Sample behind the effect; None where it is not published.
     """
 
     status: Outcome
@@ -83,12 +83,12 @@ class PublishedClaim:
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """The run behind the reference verdicts of a profile.
+    """Run behind the reference verdicts of a profile.
 
     Attributes:
-        started: ISO 8601 time in UTC; empty where it is not published.
-        backend: of Keras; empty where it is not published.
-        environment: versions and hardware, see ``repro.runner.environment``.
+        started: Time in UTC when the run began, in ISO 8601; empty where it is not published.
+        backend: Backend of Keras; empty where it is not published.
+        environment: Versions and hardware, see ``repro.runner.environment``.
     """
 
     started: str
@@ -100,18 +100,18 @@ def published(profile: Profile, folder: Path = FOLDER) -> dict[str, PublishedCla
     """Read the reference verdicts of a profile.
 
     Args:
-        profile: of the runs to compare.
-        folder: with a file for each profile; the package's own by default.
+        profile: Profile of the runs to compare.
+        folder: Folder with a file for each profile; the package's own by default.
 
     Returns:
-        Claims by id, empty where nothing is published for the profile.
+        Claims by id; empty where nothing is published for the profile.
     """
     document = _document(profile, folder)
     return {name: _claim(values) for name, values in document["claims"].items()} if document else {}
 
 
 def published_run(profile: Profile, folder: Path = FOLDER) -> PublishedRun | None:
-    """Read which run the reference verdicts of a profile come from, None where nothing is published for it."""
+    """Return the run that the reference verdicts of a profile come from; None where nothing is published for it."""
     document = _document(profile, folder)
     if document is None:
         return None
@@ -127,10 +127,10 @@ def publish(
     """Make a run the reference of its profile.
 
     Args:
-        run: its profile names the file, and its environment is published.
-        results: of that run; what is published of other claims stays, and of those that were skipped.
-        folder: of the file; made if missing.
-        samples: of the claims, by id.
+        run: Run whose profile names the file and whose environment is published.
+        results: Results of that run; what is published of other claims, and of those that were skipped, stays.
+        folder: Folder of the file, made if missing.
+        samples: Samples of the claims, by id.
 
     Returns:
         The file.

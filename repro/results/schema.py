@@ -90,8 +90,8 @@ def migrate(connection: sqlite3.Connection, database: Path) -> None:
     """Give a new database its tables, and an older one those of this version.
 
     Args:
-        connection: in a transaction that holds the write lock.
-        database: its file, for messages.
+        connection: Connection in a transaction that holds the write lock.
+        database: File of the database, for messages.
 
     Raises:
         StoreError: the database is not ours, or from a newer version. Nothing has been written then.

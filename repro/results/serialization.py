@@ -1,4 +1,4 @@
-"""How results are written and read: one form, in the database and in bundles.
+"""Writes and reads results in one form, in the database and in bundles.
 
 Everything is written by ``dataclasses.asdict`` as Python's JSON, which has NaN and infinities and keeps every float
 exactly; and read by pydantic straight into the dataclasses of ``records``, whose annotations say what is allowed. What
@@ -42,7 +42,7 @@ class _StoredResult:
 
 @dataclass(frozen=True)
 class _Document:
-    """What ``run.json`` of a bundle holds."""
+    """Content of the file ``run.json`` of a bundle."""
 
     __pydantic_config__: ClassVar = FORBID_OTHERS
 
@@ -53,7 +53,7 @@ class _Document:
 
 
 def to_text(value: Any) -> str:
-    """Write plain data with NumPy scalars.
+    """Write plain data, which may hold NumPy scalars, as JSON.
 
     Raises:
         TypeError: neither plain data nor a NumPy scalar.
@@ -78,7 +78,7 @@ def storable(text: str) -> str:
 
 
 def read(record: type[Record], plain: Any) -> Record:
-    """Make a record of plain data.
+    """Make a record from plain data.
 
     Args:
         record: Dataclass whose annotations say what is allowed.
@@ -97,12 +97,12 @@ def read(record: type[Record], plain: Any) -> Record:
 
 
 def read_row(folder: Path, what: str, decode: Callable[[], Decoded]) -> Decoded:
-    """Return what a row of a results database says.
+    """Return what a row of a results database holds.
 
     Args:
         folder: Folder with the results, for messages.
         what: Name of what the row holds, for messages.
-        decode: Function that makes it from the row.
+        decode: Function that makes that from the row.
 
     Raises:
         StoreError: the row is damaged.
@@ -128,7 +128,7 @@ def request_to_text(request: Request) -> str:
 
 
 def run_of_row(row: sqlite3.Row) -> Run:
-    """Make a run of a row of the table ``runs``.
+    """Make a run from a row of the table ``runs``.
 
     Raises:
         ValueError: the row is damaged.
@@ -160,11 +160,11 @@ def evaluation_to_row(evaluation: Evaluation) -> tuple[Any, ...]:
 
 
 def result_of_rows(row: sqlite3.Row, evaluations: Sequence[sqlite3.Row]) -> ClaimResult:
-    """Make a result.
+    """Make a result from its rows.
 
     Args:
         row: Row of the table ``results``.
-        evaluations: Rows of the table ``evaluations`` that belong to it, the claim's first.
+        evaluations: Rows of the table ``evaluations`` that belong to the result, the claim's own first.
 
     Raises:
         ValueError: a row is damaged.
@@ -177,9 +177,9 @@ def result_of_rows(row: sqlite3.Row, evaluations: Sequence[sqlite3.Row]) -> Clai
 
 
 def run_to_bytes(run: Run, results: Sequence[ClaimResult]) -> bytes:
-    """Write ``run.json`` of a bundle, so that it reads back the same but for the request.
+    """Write ``run.json`` of a bundle, so that it reads back the same except for the request.
 
-    Elsewhere it cannot be resumed. The first evaluation of a result is the claim's own.
+    A run cannot be resumed elsewhere. The first evaluation of a result is the claim's own.
 
     Raises:
         ValueError: ``run_of_bytes`` would refuse it; the message is one line.

@@ -45,10 +45,10 @@ BUSY_TIMEOUT = 30.0  # seconds
 
 @dataclass(frozen=True)
 class Store:
-    """The results in a folder. Made by ``Store.open`` or ``Store.existing``, which check the folder.
+    """Results in a folder. Made by ``Store.open`` or ``Store.existing``, which check the folder.
 
     Attributes:
-        folder: absolute path.
+        folder: Absolute path of the folder.
     """
 
     folder: Path
@@ -98,9 +98,9 @@ class Store:
         """Record a run that was made elsewhere, whole or not at all.
 
         Args:
-            run: which this folder does not have.
-            results: of that run.
-            observations: files of the tables that the results name, by key.
+            run: Run that this folder does not have.
+            results: Results of that run.
+            observations: Files of the tables that the results name, by key.
 
         Raises:
             StoreError: there is a run of this id, a file does not have the content that its key says or is missing, or
@@ -121,8 +121,7 @@ class Store:
         """Put a table on disk; equal tables, written by the same versions of pandas and pyarrow, are stored once.
 
         Args:
-            observations: any table that Parquet can hold; ``attrs`` are kept as JSON, so that tuples in them become
-                lists.
+            observations: Table that Parquet can hold; ``attrs`` are kept as JSON, so that tuples in them become lists.
 
         Returns:
             The table's key: SHA-256 of its file, in hexadecimal.
@@ -141,7 +140,7 @@ class Store:
         """Read a table back.
 
         Args:
-            key: as ``write_observations`` returned it.
+            key: Key that ``write_observations`` returned.
 
         Raises:
             StoreError: the file is missing, its content is not what was written, or it is no table.
@@ -157,7 +156,7 @@ class Store:
         """Return the Parquet file of a table.
 
         Args:
-            key: as ``write_observations`` returned it.
+            key: Key that ``write_observations`` returned.
 
         Raises:
             StoreError: the file is missing, or its content is not what was written.
@@ -178,8 +177,8 @@ class Store:
         Parameters are stored as JSON: sequences come back as tuples, mappings with text as keys.
 
         Args:
-            run: id of a run that has begun.
-            result: its observations already written.
+            run: Id of a run that has begun.
+            result: Result whose observations are already written.
 
         Raises:
             StoreError: the run is unknown or has a result of this claim, observations are not on disk, a parameter is
@@ -203,7 +202,7 @@ class Store:
         """Return one run.
 
         Args:
-            id: of the run, or ``latest``.
+            id: Id of the run, or ``latest``.
 
         Raises:
             StoreError: there is no such run.
@@ -222,10 +221,10 @@ class Store:
         raise StoreError(f"{self.folder} has no run {id!r}; did you mean {' or '.join(nearest)}?")
 
     def results(self, run: str) -> list[ClaimResult]:
-        """List a run's results in the order recorded.
+        """List a run's results in the order in which they were recorded.
 
         Args:
-            run: id of the run.
+            run: Id of the run.
 
         Raises:
             StoreError: the database cannot be read, or is damaged.
@@ -323,7 +322,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open the database for one transaction that waits for others: done whole if the block ends well, else not.
+        """Open the database for one transaction that waits for others: committed if the block ends well, else undone.
 
         Raises:
             StoreError: the database cannot be read or written.

@@ -35,8 +35,8 @@ def start_workers(count: int, log: Path) -> Iterator[Workers]:
     """Start workers on this machine; they end with the context, and with this process however that ends.
 
     Args:
-        count: number of worker processes of one thread each; 0 executes the jobs in this process.
-        log: file that receives what worker processes print.
+        count: Number of worker processes of one thread each; 0 executes the jobs in this process.
+        log: File that receives what worker processes print.
 
     Raises:
         ClusterError: they do not start.
@@ -67,7 +67,7 @@ def connect(address: str) -> Iterator[DaskWorkers]:
     """Use the workers of a cluster; they go on when the context ends.
 
     Args:
-        address: of its scheduler, such as ``tcp://host:8786``.
+        address: Address of the scheduler, such as ``tcp://host:8786``.
 
     Raises:
         ClusterError: no scheduler answers, or it has no workers that can be used.
@@ -94,7 +94,7 @@ def connect(address: str) -> Iterator[DaskWorkers]:
 
 @contextmanager
 def _silent(*names: str) -> Iterator[None]:
-    """Let loggers and those below them say nothing."""
+    """Silence loggers and those below them."""
     loggers = [
         logging.getLogger(name) for name in (*names, *logging.root.manager.loggerDict) if name.split(".")[0] in names
     ]
@@ -109,7 +109,7 @@ def _silent(*names: str) -> Iterator[None]:
 
 
 def largest_worker(count: int) -> float:
-    """Peak memory in bytes after which a worker is replaced: together they may keep a quarter of the machine's."""
+    """Return the peak memory in bytes after which a worker is replaced: a quarter of the machine's, shared by all."""
     return float(psutil.virtual_memory().total / (4 * count))
 
 

@@ -36,13 +36,13 @@ RETURN_TIMEOUT = 120.0  # seconds in which a worker that was lost must be back w
 
 @dataclass(frozen=True)
 class Registered:
-    """What the scheduler knows of a worker.
+    """Worker as the scheduler knows it.
 
     Attributes:
-        host: of its process.
-        idle: whether it has no task, of whatever client.
-        resources: that it was started with, such as ``GPU``.
-        nanny: whether a process beside it can end and restart it.
+        host: Host of the worker's process.
+        idle: Whether the worker has no task from any client.
+        resources: Resources that the worker was started with, such as ``GPU``.
+        nanny: Whether a process beside the worker can end and restart it.
     """
 
     host: str
@@ -56,13 +56,13 @@ class Attempt:
     """A job that is being executed.
 
     Attributes:
-        job: what is executed.
-        worker: address of the worker.
-        future: its result.
-        began: when it was handed to the worker, on the monotonic clock.
-        memory: resident memory in bytes of the worker process when last seen.
-        lost: whether the worker had gone then.
-        looked: when that was, on the monotonic clock.
+        job: Job that is executed.
+        worker: Address of the worker.
+        future: Future of the result.
+        began: Time when the job was handed to the worker, on the monotonic clock.
+        memory: Resident memory in bytes of the worker process when last seen.
+        lost: Whether the worker was gone at the last look.
+        looked: Time of the last look, on the monotonic clock.
     """
 
     job: Job
@@ -76,12 +76,12 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """Time since it was handed to the worker."""
+        """Time in seconds since the job was handed to the worker."""
         return time.monotonic() - self.began
 
     @property
     def excess(self) -> str:
-        """Which limit it exceeds, in words; empty for none."""
+        """Limit that the job exceeds, in words; empty for none."""
         limits = self.job.limits
         if limits is None:
             return ""
@@ -96,13 +96,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class DaskWorkers:
-    """Executes jobs in the workers of a Dask cluster.
+    """Workers of a Dask cluster, which execute jobs.
 
     Attributes:
-        client: of the cluster.
-        largest: peak memory in bytes after which a worker is replaced.
-        log: file that receives what the workers print; None leaves that where the workers were started.
-        shared: whether the workers outlive the run, so that jobs that were begun must be ended with it.
+        client: Client of the cluster.
+        largest: Peak memory in bytes after which a worker is replaced.
+        log: File that receives what the workers print; None leaves that where the workers were started.
+        shared: Whether the workers outlive the run, so that jobs that were begun must be ended with it.
     """
 
     client: Any
@@ -136,7 +136,7 @@ class DaskWorkers:
         return ask_registered(self.client)
 
     def perform(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[tuple[Job, JobResult]]:
-        """Execute a job in each worker at a time, then one after the other those that run alone.
+        """Execute one job in each worker at a time, then those that run alone one after the other.
 
         Raises:
             ClusterError: all workers are gone, or the scheduler.
@@ -193,7 +193,7 @@ class DaskWorkers:
         return begun
 
     def _registered_soon(self) -> dict[str, Registered]:
-        """Wait for a worker where there is none: those that were lost are being replaced."""
+        """Ask for the workers, waiting where there is none: those that were lost are being replaced."""
         deadline = time.monotonic() + RETURN_TIMEOUT
         while time.monotonic() < deadline:
             registered = self.registered()
@@ -222,7 +222,7 @@ class DaskWorkers:
     def _finished(
         self, running: Sequence[Attempt], changes: queue.SimpleQueue[Any]
     ) -> list[tuple[Attempt, JobResult | str]]:
-        """Wait a moment, and return the attempts that have ended, with their result or why they have none."""
+        """Wait a moment, and return the attempts that have ended, each with its result or why it has none."""
         with suppress(queue.Empty):
             changes.get(timeout=PATIENCE)
         if self.client.status != "running":
@@ -233,7 +233,7 @@ class DaskWorkers:
         return [(attempt, outcome) for attempt, outcome in outcomes if outcome is not None]
 
     def _look(self, running: Sequence[Attempt]) -> None:
-        """See which workers are left and how much memory they have."""
+        """See which workers are left and how much memory they use."""
         memory = self.client.run(_resident_memory, nanny=True, on_error="return")
         for attempt in running:
             attempt.looked = time.monotonic()
@@ -287,7 +287,7 @@ def _given_up(attempt: Attempt, first: str, second: str) -> JobResult:
 
 @contextmanager
 def lost_scheduler(address: str) -> Iterator[None]:
-    """Say in a line that the connection to the scheduler was lost, however that shows."""
+    """Say in one line that the connection to the scheduler was lost, however that shows."""
     try:
         yield
     except (OSError, distributed.CancelledError) as error:

@@ -1,4 +1,4 @@
-"""What a run depends on besides its parameters: versions and hardware; and how much memory a block of code takes."""
+"""Environment of a run: versions and hardware; and how much memory a block of code takes."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def versions() -> dict[str, Any]:
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Say what differs between two environments.
+    """List what differs between two environments.
 
     Args:
-        expected: what ``describe`` returned, or a part of it.
-        found: what is compared; more than ``expected`` names is ignored.
+        expected: Environment that ``describe`` returned, or a part of it.
+        found: Environment that is compared with it; what ``expected`` does not name is ignored.
 
     Returns:
-        A text each: ``keras 3.14.0 instead of 3.15.1``.
+        One text per difference, such as ``keras 3.14.0 instead of 3.15.1``.
     """
     wanted, there = _flat(expected), _flat(found)
     return [
@@ -96,14 +96,14 @@ def cpu() -> str:
 
 
 def cores() -> int:
-    """Return how many logical cores this process may use."""
+    """Return the number of logical cores that this process may use."""
     if hasattr(psutil.Process, "cpu_affinity"):  # on macOS processes cannot be confined to cores
         return len(psutil.Process().cpu_affinity())
     return psutil.cpu_count() or 1
 
 
 def commit(checkout: Path) -> str | None:
-    """Return the commit that a folder has checked out, None where it is not the top of a git checkout."""
+    """Return the commit that a folder has checked out; None where it is not the top of a git checkout."""
     git = shutil.which("git")
     # Only the top counts: an installed package may lie inside the checkout of another project.
     if git is None or not (checkout / ".git").exists():

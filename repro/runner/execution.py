@@ -29,7 +29,7 @@ class Begun:
     """Workers are there and the plan is about to be executed.
 
     Attributes:
-        plan: What is done.
+        plan: Plan to be executed.
         run: Run that receives the results.
         workers: Number of worker processes; 0 for none.
         folder: Folder that receives the results.
@@ -77,7 +77,7 @@ class CompletedRun:
 
 
 def ignore(event: Event) -> None:
-    """Listen to nothing."""
+    """Ignore an event."""
 
 
 def run(
@@ -99,7 +99,7 @@ def run(
 
     Args:
         *patterns: Ids, modules, shell patterns, tags or files; none for all registered claims.
-        profile: ``smoke``, ``standard`` or ``full``.
+        profile: Profile of the run: ``smoke``, ``standard`` or ``full``.
         source: Document or section that the claims come from, such as ``lectures 3.5``.
         seeds: Exact number of seeds; by default those of the profile.
         data: Data set for the claims that have a parameter ``data``.
@@ -108,7 +108,7 @@ def run(
         scheduler: Address of a Dask cluster whose workers are used instead.
         resume: Id of an unfinished run, or ``latest``: only what it lacks is executed, and recorded as part of it.
             It knows its claims, profile, seeds and data; files of the user's own are named again.
-        listen: Function that is called with what happens.
+        listen: Function that is called with each event.
 
     Raises:
         ReproError: wrong usage, a folder that cannot be used, or a run that was begun under other conditions.
@@ -140,10 +140,10 @@ def execute(
     """Execute a plan. Results are recorded one by one, so that an interrupted run keeps what is done.
 
     Args:
-        plan: What to do.
+        plan: Plan to be executed.
         results: Folder that receives the results; made if missing, once there are workers.
         workers: Number of worker processes; 0 for none, by default one for each core.
-        listen: Function that is called with what happens.
+        listen: Function that is called with each event.
         scheduler: Address of a cluster whose workers are used instead.
         resumed: Run that receives the results; by default a new one.
 
@@ -178,7 +178,7 @@ def evaluate(
     """Execute the jobs of a plan and judge what they observe.
 
     Args:
-        plan: What to do.
+        plan: Plan to be executed.
         keep: Function that keeps a table of observations and returns a key for it.
         pool: Workers that execute the jobs.
         listen: Function that is called when jobs start and finish.
@@ -213,10 +213,10 @@ def judge(
 
     Args:
         task: Task that reads the job.
-        made: What the job made up to the look.
+        made: Outcome of the job up to the look.
         look: Look at a growing sample; by default the only one, at all seeds.
         stored: Key of the stored observations.
-        seconds: Time that the evaluation has cost.
+        seconds: Time in seconds that the evaluation has cost.
     """
     look = look or Look(len(task.job.seeds))
     evaluation = Evaluation(
@@ -245,7 +245,7 @@ def new_run(plan: Plan, environment: dict[str, Any]) -> Run:
     """Begin a run now.
 
     Args:
-        plan: What it does.
+        plan: Plan of the run.
         environment: Versions and hardware of its workers, see ``repro.runner.environment``.
     """
     started = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""How many seeds a verdict takes: looks at a growing sample that together err no more often than one look would.
+"""Plans how many seeds a verdict takes: looks at a growing sample that together err no more often than one would.
 
 At each look the criterion judges all seeds so far at that look's confidence; the first look that decides is the last.
 The looks share the error probability of the statement, so by Bonferroni's inequality some look is wrong with at most
@@ -30,15 +30,15 @@ class Look:
     """One judgement of a growing sample.
 
     Attributes:
-        seeds: number of seeds seen by then.
-        share: of the error probability of the statement; all of it where this is the only look.
+        seeds: Number of seeds seen by then.
+        share: Share of the error probability of the statement; 1 where this is the only look.
     """
 
     seeds: int
     share: float = 1.0
 
     def confidence(self, overall: float = CONFIDENCE) -> float:
-        """Return the confidence at which this look judges, for an overall one."""
+        """Return the confidence at which this look judges, given the overall confidence."""
         return 1 - self.share * (1 - overall)
 
 
@@ -48,7 +48,7 @@ def plan_looks(budget: int) -> tuple[Look, ...]:
     Budgets under 24 have one look: nothing can be saved there.
 
     Args:
-        budget: largest number of seeds.
+        budget: Largest number of seeds.
     """
     early = [seeds for seeds in (budget // 3, 2 * budget // 3) if seeds >= FEWEST]
     shares = EARLY_SHARES[: len(early)]
@@ -73,13 +73,13 @@ def is_decided(verdict: Verdict) -> bool:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a job has made up to a look.
+    """Outcome of a job up to a look.
 
     Attributes:
-        job: with all its seeds.
-        made: up to the look.
-        look: that the sample is ready for.
-        seconds: that the seeds since the look before took.
+        job: Job with all its seeds.
+        made: Outcome of the job up to the look.
+        look: Look that the sample is ready for.
+        seconds: Time in seconds that the seeds since the previous look took.
     """
 
     job: Job
@@ -89,7 +89,7 @@ class Stage:
 
     @property
     def last(self) -> bool:
-        """Whether nothing is to follow: all seeds were seen, or there are no observations."""
+        """Whether no look is to follow: all seeds were seen, or there are no observations."""
         return self.made.observations is None or self.look.seeds == len(self.job.seeds)
 
 
@@ -102,10 +102,10 @@ def grow(
     """Perform jobs up to their first looks, then those that are not decided up to the next ones.
 
     Args:
-        pool: performs the blocks of seeds between looks.
-        plans: looks at the sample of each job.
-        undecided: what still waits for a job, asked when all jobs have come to a look.
-        started: called when the first block of a job starts.
+        pool: Workers that perform the blocks of seeds between looks.
+        plans: Looks at the sample of each job.
+        undecided: Function that returns what still waits for a job, called when all jobs have come to a look.
+        started: Function that is called when the first block of a job starts.
     """
     made: dict[Job, JobResult] = {}
     waiting, number = list(plans), 0

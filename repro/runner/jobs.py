@@ -21,13 +21,13 @@ class Job:
     """An experiment to be executed once, however many evaluations read its observations.
 
     Attributes:
-        experiment: function that makes the observations.
-        parameters: its keyword arguments.
-        seeds: its first argument; empty for an experiment without randomness.
-        requires: ``tensorflow`` or ``gpu``, without which it is skipped.
-        alone: whether nothing else may run at the same time.
-        file: of the user's own, by which the experiment comes; None where it is importable without.
-        limits: beyond which a worker process that executes it is ended; None for none.
+        experiment: Function that makes the observations.
+        parameters: Keyword arguments of the experiment.
+        seeds: First argument of the experiment; empty for one without randomness.
+        requires: Requirements, ``tensorflow`` or ``gpu``, without which the job is skipped.
+        alone: Whether nothing else may run at the same time.
+        file: File of the user's own that the experiment comes from; None where it can be imported without one.
+        limits: Limits beyond which a worker process that executes the job is ended; None for none.
     """
 
     experiment: Experiment
@@ -40,7 +40,7 @@ class Job:
 
     @property
     def reference(self) -> str:
-        """Where the experiment is defined, as ``module:name``."""
+        """Place where the experiment is defined, as ``module:name``."""
         return f"{self.experiment.__module__}:{self.experiment.__qualname__}"
 
     @property
@@ -51,14 +51,14 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What executing a job gave: observations, or the reason why there are none.
+    """Outcome of a job: observations, or the reason why there are none.
 
     Attributes:
-        observations: None if the job was skipped or failed.
-        seconds: wall time.
-        memory: peak resident memory of the process in bytes.
-        message: one line that says why there are no observations.
-        traceback: of the error; empty if the job was skipped.
+        observations: Observations of the job; None if it was skipped or failed.
+        seconds: Wall time in seconds.
+        memory: Peak resident memory of the process in bytes.
+        message: One line that says why there are no observations.
+        traceback: Traceback of the error; empty if the job was skipped.
     """
 
     observations: pd.DataFrame | None
@@ -68,7 +68,7 @@ class JobResult:
     traceback: str = ""
 
     def followed_by(self, block: JobResult) -> JobResult:
-        """Add a further block of seeds; without its observations there are none at all."""
+        """Add a further block of seeds; if that has no observations, the whole has none."""
         observations = block.observations
         if observations is not None:
             observations = pd.concat([self.observations, observations], ignore_index=True)
@@ -79,7 +79,7 @@ class JobResult:
 
 
 class Workers(Protocol):
-    """Somewhere that executes jobs."""
+    """Processes that execute jobs."""
 
     @property
     def count(self) -> int:
@@ -92,19 +92,19 @@ class Workers(Protocol):
         """Execute jobs, in this order as workers become free.
 
         Args:
-            jobs: what to execute; those that must run alone are executed when the others are done.
-            started: called when a job starts.
+            jobs: Jobs to be executed; those that must run alone are executed when the others are done.
+            started: Function that is called when a job starts.
 
         Yields:
-            Each job as soon as it is done.
+            Each job with its result, as soon as it is done.
         """
 
 
 class ThisProcess:
-    """Executes jobs one after the other in this process, without limits.
+    """Executor of jobs in this process, one after the other, without limits.
 
     Attributes:
-        count: no worker processes.
+        count: Number of worker processes, which is 0.
     """
 
     count = 0
@@ -114,7 +114,7 @@ class ThisProcess:
         return environment.describe()
 
     def perform(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[tuple[Job, JobResult]]:
-        """Execute jobs in order."""
+        """Execute jobs in order, those that must run alone last."""
         for job in sorted(jobs, key=lambda job: job.alone):
             started(job)
             yield job, perform(job.experiment, job.parameters, job.seeds, job.requires)
@@ -124,13 +124,13 @@ def perform(experiment: Experiment, parameters: Parameters, seeds: Sequence[int]
     """Execute an experiment, which may raise anything.
 
     Args:
-        experiment: function that makes the observations.
-        parameters: its keyword arguments.
-        seeds: what its observations are of; empty for an experiment without randomness.
-        requires: ``tensorflow`` or ``gpu``.
+        experiment: Function that makes the observations.
+        parameters: Keyword arguments of the experiment.
+        seeds: Seeds of the observations; empty for an experiment without randomness.
+        requires: Requirements, ``tensorflow`` or ``gpu``, without which the experiment is skipped.
 
     Returns:
-        The observations with their costs, or why there are none.
+        The observations with their costs, or the reason why there are none.
     """
     backend.configure()
     unmet = [requirement for requirement in requires if requirement not in _available()]

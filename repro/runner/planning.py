@@ -21,7 +21,7 @@ MOST_SEEDS = 1_000_000
 class Task:
     """One evaluation to be made: a claim, its control or its correction, and the job that makes its observations.
 
-    The job has all seeds that the evaluation may take; the looks of the plan decide how many it does.
+    The job has all seeds that the evaluation may take; the looks of the plan decide how many it does take.
     """
 
     claim: Claim
@@ -31,16 +31,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """Work that a run will do.
 
     Attributes:
-        profile: how much work.
-        claims: in the order of their results.
-        tasks: evaluations of these claims, in the same order.
-        published: status that is published for each claim, where the run is comparable with it.
-        looks: at the growing sample of each job.
-        request: what it is made for.
-        expected: seconds that a job is expected to take, where that is known.
+        profile: Profile of the run, which sets how much work it does.
+        claims: Claims in the order of their results.
+        tasks: Evaluations of these claims, in the same order.
+        published: Published status of each claim, where the run is comparable with it.
+        looks: Looks at the growing sample of each job.
+        request: Request that the plan is made for.
+        expected: Time in seconds that a job is expected to take, where that is known.
     """
 
     profile: Profile
@@ -72,11 +72,11 @@ def make_plan(
     """Decide what is executed. Evaluations with the same experiment, parameters and seeds share one job.
 
     Args:
-        claims: to be run.
-        profile: how much work.
-        seeds: exactly this many; by default at most those of the profile, capped by what the claim finds useful, and no
-            more than its verdict takes.
-        overrides: parameters that replace those of the profile, by claim id.
+        claims: Claims to be run.
+        profile: Profile of the run, which sets how much work it does.
+        seeds: Exact number of seeds; by default at most that of the profile, capped by what the claim finds useful, and
+            no more than its verdict takes.
+        overrides: Parameters that replace those of the profile, by claim id.
 
     Raises:
         ReproError: there is no such profile, seeds are below one, or a claim does not have an override.
@@ -138,7 +138,7 @@ def with_expected_times(plan: Plan, store: Store) -> Plan:
 
 
 def seeds_of(claim: Claim, profile: Profile, seeds: int | None) -> tuple[int, ...]:
-    """Return the seeds that a claim is run with at most, none for a claim without randomness.
+    """Return the seeds that a claim is run with at most; none for a claim without randomness.
 
     Raises:
         ReproError: fewer than one is asked for, or more than anyone has memory for.
@@ -165,8 +165,8 @@ def makespan(seconds: Iterable[float], count: int) -> float:
     """Return when the last job ends if each goes to the worker that is free first.
 
     Args:
-        seconds: that the jobs take, in the order in which they start.
-        count: number of workers; 0 and 1 both mean one after the other.
+        seconds: Times in seconds that the jobs take, in the order in which they start.
+        count: Number of workers; 0 and 1 both mean one after the other.
     """
     free_at = [0.0] * max(count, 1)
     for duration in seconds:
@@ -175,7 +175,7 @@ def makespan(seconds: Iterable[float], count: int) -> float:
 
 
 def number_of_workers(plan: Plan, asked: int | None = None) -> int:
-    """Return the number of workers: as many as asked, by default one a core, and no more than there are jobs."""
+    """Return the number of workers: as many as asked for, by default one per core, and no more than there are jobs."""
     return min(environment.cores() if asked is None else asked, len(plan.jobs))
 
 

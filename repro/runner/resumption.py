@@ -19,8 +19,8 @@ def find_unfinished(store: Store, id: str = "latest") -> Run:  # noqa: A002  the
     """Return a run that lacks results.
 
     Args:
-        store: with its results.
-        id: of the run, or ``latest`` for the latest that is not complete.
+        store: Store of the run and its results.
+        id: Id of the run, or ``latest`` for the latest that is not complete.
 
     Raises:
         ReproError: there is no such run, it is complete, or it does not say what it was asked for.
@@ -52,9 +52,9 @@ def plan_rest(run: Run, store: Store, own: Sequence[Claim] = ()) -> Plan:
     Results may come from others, so the code of a file is executed only where the user names the file again.
 
     Args:
-        run: as ``find_unfinished`` returned it.
-        store: with its results.
-        own: claims of files of the user's own that the run may need.
+        run: Run that ``find_unfinished`` returned.
+        store: Store of the run's results.
+        own: Claims from files of the user's own that the run may need.
 
     Raises:
         ReproError: one of its claims no longer exists, or was in a file that is not named or has changed.
@@ -77,8 +77,8 @@ def check_environment(run: Run, found: Mapping[str, Any]) -> None:
     """Make sure that the rest of a run is done under the conditions of its beginning.
 
     Args:
-        run: to be resumed.
-        found: what ``environment.describe`` says now.
+        run: Run to be resumed.
+        found: Environment that ``environment.describe`` returns now.
 
     Raises:
         ReproError: something differs that observations may depend on.

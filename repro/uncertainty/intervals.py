@@ -42,16 +42,16 @@ class Estimate(Protocol):
 
     @property
     def point(self) -> float:
-        """The point estimate."""
+        """Point estimate."""
 
     def interval(self, confidence: float) -> Interval:
-        """Two-sided interval that covers the true value with at least this confidence."""
+        """Return a two-sided interval that covers the true value with at least this confidence."""
 
     def level_below(self, threshold: float) -> float:
-        """Smallest level at which the whole interval lies below the threshold."""
+        """Return the smallest level at which the whole interval lies below the threshold."""
 
     def level_above(self, threshold: float) -> float:
-        """Smallest level at which the whole interval lies above the threshold."""
+        """Return the smallest level at which the whole interval lies above the threshold."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Median:
     and one that lies on a threshold is on neither side of it.
 
     Attributes:
-        values: one value per seed.
+        values: Values, one per seed.
     """
 
     values: tuple[float, ...]
@@ -90,11 +90,11 @@ class Median:
         return Interval(-np.inf if np.isnan(low) else _lower(low), np.inf if np.isnan(high) else _upper(high))
 
     def level_below(self, threshold: float) -> float:
-        """Level of the sign test of "the median is at least the threshold", doubled for two sides."""
+        """Return the level of the sign test of "the median is at least the threshold", doubled for two sides."""
         return self._level(sum(_upper(value) >= threshold for value in self.values))
 
     def level_above(self, threshold: float) -> float:
-        """Level of the sign test of "the median is at most the threshold", doubled for two sides."""
+        """Return the level of the sign test of "the median is at most the threshold", doubled for two sides."""
         return self._level(sum(_lower(value) <= threshold for value in self.values))
 
     def _level(self, contradicting: int) -> float:
@@ -106,8 +106,8 @@ class Rate:
     """The probability of success, by the exact binomial interval (Clopper and Pearson 1934).
 
     Attributes:
-        successes: number of seeds with a success.
-        n: number of seeds.
+        successes: Number of seeds with a success.
+        n: Number of seeds.
     """
 
     successes: int
@@ -124,11 +124,11 @@ class Rate:
         return Interval(float(limits.low), float(limits.high))
 
     def level_below(self, threshold: float) -> float:
-        """Twice the probability of as few successes at the threshold, from 0 to 1."""
+        """Return twice the probability of as few successes at the threshold, from 0 to 1."""
         return min(1.0, 2 * float(scipy.stats.binom.cdf(self.successes, self.n, threshold)))
 
     def level_above(self, threshold: float) -> float:
-        """Twice the probability of as many successes at the threshold, from 0 to 1."""
+        """Return twice the probability of as many successes at the threshold, from 0 to 1."""
         return min(1.0, 2 * float(scipy.stats.binom.sf(self.successes - 1, self.n, threshold)))
 
 
@@ -137,8 +137,8 @@ class Exact:
     """A quantity without randomness: one deterministic run, known up to rounding.
 
     Attributes:
-        point: its value.
-        n: one run.
+        point: Value of the quantity.
+        n: Number of runs, which is one.
     """
 
     point: float
@@ -149,17 +149,17 @@ class Exact:
         return Interval(_lower(self.point), _upper(self.point))
 
     def level_below(self, threshold: float) -> float:
-        """Zero if the value is below the threshold, else one."""
+        """Return zero if the value is below the threshold, else one."""
         return float(_upper(self.point) >= threshold)
 
     def level_above(self, threshold: float) -> float:
-        """Zero if the value is above the threshold, else one."""
+        """Return zero if the value is above the threshold, else one."""
         return float(_lower(self.point) <= threshold)
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Smallest levels at which a statement comes out reproduced and refuted; 1 where it does at none.
+    """Smallest levels at which a statement comes out reproduced and refuted; 1 where there is none.
 
     At least one of them is 1: an interval that shrinks on its estimate cannot come to lie on both sides of a threshold.
     """
@@ -175,7 +175,7 @@ class Levels:
         return "refuted" if self.refuted <= level else "inconclusive"
 
     def flip(self, confidence: float) -> float:
-        """Return the level at which the status at this confidence becomes another."""
+        """Return the level at which the status at this confidence changes."""
         by_status = {"reproduced": self.reproduced, "refuted": self.refuted}
         return by_status.get(self.status(confidence), min(self.reproduced, self.refuted))
 
@@ -192,7 +192,7 @@ class Band:
 
         Returns:
             The level from which on the whole interval lies inside the band, and that from which on all of it lies
-            outside on one side.
+            outside the band on one side.
         """
         above_low, below_low = 0.0, 1.0
         if np.isfinite(self.low):
@@ -205,11 +205,11 @@ class Band:
 
 @dataclass(frozen=True)
 class Slopes:
-    """How steep a sequence of points is.
+    """Steepness of a sequence of points.
 
     Attributes:
-        overall: slope of the least-squares line.
-        first, last: slopes of the least-squares parabola at the smallest and the largest position; those of the line
+        overall: Slope of the least-squares line.
+        first, last: Slopes of the least-squares parabola at the smallest and the largest position; those of the line
             for two distinct positions.
     """
 
@@ -222,8 +222,8 @@ def slopes(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Slopes:
     """Fit a line, and a parabola that shows how far from a line the points are.
 
     Args:
-        x: positions, at least two distinct ones.
-        y: finite values at the positions.
+        x: Positions, at least two distinct ones.
+        y: Finite values at the positions.
     """
     positions = x - x.mean()
     overall = float(np.polyfit(positions, y, 1)[0])

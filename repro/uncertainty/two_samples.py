@@ -21,12 +21,12 @@ EXACT_UP_TO = 128
 
 @dataclass(frozen=True)
 class Sample:
-    """What one part of a statement is judged by in one run.
+    """Numbers by which one part of a statement is judged in one run.
 
     Attributes:
-        numbers: one for each seed; 0 or 1 where the effect is a share of seeds. May be infinite.
-        effect: what the criterion reports of them: their median, share or maximum.
-        deterministic: whether it is a single run without randomness.
+        numbers: Numbers, one for each seed; 0 or 1 where the effect is a share of seeds. May be infinite.
+        effect: Effect that the criterion reports of them: their median, share or maximum.
+        deterministic: Whether it is a single run without randomness.
     """
 
     numbers: tuple[float, ...]
@@ -39,9 +39,9 @@ class IntervalEstimate:
     """An effect of which only the interval is known.
 
     Attributes:
-        effect: point estimate.
-        low, high: limits of the interval.
-        confidence: of the interval.
+        effect: Point estimate.
+        low, high: Limits of the interval.
+        confidence: Confidence of the interval.
     """
 
     effect: float
@@ -51,7 +51,7 @@ class IntervalEstimate:
 
 
 def compare_samples(base: Sample, head: Sample) -> float:
-    """Test that two runs draw from one distribution.
+    """Test whether two runs draw from one distribution.
 
     Random samples: the rank-sum test of Wilcoxon, Mann and Whitney, exact in the presence of ties, which for shares of
     seeds is Fisher's exact test with its tail doubled. Infinite values are ranked like others. Deterministic results
@@ -70,15 +70,15 @@ def compare_samples(base: Sample, head: Sample) -> float:
 
 
 def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
-    """Test by the sum of ranks that two samples come from one distribution.
+    """Test by the sum of ranks whether two samples come from one distribution.
 
     Values closer than ``TOLERANCE`` tie. Given the ties, every assignment of ranks to the samples is equally likely,
     and the number of assignments with each sum is counted by recursion over the values (Streitberg and Röhmel, Exact
     Distributions for Permutation and Rank Tests, 1986). SciPy's exact test knows no ties.
 
     Args:
-        first: at least one value, none NaN.
-        second: the same.
+        first: Values of one sample: at least one, none NaN.
+        second: Values of the other sample, likewise.
 
     Returns:
         The two-sided p-value: twice the smaller tail, at most 1.
@@ -100,10 +100,10 @@ def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def compare_intervals(base: IntervalEstimate, head: IntervalEstimate) -> float | None:
-    """Test by intervals alone that two effects are equal.
+    """Test by intervals alone whether two effects are equal.
 
     An interval is taken for that of a normal estimate, whose half width is a multiple of its standard error. Intervals
-    from order statistics cover more than their confidence, so the test rather misses a difference than invents one.
+    from order statistics cover more than their confidence, so the test misses a difference rather than inventing one.
 
     Returns:
         The two-sided p-value; None where an effect or a limit is not finite.

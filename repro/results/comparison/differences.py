@@ -1,4 +1,4 @@
-"""What differs between two runs: verdicts, effects, costs and environments."""
+"""Differences between two runs: verdicts, effects, costs and environments."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DECIDED = ("reproduced", "refuted")
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run with all that a comparison asks of it.
+    """A run with all that a comparison needs of it.
 
     Attributes:
-        run: the run.
-        results: of its claims.
-        samples: returns those of one of the results.
+        run: Run that is compared.
+        results: Results of its claims.
+        samples: Function that returns the samples of one of the results.
     """
 
     run: Run
@@ -41,10 +41,10 @@ class VerdictChange:
     """A verdict that differs between two runs.
 
     Attributes:
-        id: of the claim.
-        base, head: status, with ``unsound`` or ``undecided`` after a comma where its counterparts make it so, and
-            ``control in error`` where they failed.
-        worse: whether the verdict is worth less than it was.
+        id: Id of the claim.
+        base, head: Status in each run, with ``unsound`` or ``undecided`` after a comma where its counterparts make it
+            so, and ``control in error`` where they failed.
+        worse: Whether the verdict is worth less than it was.
     """
 
     id: str
@@ -55,15 +55,16 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class EffectTest:
-    """The test of whether an effect moved.
+    """Test of whether an effect moved.
 
     Attributes:
-        id: of the claim.
-        measure: what the effect is, with the part of the statement that was compared.
-        base, head: the effects.
-        p: two-sided, corrected for the number of parts of the statement.
-        p_adjusted: corrected by Holm for the number of claims too.
-        by: ``seeds`` where the numbers of single seeds were compared, ``intervals`` where they are not known.
+        id: Id of the claim.
+        measure: Measure of the effect, with the part of the statement that was compared.
+        base, head: Effects in the two runs.
+        p: Two-sided p-value, corrected for the number of parts of the statement.
+        p_adjusted: P-value after Holm's correction for the number of claims too.
+        by: Basis of the test: ``seeds`` where the numbers of single seeds were compared, ``intervals`` where they are
+            not known.
     """
 
     id: str
@@ -82,12 +83,13 @@ class EffectTest:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a claim cost in one run relative to another.
+    """Cost of a claim in one run relative to another.
 
     Attributes:
-        id: of the claim.
-        seconds: wall time in the base run and in the head run; zero where it is unknown or borne by another claim.
-        memory: peak memory in bytes in both runs; zero where it is unknown.
+        id: Id of the claim.
+        seconds: Wall time in seconds in the base run and in the head run; zero where it is unknown or borne by another
+            claim.
+        memory: Peak memory in bytes in both runs; zero where it is unknown.
     """
 
     id: str
@@ -96,18 +98,18 @@ class Cost:
 
     @property
     def seconds_ratio(self) -> float | None:
-        """Time of head over that of base; None where one is unknown."""
+        """Time in the head run over that in the base run; None where one is unknown."""
         return _ratio(*self.seconds)
 
     @property
     def memory_ratio(self) -> float | None:
-        """Memory of head over that of base; None where one is unknown."""
+        """Memory in the head run over that in the base run; None where one is unknown."""
         return _ratio(*self.memory)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something of the environment that differs; None where a run does not have it."""
+    """Something in which two runs differ; None where a run does not have it."""
 
     name: str
     base: Any
@@ -116,11 +118,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A claim that was run with other parameters, so that its results say nothing of each other.
+    """A claim that was run with other parameters, so that its results say nothing about each other.
 
     Attributes:
-        id: of the claim.
-        parameters: those that differ.
+        id: Id of the claim.
+        parameters: Parameters that differ.
     """
 
     id: str
@@ -132,14 +134,14 @@ class Comparison:
     """Two runs side by side.
 
     Attributes:
-        base, head: the runs.
-        compared: number of claims that both ran with the same parameters.
-        verdicts: those that changed.
-        effects: all that could be tested.
-        costs: of every compared claim.
-        environment: what differs.
-        mismatches: claims with other parameters; they are not compared.
-        only_base, only_head: ids of claims that only one run has.
+        base, head: Runs that are compared.
+        compared: Number of claims that both ran with the same parameters.
+        verdicts: Verdicts that changed.
+        effects: Tests of all effects that could be tested.
+        costs: Costs of every compared claim.
+        environment: Differences between the environments.
+        mismatches: Claims with other parameters, which are not compared.
+        only_base, only_head: Ids of claims that only one run has.
     """
 
     base: Run
@@ -165,7 +167,7 @@ class Comparison:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """Time of all claims whose time is known in both runs, in seconds."""
+        """Time in seconds, in both runs, of all claims whose time is known in both."""
         known = [cost.seconds for cost in self.costs if cost.seconds_ratio is not None]
         return sum(base for base, _ in known), sum(head for _, head in known)
 
@@ -213,7 +215,7 @@ def _verdict_change(base: ClaimResult, head: ClaimResult) -> VerdictChange:
 
 
 def _is_worse(base: ClaimResult, head: ClaimResult) -> bool:
-    """Whether a decided verdict was lost or overturned, its soundness was lost, or an evaluation ends in error now."""
+    """Tell whether a decided verdict was lost or overturned, soundness was lost, or an evaluation ends in error now."""
     if set(_errors(head)) - set(_errors(base)):
         return True
     if "skipped" in (base.status, head.status):
@@ -234,7 +236,7 @@ def _errors(result: ClaimResult) -> list[str]:
 
 
 def _effect_test(base: LoadedRun, before: ClaimResult, head: LoadedRun, after: ClaimResult) -> EffectTest | None:
-    """Test one claim; p is not adjusted yet. None where a run has no effect, or an unbounded interval only."""
+    """Test one claim; p is not adjusted yet. None where a run has no effect, or only an unbounded interval."""
     first, second = before.evaluation.verdict, after.evaluation.verdict
     if first is None or second is None:
         return None
@@ -274,7 +276,7 @@ def _adjusted(tests: Sequence[EffectTest]) -> tuple[EffectTest, ...]:
 
 
 def _environment(run: Run) -> dict[str, Any]:
-    """What a run depends on, on one level."""
+    """Return what a run depends on, on one level."""
     packages = run.environment.get("packages")
     named = {name: value for name, value in run.environment.items() if name != "packages"}
     return {"profile": run.profile, "backend": run.backend, **named, **(packages if isinstance(packages, dict) else {})}

@@ -1,4 +1,4 @@
-"""What the two arguments of ``repro compare`` may name, and how it is loaded."""
+"""Loads the runs that the two arguments of ``repro compare`` name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def load_pair(base: str, head: str, results: Path) -> tuple[LoadedRun, LoadedRun
     """Load two runs.
 
     Args:
-        base: id of a run, ``latest``, a results folder (its latest run), a file of ``repro export``, or
-            ``published`` for the reference of the other run's profile that ships with the package.
-        head: named in the same way.
-        results: folder in which ids are looked up.
+        base: Id of a run, ``latest``, a results folder (its latest run), a file of ``repro export``, or ``published``
+            for the reference of the other run's profile that ships with the package.
+        head: Name of the other run, given in the same way.
+        results: Folder in which ids are looked up.
 
     Raises:
         ReproError: no such run or file, or nothing is published for the profile.
@@ -44,11 +44,11 @@ def load_pair(base: str, head: str, results: Path) -> tuple[LoadedRun, LoadedRun
 
 
 def load(reference: str, results: Path) -> LoadedRun:
-    """Load a run of a results folder or from a file.
+    """Load a run from a results folder or a file.
 
     Args:
-        reference: as for ``load_pair``, but for ``published``.
-        results: folder in which ids are looked up.
+        reference: Name of the run as for ``load_pair``, except for ``published``.
+        results: Folder in which ids are looked up.
 
     Raises:
         ReproError: no such run or file.
@@ -110,6 +110,6 @@ def _verdict(claim: PublishedClaim) -> Verdict:
 
 
 def _usual_parameters(name: str, profile: Profile) -> Parameters:
-    """Return what a profile gives a claim; references of older versions do not say."""
+    """Return the parameters that a profile gives a claim; references of older versions do not state them."""
     known = registry.registered().get(name)
     return {} if known is None else strict(known.variants(profile)[0].parameters)

@@ -1,4 +1,4 @@
-"""What the seeds of a result say, for comparing it with the same claim's result in another run."""
+"""Samples behind a result, for comparing it with the same claim's result in another run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Samples:
     """Samples of a result.
 
     Attributes:
-        by_part: those that are known.
-        count: number of parts of the statement, known or not.
+        by_part: Samples that are known, by part of the statement.
+        count: Number of parts of the statement, known or not.
     """
 
     by_part: Mapping[Part, Sample] = field(default_factory=dict)
@@ -36,14 +36,15 @@ class Samples:
 
 
 def stored_samples(result: ClaimResult, read: Callable[[str], pd.DataFrame]) -> Samples:
-    """Reduce the stored observations of a claim by its criterion as it is today.
+    """Reduce the stored observations of a claim to samples, by its criterion as it is today.
 
     Args:
-        result: of the claim.
-        read: returns observations by their key.
+        result: Result of the claim.
+        read: Function that returns observations by their key.
 
     Returns:
-        Nothing where the claim is not registered, has no observations or cannot read those of an older version.
+        The samples; none where the claim is not registered, has no observations or cannot read those of an older
+        version.
     """
     claim = registry.registered().get(result.id)
     key = result.evaluation.observations
@@ -74,7 +75,7 @@ def publishable(result: ClaimResult, samples: Samples) -> PublishedSample | None
 
 
 def published_samples(claim: PublishedClaim) -> Samples:
-    """Return the sample that is published of a claim, if there is one."""
+    """Return the sample that is published for a claim, if there is one."""
     if claim.sample is None:
         return Samples()
     numbers = claim.sample.numbers
