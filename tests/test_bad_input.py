@@ -107,9 +107,9 @@ def invoke(*arguments, folder):
             "repro.runner.cluster.connect",
             "repro.audits.determinism.start_workers",
             "repro.audits.stability.start_workers",
-            "repro.audits.hunting.audit_faults",
-            "repro.audits.calibration.calibrate",
-            "repro.performance.benchmarking.run_benchmarks",
+            "repro.audits.audit_faults",
+            "repro.audits.calibrate",
+            "repro.performance.run_benchmarks",
         ):
             stack.enter_context(mock.patch(place, side_effect=Reached))
         stack.enter_context(mock.patch.dict(os.environ, {"COLUMNS": "80"}))

@@ -55,10 +55,10 @@ class Decisions(NamedTuple):
     """Verdicts on many samples.
 
     Attributes:
-        reproduced, refuted: truth values [simulations].
-        low, high: limits of the intervals [simulations].
-        deciding: index of the part that these belong to [simulations].
-        seeds: seen by the verdict [simulations].
+        reproduced, refuted: Truth values, whether each sample comes out so [simulations].
+        low, high: Limits of the intervals [simulations].
+        deciding: Index of the part to which these belong [simulations].
+        seeds: Number of seeds that the verdict took [simulations].
     """
 
     reproduced: Truths
@@ -73,8 +73,8 @@ def calibrate(simulations: int = SIMULATIONS) -> pd.DataFrame:
     """Simulate every statistical criterion at known truths.
 
     Args:
-        simulations: samples in each cell; the simulation error of a share is at most ``sqrt(0.25 / simulations)``, and
-            at a share of 1 % it is ``sqrt(0.0099 / simulations)``.
+        simulations: Number of samples in each cell; the simulation error of a share is at most
+            ``sqrt(0.25 / simulations)``, and at a share of 1 % it is ``sqrt(0.0099 / simulations)``.
 
     Returns:
         One row per criterion, noise, number of seeds and truth: ``criterion``, ``noise``, ``n``, ``truth``, shares
@@ -85,7 +85,7 @@ def calibrate(simulations: int = SIMULATIONS) -> pd.DataFrame:
 
 
 def simulate(simulations: int = SIMULATIONS) -> pd.DataFrame:
-    """Do what ``calibrate`` says, with the mean number of ``seeds`` that the verdicts took."""
+    """Simulate as ``calibrate`` does, with a column ``seeds`` for the mean number that the verdicts took."""
     cells = [*_scenario_cells(simulations), *_binary_cells(simulations)]
     return pd.DataFrame(cells).sort_values("criterion", kind="stable", ignore_index=True)
 
@@ -94,10 +94,10 @@ def draw_noise(generator: np.random.Generator, noise: str, shape: tuple[int, ...
     """Draw noise of median zero and standard deviation one.
 
     Args:
-        generator: of random numbers.
-        noise: ``normal``; ``skewed``, a lognormal with a skewness of 6.2; ``heavy-tailed``, Student's t with three
-            degrees of freedom; ``rounded``, a normal in steps of half a standard deviation.
-        shape: of the result.
+        generator: Generator of random numbers.
+        noise: Kind of noise: ``normal``; ``skewed``, a lognormal with a skewness of 6.2; ``heavy-tailed``, Student's t
+            with three degrees of freedom; ``rounded``, a normal in steps of half a standard deviation.
+        shape: Shape of the result.
     """
     if noise == "heavy-tailed":
         return generator.standard_t(3, shape) / 3**0.5
@@ -108,7 +108,7 @@ def draw_noise(generator: np.random.Generator, noise: str, shape: tuple[int, ...
 
 
 def fixed(n: int) -> tuple[Look, ...]:
-    """Plan the only look at a sample of fixed size."""
+    """Return the plan of a single look at a sample of fixed size."""
     return (Look(n),)
 
 
@@ -119,9 +119,9 @@ def decide(scenario: Scenario, effects: Array, plan: Sequence[Look]) -> Decision
     """Judge many samples as the scenario's criterion does, at the first look that decides.
 
     Args:
-        scenario: which criterion.
-        effects: [simulations, seeds, parts].
-        plan: looks at the sample.
+        scenario: Scenario whose criterion judges.
+        effects: Effects [simulations, seeds, parts].
+        plan: Looks at the sample.
     """
     return _first_decided([_decide(scenario, effects[:, : look.seeds], look.confidence()) for look in plan])
 
@@ -130,9 +130,9 @@ def decide_rate(levels: Callable[[Rate], Levels], successes: Truths, plan: Seque
     """Judge the success rates of many samples, at the first look that decides.
 
     Args:
-        levels: at which a rate is reproduced and refuted.
-        successes: [simulations, seeds].
-        plan: looks at the sample.
+        levels: Function of a rate that returns the levels at which it is reproduced and refuted.
+        successes: Truth values, whether each seed succeeds [simulations, seeds].
+        plan: Looks at the sample.
     """
     return _first_decided([_decide_rate(levels, successes[:, : look.seeds], look.confidence()) for look in plan])
 
@@ -190,7 +190,7 @@ def _decide(scenario: Scenario, effects: Array, confidence: float) -> Decisions:
 
 
 def _levels(effects: Array, band: Band) -> tuple[Array, Array]:
-    """Levels at which medians of samples [simulations, seeds] are reproduced and refuted, as ``Band.levels``."""
+    """Return the levels of ``Band.levels`` for the medians of samples [simulations, seeds]."""
     n = effects.shape[1]
     tails = np.minimum(2 * scipy.stats.binom.cdf(np.arange(n + 1), n, 0.5), 1.0)
     rounding = RESOLUTION * np.abs(effects) + SMALLEST
@@ -206,7 +206,7 @@ def _levels(effects: Array, band: Band) -> tuple[Array, Array]:
 
 
 def _interval(ordered: Array, confidence: float) -> tuple[Array, Array]:
-    """Order-statistic intervals of the medians of sorted samples [simulations, seeds]."""
+    """Return the order-statistic intervals of the medians of sorted samples [simulations, seeds]."""
     n = ordered.shape[1]
     # The widest symmetric pair of ranks whose tails the confidence leaves room for.
     rank = int((2 * scipy.stats.binom.cdf(np.arange(n // 2), n, 0.5) <= 1 - confidence).sum())
@@ -264,7 +264,7 @@ def _displacements(parts: int) -> Mapping[str, Array]:
 
 
 def _rounded_deviation() -> float:
-    """Standard deviation of a standard normal number that is rounded."""
+    """Return the standard deviation of a standard normal number that is rounded."""
     steps = np.arange(1, 40)
     above = scipy.stats.norm.sf((steps - 0.5) * ROUNDING)  # E X^2 = 2 sum over steps k of (2 k - 1) P(X >= k)
     return float(ROUNDING * np.sqrt(2 * ((2 * steps - 1) * above).sum()))

@@ -1,4 +1,4 @@
-"""Executes the same experiments in several ways: observations must be the same to the last bit."""
+"""The same experiments executed in several ways: observations must be the same to the last bit."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Arrangement:
     """A way to execute a plan, in fresh processes.
 
     Attributes:
-        name: in words.
-        workers: number of worker processes.
-        backwards: whether the jobs come in reverse order.
+        name: Name in words.
+        workers: Number of worker processes.
+        backwards: Whether the jobs come in reverse order.
     """
 
     name: str
@@ -40,14 +40,14 @@ ARRANGEMENTS = (
 
 @dataclass(frozen=True)
 class Determinism:
-    """What the arrangements made of one claim.
+    """Outcome of executing one claim in every arrangement.
 
     Attributes:
-        id: of the claim.
+        id: Id of the claim.
         key: SHA-256 in hexadecimal over the observations of the claim and its counterparts, as the first arrangement
             made them; empty where there are none.
-        differing: arrangements that made other observations.
-        message: why an arrangement made no observations.
+        differing: Names of the arrangements that made other observations.
+        message: Reason why an arrangement made no observations; empty if all made some.
     """
 
     id: str
@@ -63,13 +63,13 @@ def audit_determinism(
     against: Path | None = None,
     listen: Listener = lambda _: None,
 ) -> list[Determinism]:
-    """Execute claims with one worker, and with two in reverse order.
+    """Execute claims with one worker, and with two in reverse order, and compare the observations.
 
     Args:
-        claims: those that measure time are left out.
-        profile: whose parameters and number of seeds to use.
-        against: file with what ``repro audit determinism --json`` printed on another machine, which is compared too.
-        listen: told in a line each what is going on.
+        claims: Claims to execute; those that measure time are left out.
+        profile: Profile whose parameters and number of seeds are used.
+        against: File with what ``repro audit determinism --json`` printed on another machine, which is compared too.
+        listen: Function that is called with each line of progress.
 
     Raises:
         ReproError: all claims measure time, or the file cannot be read.

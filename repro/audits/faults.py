@@ -1,7 +1,7 @@
 """Faults that the suite should notice if a release of Keras had them, as data.
 
 Faults are generated: every public class and op of Keras that a claim uses gets those of its kind. Some classes and ops
-have faults of their own besides, of what makes them special.
+have faults of their own in addition, in what makes them special.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Fault:
     """One way in which Keras could be wrong.
 
     Attributes:
-        target: dotted name of what is faulty, a public function or a method of a public class.
-        change: what is wrong with it.
-        mutation: makes the faulty version.
+        target: Dotted name of what is faulty, a public function or a method of a public class.
+        change: Description of what is wrong with it.
+        mutation: Mutation that makes the faulty version.
     """
 
     target: str
@@ -56,7 +56,7 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """Class or function, and what is wrong."""
+        """Name of the class or function, and what is wrong with it."""
         return f"{'.'.join(self.target.split('.')[1:3])}: {self.change}"
 
 

@@ -1,4 +1,4 @@
-"""Plants faults and sees which claims notice."""
+"""Faults planted one at a time, and which claims notice them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Listener = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trace:
-    """What an experiment does in a framework without faults.
+    """Record of what an experiment does in a framework without faults.
 
     Attributes:
-        job: key of the job.
-        targets: functions and methods of Keras that it used.
-        statuses: of the evaluations that read it.
-        seconds: that it took.
+        job: Key of the job.
+        targets: Functions and methods of Keras that it used.
+        statuses: Statuses of the evaluations that read its observations.
+        seconds: Time that it took, in seconds.
     """
 
     job: str
@@ -42,10 +42,10 @@ class Hunt:
     """A fault, and where to look for its effects.
 
     Attributes:
-        fault: to be planted.
-        claims: ids of the claims that take part in the audit.
-        jobs: keys of the jobs that use the fault's target, in the order in which they are tried.
-        expected: status that each evaluation has without the fault.
+        fault: Fault to be planted.
+        claims: Ids of the claims that take part in the audit.
+        jobs: Keys of the jobs that use the fault's target, in the order in which they are tried.
+        expected: Status that each evaluation has without the fault.
     """
 
     fault: Fault
@@ -56,12 +56,12 @@ class Hunt:
 
 @dataclass(frozen=True)
 class Found:
-    """What became of a fault.
+    """Outcome of planting a fault.
 
     Attributes:
-        name: of the fault.
-        by: which evaluation came out otherwise, and how; empty where the fault escaped.
-        used_by: ids of the claims whose experiments use what is faulty; they did not notice a fault that escaped.
+        name: Name of the fault.
+        by: Evaluation that came out otherwise, and how; empty where the fault escaped.
+        used_by: Ids of the claims whose experiments use what is faulty; they did not notice a fault that escaped.
     """
 
     name: str
@@ -82,17 +82,17 @@ def audit_faults(
     workers: int = 1,
     listen: Listener = lambda _: None,
 ) -> list[Found]:
-    """Plant one fault at a time and run the claims that it may affect at smoke, until the first notices.
+    """Plant one fault at a time and run the claims that it may affect at smoke, until the first one notices.
 
     Each experiment is run once without faults, in a process of its own, to see which classes and ops of Keras it uses.
     Evaluations whose status then differs from the published one cannot bear witness and are left out.
 
     Args:
-        claims: that are to notice.
-        references: published verdicts at smoke, by id.
-        pattern: shell pattern of the names of the faults.
-        workers: number of processes at a time; 0 for none.
-        listen: told in a line each what is going on.
+        claims: Claims that are to notice the faults.
+        references: Published verdicts at smoke, by id.
+        pattern: Shell pattern of the names of the faults.
+        workers: Number of processes at a time; 0 to use this process.
+        listen: Function that is called with each line of progress.
 
     Returns:
         One entry for each fault in a class or op that the claims use, in the order of their names.
@@ -137,10 +137,10 @@ def published_statuses(references: Mapping[str, PublishedClaim]) -> Statuses:
 
 
 def trace(claims_and_job: tuple[tuple[str, ...], str]) -> Trace:
-    """Run one job of some claims without faults, and note what of Keras it uses.
+    """Run one job of some claims without faults, and note which functions and methods of Keras it uses.
 
     Args:
-        claims_and_job: ids of the claims, and the key of one of their jobs at smoke.
+        claims_and_job: Ids of the claims, and the key of one of their jobs at smoke.
     """
     claims, key = claims_and_job
     plan = _plan(claims)

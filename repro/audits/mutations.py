@@ -36,7 +36,7 @@ def shifted(original: Function, *, offset: float) -> Function:
 
 
 def misplaced(original: Function, *, axis: int) -> Function:
-    """Move every floating-point result by one along an axis, in a circle."""
+    """Shift every floating-point result cyclically by one along an axis."""
     return _with_results(original, lambda value: keras.ops.roll(value, 1, axis=axis))
 
 
@@ -93,7 +93,7 @@ def with_attribute(original: Function, *, name: str, change: Callable[[Any], Any
 
 
 def stale(original: Function, *, name: str) -> Function:
-    """Take back what the method does to the variables, one or a list, in an attribute of its object."""
+    """Undo what the method does to the variables, one or a list, in an attribute of its object."""
 
     def faulty(self: Any, *arguments: Any, **options: Any) -> Any:
         held = getattr(self, name)
@@ -118,7 +118,7 @@ def state_kept(original: Function) -> Function:
 
 
 def not_rescaled(original: Function) -> Function:
-    """Leave out that dropout divides the kept units by the probability of keeping them."""
+    """Undo the division of kept units by the probability of keeping them, in dropout."""
 
     def faulty(self: Any, inputs: Any, training: bool = False) -> Any:
         kept = original(self, inputs, training=training)
@@ -131,7 +131,7 @@ def not_rescaled(original: Function) -> Function:
 
 
 def negated(value: Any) -> Any:
-    """Flip the sign."""
+    """Return the value with its sign flipped."""
     return -value
 
 
@@ -141,12 +141,12 @@ def complement(value: Any) -> Any:
 
 
 def times(value: Any, *, factor: float) -> Any:
-    """Multiply."""
+    """Multiply the value by a factor."""
     return factor * value
 
 
 def set_to(_: Any, *, value: Any) -> Any:
-    """Replace."""
+    """Replace the value by another."""
     return value
 
 
@@ -170,11 +170,12 @@ def planted(mutations: Mapping[str, Mutation]) -> Iterator[None]:
     """Replace functions of Keras by faulty ones, wherever they are referred to.
 
     Args:
-        mutations: by target, the dotted name of a public function (``keras.ops.mean``) or of a method of a public class
-            (``keras.layers.Dense.call``). A method that is inherited becomes faulty in the named class and below.
+        mutations: Mutations by target, the dotted name of a public function (``keras.ops.mean``) or of a method of a
+            public class (``keras.layers.Dense.call``). A method that is inherited becomes faulty in the named class and
+            below.
 
     Raises:
-        ReproError: this version of Keras has no such target, or it has not the argument that is to be changed.
+        ReproError: this version of Keras has no such target, or the target lacks the argument that is to be changed.
     """
     found = {target: locate(target) for target in mutations}
     places = _places([getattr(*place) for place in found.values() if not inspect.isclass(place[0])])
@@ -211,7 +212,7 @@ def locate(target: str) -> tuple[Any, str]:
 
 
 def has_floats(value: Any) -> bool:
-    """Whether a value is or contains floating-point numbers in a tensor or an array."""
+    """Tell whether a value is or contains floating-point numbers in a tensor or an array."""
     if isinstance(value, list | tuple):
         return any(has_floats(item) for item in value)
     return hasattr(value, "shape") and "float" in str(getattr(value, "dtype", ""))

@@ -1,4 +1,4 @@
-"""Runs functions in fresh processes, so that nothing that was compiled or cached before is used again.
+"""Functions run in fresh processes, so that nothing that was compiled or cached before is used again.
 
 They are forked from a server that has loaded Keras and done nothing with it: loading takes longer than most claims.
 """
@@ -29,9 +29,9 @@ def in_fresh_processes(
     """Call a function once for every argument, each time in a process of its own that prints nothing.
 
     Args:
-        function: a module-level function.
-        arguments: which can be sent to a process.
-        workers: number of processes at a time; 0 calls the function in this process.
+        function: Module-level function.
+        arguments: Arguments that can be sent to a process.
+        workers: Number of processes at a time; 0 calls the function in this process.
 
     Yields:
         Each argument with its result as soon as it is there, or with what the function raised or how its process ended.

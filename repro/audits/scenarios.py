@@ -45,11 +45,13 @@ class Scenario:
     """One criterion with observations to judge.
 
     Attributes:
-        criterion: the real one.
-        columns: makes the columns of the observations from displacements [..., parts] and from what seeds differ in
-            beside them [...]. Columns have one more axis, for the rows of a seed; what all seeds share has that alone.
-        effects: reduces columns to effects [..., parts]; for a law the slopes of the line and of both its ends.
-        bands: of the parts.
+        criterion: Real criterion, as claims use it.
+        columns: Function that makes the columns of the observations from displacements [..., parts] and from what seeds
+            differ in besides them [...]. Columns have one more axis, for the rows of a seed; what all seeds share has
+            that alone.
+        effects: Function that reduces columns to effects [..., parts]; for a law the slopes of the line and of both
+            its ends.
+        bands: Bands of the parts.
     """
 
     criterion: Criterion

@@ -1,4 +1,4 @@
-"""Runs claims again and again with other seeds: how often does the verdict agree with the published one."""
+"""Claims run again and again with other seeds: how often the verdict agrees with the published one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from repro.runner import Task, environment, judge, make_plan, start_workers
 
 @dataclass(frozen=True)
 class Stability:
-    """How a claim came out with many sets of seeds.
+    """Outcome of a claim with many sets of seeds.
 
     Attributes:
-        id: of the claim.
-        repeats: number of disjoint sets of seeds.
-        agree: how many of them gave the published status; None where none is published.
-        statuses: how often each status came out.
+        id: Id of the claim.
+        repeats: Number of disjoint sets of seeds.
+        agree: Number of sets that gave the published status; None where none is published.
+        statuses: Number of sets that gave each status.
     """
 
     id: str
@@ -39,14 +39,14 @@ def audit_stability(
     workers: int | None = None,
     listen: Callable[[str], None] = lambda _: None,
 ) -> list[Stability]:
-    """Run claims without their counterparts with disjoint sets of seeds, none of which the published verdicts used.
+    """Run claims, without their counterparts, with disjoint sets of seeds that no published verdict used.
 
     Args:
-        claims: those without randomness are left out.
-        profile: whose parameters and number of seeds to use; every set is judged at all its seeds.
-        repeats: number of sets of seeds.
-        workers: number of worker processes; 0 for none, by default one for each core.
-        listen: told in a line each what is going on.
+        claims: Claims to run; those without randomness are left out.
+        profile: Profile whose parameters and number of seeds are used; every set is judged at all its seeds.
+        repeats: Number of sets of seeds.
+        workers: Number of worker processes; 0 for none, by default one for each core.
+        listen: Function that is called with each line of progress.
 
     Raises:
         ReproError: no repeats, or none of the claims takes seeds.

@@ -103,7 +103,8 @@ class Claim:
         """Reduce the observations of a shared experiment to those of this claim.
 
         Args:
-            observations: Table that the experiment returned; not changed, and returned where the claim is the experiment.
+            observations: Table that the experiment returned; not changed, and returned as it is where the claim is the
+                experiment.
             parameters: Parameters of the claim; those of its own function are used.
 
         Raises:

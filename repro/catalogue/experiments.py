@@ -27,8 +27,9 @@ def observe(experiment: Experiment, seeds: int | Iterable[int] = (), **parameter
         **parameters: Parameters of the experiment.
 
     Returns:
-        The table of observations. An experiment that takes one seed is called for each of them, and its tables are joined under a
-        column ``seed``, which comes first; it may return a mapping from columns to values in place of a table.
+        The table of observations. An experiment that takes one seed is called for each of them, and its tables are
+        joined under a column ``seed``, which comes first; it may return a mapping from columns to values in place of a
+        table.
 
     Raises:
         ClaimError: it returned something else.

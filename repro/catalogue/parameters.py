@@ -51,7 +51,7 @@ def repeat_command(claim: str, profile: str, seeds: int | None, parameters: Para
     """Return the command that checks a claim again.
 
     Args:
-        claim: Id of the claim.
+        claim: Name of the claim on the command line, as ``address`` returns it.
         profile: Profile of the run.
         seeds: Number of seeds; None for that of the profile.
         parameters: Parameters that differ from those of the profile.

@@ -1,4 +1,4 @@
-"""Finds claims: this package's, those that installed packages bring, and those in files of the user's own.
+"""Discovery of claims: this package's, those that installed packages bring, and those in files of the user's own.
 
 A package brings claims by entry points of the group ``repro.claims``, each of which names a module.
 """

@@ -30,6 +30,7 @@ KeepOption = Annotated[
     typer.Option(
         metavar="N",
         min=1,
+        max=1_000_000,
         help="Remove runs whose claims all have N later results at the same profile and backend; by default none.",
     ),
 ]

@@ -29,7 +29,7 @@ class Judgement:
     """A verdict with the levels that it follows from, by which it is joined with others.
 
     Attributes:
-        verdict: The verdict.
+        verdict: Verdict that follows from the levels.
         levels: Smallest levels at which the statement comes out reproduced and refuted.
     """
 
@@ -55,14 +55,15 @@ class Panel:
 
 
 class Criterion(ABC):
-    """A kind of statement: maps observations to a verdict."""
+    """A kind of statement, which maps observations to a verdict."""
 
     def __call__(self, observations: pd.DataFrame, confidence: float = CONFIDENCE) -> Verdict:
         """Judge observations.
 
         Args:
-            observations: tidy table, one or more rows per ``seed``; without that column, a single deterministic run.
-            confidence: of the intervals, under 1; shared among the parts where one refuted part refutes the statement.
+            observations: Tidy table, one or more rows per ``seed``; without that column, a single deterministic run.
+            confidence: Confidence of the intervals, under 1; shared among the parts where one refuted part refutes the
+                statement.
 
         Raises:
             ObservationsError: a column is missing, or has NaN in a row that is read.
@@ -70,11 +71,11 @@ class Criterion(ABC):
         return join([(panel.name, panel.judge) for panel in self.panels(observations)], confidence).verdict
 
     def figure(self, observations: pd.DataFrame, verdict: Verdict) -> Figure:
-        """Draw observations with what is asked of them.
+        """Draw observations together with what is asked of them.
 
         Args:
-            observations: table that was judged.
-            verdict: what came of it; gives each panel its status.
+            observations: Table that was judged.
+            verdict: Verdict on the table, which gives each panel its status.
 
         Raises:
             ObservationsError: as for a verdict.
@@ -116,8 +117,8 @@ class ColumnCriterion(Criterion):
     """A criterion that reads columns, perhaps of some rows only, perhaps under several conditions.
 
     Attributes:
-        each: columns whose every combination of values is a condition that the statement must hold under.
-        where: column to value; only rows with these values are read.
+        each: Columns of which every combination of values is a condition under which the statement must hold.
+        where: Values by column; only rows with these values are read.
     """
 
     each: tuple[str, ...] = ()
@@ -125,7 +126,7 @@ class ColumnCriterion(Criterion):
 
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """Name the columns that are read, beside the seed and those of ``each`` and ``where``."""
+        """Name the columns that are read, besides the seed and those of ``each`` and ``where``."""
 
     @abstractmethod
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
@@ -190,12 +191,12 @@ class SeedwiseCriterion(ColumnCriterion):
     @property
     @abstractmethod
     def band(self) -> Band:
-        """Return the effects for which the statement holds."""
+        """Effects for which the statement holds."""
 
     @property
     @abstractmethod
     def measure(self) -> str:
-        """Name the effect."""
+        """Name of the effect."""
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
         """Place the median's order-statistic interval relative to the band."""
@@ -208,12 +209,12 @@ class SeedwiseCriterion(ColumnCriterion):
 
 
 def sample(effects: pd.Series[float], effect: float) -> Sample:
-    """Make a sample of one number per seed, indexed by seed, and what is reported of them."""
+    """Make a sample of one number per seed, indexed by seed, with the effect that is reported."""
     return Sample(tuple(float(value) for value in effects), effect, DETERMINISTIC in effects.index)
 
 
 def words(column: object) -> str:
-    """Name a column in a sentence."""
+    """Write the name of a column as it stands in a sentence."""
     return str(column).replace("_", " ")
 
 
@@ -254,7 +255,7 @@ def in_band(estimate: Estimate, band: Band, confidence: float, measure: str) -> 
 
 
 def without_sampling_error(verdict: Verdict) -> Judgement:
-    """Judge what more seeds would not make more certain: the levels follow from the status."""
+    """Make the judgement of a verdict that more seeds would not make more certain: the status gives the levels."""
     return Judgement(verdict, Levels(float(verdict.status != "reproduced"), float(verdict.status != "refuted")))
 
 
@@ -263,7 +264,7 @@ class AllOf(Criterion):
     """Several criteria that must all hold.
 
     Attributes:
-        criteria: name of each part to its criterion.
+        criteria: Criterion of each part, by the name of the part.
 
     Example:
         >>> from repro.criteria import AtLeast, AtMost
@@ -282,7 +283,7 @@ class AllOf(Criterion):
 
     @property
     def has_sampling_error(self) -> bool:
-        """Whether any part has."""
+        """Whether more seeds make the verdict on any part more certain."""
         return any(criterion.has_sampling_error for criterion in self.criteria.values())
 
     def panels(self, observations: pd.DataFrame) -> Iterator[Panel]:
@@ -304,9 +305,9 @@ def join(judges: Sequence[tuple[str, Judge]], confidence: float) -> Judgement:
     99 % a median among two parts takes nine seeds to refute, among four ten, among eight eleven.
 
     Args:
-        judges: name of each part and a function from a confidence to its judgement. A single part without a name is the
-            whole statement.
-        confidence: of the joint verdict.
+        judges: Names of the parts, each with a function from a confidence to the part's judgement. A single part
+            without a name is the whole statement.
+        confidence: Confidence of the joint verdict.
 
     Returns:
         The judgement, with effect and interval of the deciding part: of several refuted ones the clearest, otherwise

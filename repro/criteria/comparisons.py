@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Greater(SeedwiseCriterion):
-    """One arm exceeds another by a margin (a difference) or by a factor (a ratio).
+    """Statement that one arm exceeds another by a margin (a difference) or by a factor (a ratio).
 
     The effect is the median over seeds of the paired difference or ratio. A run that never reached its target counts as
     infinite; equal values of one seed tie, infinite ones too.
 
     Attributes:
-        metric: column of the measured quantity.
-        of: the arm that the statement says is greater.
-        than: the arm it is compared with.
-        by: column that holds the arms.
-        margin: smallest difference that deserves the statement; negative for "not worse by more than".
-        factor: smallest ratio that deserves the statement; give either this or a margin.
-        because: reason for the margin or factor.
+        metric: Column of the measured quantity.
+        of: Arm that the statement says is greater.
+        than: Arm with which it is compared.
+        by: Column that holds the arms.
+        margin: Smallest difference that deserves the statement; negative for "not worse by more than".
+        factor: Smallest ratio that deserves the statement; give either this or a margin.
+        because: Reason for the margin or factor.
 
     Example:
         >>> errors = {"plain": 0.3, "deep": 0.1}
@@ -59,23 +59,23 @@ class Greater(SeedwiseCriterion):
         _require_reason(self, self.because)
 
     def columns(self) -> tuple[str, ...]:
-        """Read the metric and the arms."""
+        """Name the columns of the metric and of the arms."""
         return (self.metric, self.by)
 
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Difference or ratio of the arms, for each seed."""
+        """Return the difference or ratio of the arms for each seed."""
         of, than = arms(observations, self.metric, self.by, self.of, self.than)
         return differences(of, than) if self.factor is None else ratios(of, than)
 
     @property
     def band(self) -> Band:
-        """Everything from the margin or factor on."""
+        """Differences or ratios from the margin or factor on."""
         thresholds = (self.margin, self.factor)
         return Band(low=next(threshold for threshold in thresholds if threshold is not None))
 
     @property
     def measure(self) -> str:
-        """Difference or ratio of the two arms."""
+        """Name of the difference or ratio of the two arms."""
         sign = "−" if self.factor is None else "/"
         return f"{words(self.metric)}, {self.of} {sign} {self.than}"
 
@@ -97,16 +97,16 @@ class Greater(SeedwiseCriterion):
 
 @dataclass(frozen=True)
 class Ratio(SeedwiseCriterion):
-    """The ratio of two arms has an expected value.
+    """Statement that the ratio of two arms has an expected value.
 
     Attributes:
-        metric: column of the measured quantity.
-        of: the arm in the numerator.
-        than: the arm in the denominator.
-        by: column that holds the arms.
-        expected: ratio that the statement gives.
-        within: factor by which the ratio may miss it and still deserve the statement; over 1.
-        because: reason for ``within``.
+        metric: Column of the measured quantity.
+        of: Arm in the numerator.
+        than: Arm in the denominator.
+        by: Column that holds the arms.
+        expected: Ratio that the statement gives.
+        within: Factor by which the ratio may miss the expected one and still deserve the statement; over 1.
+        because: Reason for ``within``.
 
     Example:
         >>> steps = {"plain": 300.0, "fast": 100.0}
@@ -131,11 +131,11 @@ class Ratio(SeedwiseCriterion):
         _require_reason(self, self.because)
 
     def columns(self) -> tuple[str, ...]:
-        """Read the metric and the arms."""
+        """Name the columns of the metric and of the arms."""
         return (self.metric, self.by)
 
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Ratio of the arms, for each seed."""
+        """Return the ratio of the arms for each seed."""
         return ratios(*arms(observations, self.metric, self.by, self.of, self.than))
 
     @property
@@ -145,7 +145,7 @@ class Ratio(SeedwiseCriterion):
 
     @property
     def measure(self) -> str:
-        """Ratio of the two arms."""
+        """Name of the ratio of the two arms."""
         return f"{words(self.metric)}, {self.of} / {self.than}"
 
     def describe(self) -> str:
@@ -164,15 +164,15 @@ class Ratio(SeedwiseCriterion):
 
 @dataclass(frozen=True)
 class Equivalent(SeedwiseCriterion):
-    """A quantity equals a value, or another column, up to a tolerance that does not matter.
+    """Statement that a quantity equals a value, or another column, up to a tolerance that does not matter.
 
     The effect is the median over seeds of the difference; rows of one seed are averaged first.
 
     Attributes:
-        value: column of the measured quantity.
-        target: what it equals: a number or a column.
-        within: largest difference that would not matter.
-        because: reason for ``within``.
+        value: Column of the measured quantity.
+        target: Number or column that it equals.
+        within: Largest difference that would not matter.
+        because: Reason for ``within``.
 
     Example:
         >>> table = pd.DataFrame({"seed": range(8), "variance": 1.02})
@@ -192,11 +192,11 @@ class Equivalent(SeedwiseCriterion):
         _require_reason(self, self.because)
 
     def columns(self) -> tuple[str, ...]:
-        """Read the value, and the target where it is a column."""
+        """Name the column of the value, and the target where it is a column."""
         return (self.value, self.target) if isinstance(self.target, str) else (self.value,)
 
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Mean difference from the target, for each seed."""
+        """Return the mean difference from the target for each seed."""
         value = observations[self.value].astype(float)
         target = observations[self.target].astype(float) if isinstance(self.target, str) else self.target
         return differences(value, target).groupby(observations["seed"]).mean()
@@ -208,7 +208,7 @@ class Equivalent(SeedwiseCriterion):
 
     @property
     def measure(self) -> str:
-        """Difference from the target."""
+        """Name of the difference from the target."""
         return f"{words(self.value)} − {words(self.target)}"
 
     def describe(self) -> str:
@@ -249,12 +249,12 @@ def arms(
 
 
 def differences(left: pd.Series[float], right: pd.Series[float] | float) -> pd.Series[float]:
-    """Subtract; equal infinities have no difference."""
+    """Return left minus right; the difference of equal infinities is zero."""
     return (left - right).mask(left == right, 0.0)
 
 
 def ratios(numerator: pd.Series[float], denominator: pd.Series[float]) -> pd.Series[float]:
-    """Divide; equal values have ratio one, zeros and infinities too.
+    """Return numerator over denominator; equal values have ratio one, zeros and infinities too.
 
     Raises:
         ObservationsError: a negative value, of which a ratio says nothing.

@@ -52,9 +52,9 @@ def paired_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], *, metric: str
     """Draw one line for each seed from arm to arm.
 
     Args:
-        axes: to draw on.
-        arms: name to the metric of every seed, indexed by seed; all with the same seeds.
-        metric: what was measured.
+        axes: Axes to draw on.
+        arms: Metric of every seed, indexed by seed, by the name of the arm; all with the same seeds.
+        metric: Name of the quantity that was measured.
     """
     table = pd.DataFrame(dict(arms)).astype(float)
     log = _spans_decades(table.to_numpy())
@@ -80,11 +80,11 @@ def seedwise(axes: Axes, effects: pd.Series[float], band: Band, *, measure: str,
     """Draw one number per seed, sorted, with the interval of its median and the band where the statement holds.
 
     Args:
-        axes: to draw on.
-        effects: one number per seed.
-        band: effects for which the statement holds.
-        measure: what the effect is.
-        log: for ratios.
+        axes: Axes to draw on.
+        effects: Numbers, one per seed.
+        band: Effects for which the statement holds.
+        measure: Name of the effect.
+        log: Whether the axis is logarithmic, as for ratios.
     """
     values = np.sort(effects.to_numpy(float))
     estimate = Median(tuple(values)) if len(values) > 1 else None
@@ -110,9 +110,9 @@ def rounding_errors(axes: Axes, in_tolerances: pd.Series[float], contradiction: 
     """Draw the error of every seed in tolerances, with the size from which rounding does not explain it.
 
     Args:
-        axes: to draw on.
-        in_tolerances: error of every seed, in units of the tolerance.
-        contradiction: error that refutes an identity.
+        axes: Axes to draw on.
+        in_tolerances: Error of every seed, in units of the tolerance.
+        contradiction: Error that refutes an identity.
     """
     _dots(axes, np.sort(in_tolerances.to_numpy(float)), Band(0.0, 1.0), measure="error, in tolerances", scale="symlog")
     if in_tolerances.max() > 1:
@@ -132,11 +132,11 @@ def against_bound(
     """Draw a quantity against its bound, with violations marked.
 
     Args:
-        axes: to draw on.
-        values: one for each row.
-        bound: of each row; where all rows have the same, the values are drawn sorted.
-        violations: rows that violate the bound.
-        forbidden: side of the bound on which violations lie.
+        axes: Axes to draw on.
+        values: Values of the quantity, one for each row.
+        bound: Bound of each row; where all rows have the same, the values are drawn sorted.
+        violations: Whether each row violates the bound.
+        forbidden: Side of the bound on which violations lie.
     """
     if bound.min() == bound.max():
         limit = float(bound.iloc[0])
@@ -161,7 +161,7 @@ def against_bound(
 
 
 def proportion(axes: Axes, rate: Rate, at_least: float, *, success: str) -> None:
-    """Draw a share of seeds with its exact interval and the share that is asked."""
+    """Draw a share of seeds with its exact interval and the share that is asked for."""
     interval = rate.interval(CONFIDENCE)
     axes.axvspan(at_least, 1, color=HOLDS, alpha=0.1, linewidth=0, label=STATEMENT)
     axes.axvline(at_least, color=HOLDS, linestyle="--", linewidth=1.2)
@@ -187,12 +187,12 @@ def trend(
     """Draw a quantity along another: a thin line for each seed and their median.
 
     Args:
-        axes: to draw on.
-        observations: columns ``seed``, ``x`` and ``y``.
-        x: column of positions.
-        y: column of the quantity.
-        log_x: whether the horizontal axis is logarithmic.
-        log_y: whether the vertical one is; None to decide by the range of the values.
+        axes: Axes to draw on.
+        observations: Table with a column ``seed`` and those that ``x`` and ``y`` name.
+        x: Column of positions.
+        y: Column of the quantity.
+        log_x: Whether the horizontal axis is logarithmic.
+        log_y: Whether the vertical one is; None to decide by the range of the values.
     """
     lines = observations.pivot_table(index=x, columns="seed", values=y, aggfunc="median").astype(float)
     heights = lines.to_numpy()
@@ -239,11 +239,11 @@ def law(axes: Axes, medians: pd.Series[float], positions: Floats, slope: float, 
     """Draw a fitted line of log y, and the slopes for which the statement holds, through the middle of a trend.
 
     Args:
-        axes: that ``trend`` drew on.
-        medians: median over seeds, indexed by x.
-        positions: of the same points on an axis where log y is a line.
-        slope: fitted slope.
-        band: slopes asked for; where one limit is infinite only the other is drawn.
+        axes: Axes on which ``trend`` drew.
+        medians: Median over seeds, indexed by x.
+        positions: Positions of the same points on an axis where log y is a line.
+        slope: Fitted slope.
+        band: Slopes asked for; where one limit is infinite, only the other is drawn.
     """
     x = medians.index.to_numpy(float)
     middle = float(np.log(medians.to_numpy(float)).mean())
@@ -268,11 +268,11 @@ def expected_place(axes: Axes, at: float, within: float, x: pd.Series[float], y:
     """Mark where an extremum is expected, and where each seed has it.
 
     Args:
-        axes: that ``trend`` drew on.
-        at: where it is expected; nothing is marked where that is infinite, which is nowhere on the axis.
-        within: factor by which that may be missed.
-        x: place of each seed's extremum.
-        y: its height.
+        axes: Axes on which ``trend`` drew.
+        at: Place where it is expected; nothing is marked where that is infinite, which is nowhere on the axis.
+        within: Factor by which the place may be missed.
+        x: Place of each seed's extremum.
+        y: Height of each seed's extremum.
     """
     if np.isfinite(at):
         axes.axvspan(at / within, at * within, color=HOLDS, alpha=0.13, linewidth=0, label=STATEMENT)
@@ -376,7 +376,7 @@ def _spans_decades(values: npt.ArrayLike) -> bool:
 
 
 def _thin(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Keep at most so many rows, evenly spaced, first and last included."""
+    """Keep at most ``count`` rows, evenly spaced, first and last included."""
     if len(rows) <= count:
         return rows
     return rows.iloc[np.linspace(0, len(rows) - 1, count).round().astype(int)]

@@ -34,7 +34,7 @@ MOST = 0.5
 
 @dataclass(frozen=True)
 class Identity(ColumnCriterion):
-    """Two sides of an equation are equal up to rounding.
+    """Statement that two sides of an equation are equal up to rounding.
 
     The error of a seed is the Euclidean norm of left minus right over its rows, in units of the tolerance
     ``rtol * norm(right) + atol``. All seeds within one tolerance reproduce the identity; a seed beyond 1000 tolerances
@@ -46,13 +46,13 @@ class Identity(ColumnCriterion):
     tolerances, which is more than cutting the digits off, refute it. The interval is the range over seeds.
 
     Attributes:
-        left, right: columns of the two sides, one row per component.
-        operations: length of the longest chain of roundings, for ``rtol = operations * epsilon`` (Higham, Accuracy and
+        left, right: Columns of the two sides, one row per component.
+        operations: Length of the longest chain of roundings, for ``rtol = operations * epsilon`` (Higham, Accuracy and
             Stability of Numerical Algorithms, 2002, section 3.1).
-        dtype: floating-point type that the sides were computed in.
-        atol: absolute tolerance, for sides that may be zero.
-        digits: decimals of the printed numbers in ``right``, instead of a tolerance from rounding.
-        precision: column of dtypes, where the sides were computed in several.
+        dtype: Floating-point type in which the sides were computed.
+        atol: Absolute tolerance, for sides that may be zero.
+        digits: Decimals of the printed numbers in ``right``, instead of a tolerance from rounding.
+        precision: Column of dtypes, where the sides were computed in several.
 
     Example:
         >>> table = pd.DataFrame({"seed": range(8), "left": 0.1 + 0.2, "right": 0.3})
@@ -76,11 +76,11 @@ class Identity(ColumnCriterion):
 
     @property
     def has_sampling_error(self) -> bool:
-        """Rounding is the only error."""
+        """Whether more seeds make the verdict more certain; not so, as rounding is the only error."""
         return False
 
     def columns(self) -> tuple[str, ...]:
-        """Read both sides, and the precision where there are several."""
+        """Name the columns of both sides, and that of the precision where there are several."""
         return (self.left, self.right) + ((self.precision,) if self.precision else ())
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
@@ -100,13 +100,13 @@ class Identity(ColumnCriterion):
         return without_sampling_error(verdict)
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
-        """Return the error of each seed in tolerances, those of rounding all as one."""
+        """Return the error of each seed in tolerances; errors within the tolerance all count as one."""
         errors = self.errors(observations)
         return {self.measure: sample(errors.clip(lower=1.0), float(errors.max()))}
 
     @property
     def measure(self) -> str:
-        """Largest error."""
+        """Name of the largest error."""
         return f"largest error of {words(self.left)} = {words(self.right)}, in tolerances"
 
     @property
@@ -115,7 +115,7 @@ class Identity(ColumnCriterion):
         return CONTRADICTION if self.digits is None else PRINTED_CONTRADICTION
 
     def errors(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Error of each seed in tolerances; at the highest precision where there are several.
+        """Return the error of each seed in tolerances, at the highest precision where there are several.
 
         Raises:
             ObservationsError: the right side is zero, so that rounding has no scale, and there is no ``atol``.
@@ -173,7 +173,7 @@ class Identity(ColumnCriterion):
 
 @dataclass(frozen=True)
 class AtMost(ColumnCriterion):
-    """A quantity never exceeds a bound. One real violation refutes it.
+    """Statement that a quantity never exceeds a bound. One real violation refutes it.
 
     The effect is the share of seeds with a violation, with its exact binomial interval: the upper limit says how often
     the bound could fail without having been seen to. Seeds without a violation reproduce the bound once that limit is
@@ -181,10 +181,10 @@ class AtMost(ColumnCriterion):
     twelve leave room for 36 % of seeds, 24 for 20 % and 48 for 10 %.
 
     Attributes:
-        value: column of the quantity.
-        bound: column or number.
-        rtol: relative excess that counts as rounding.
-        atol: absolute excess that counts as rounding.
+        value: Column of the quantity.
+        bound: Column or number that bounds the quantity.
+        rtol: Relative excess that counts as rounding.
+        atol: Absolute excess that counts as rounding.
 
     Example:
         >>> table = pd.DataFrame({"seed": range(8), "updates": 90, "bound": 100.0})
@@ -201,15 +201,18 @@ class AtMost(ColumnCriterion):
 
     @property
     def has_sampling_error(self) -> bool:
-        """One violation settles it; more seeds are a wider search for one."""
+        """Whether more seeds make the verdict more certain; not so, as one violation settles it.
+
+        More seeds are a wider search for one.
+        """
         return False
 
     def columns(self) -> tuple[str, ...]:
-        """Read the value, and the bound where it is a column."""
+        """Name the column of the value, and the bound where it is a column."""
         return (self.value, self.bound) if isinstance(self.bound, str) else (self.value,)
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
-        """Look for a row beyond the bound."""
+        """Judge whether seeds have a row beyond the bound."""
         violated = self.violated(observations)
         rate = rate_over_seeds(violated)
         interval = rate.interval(confidence)
@@ -225,21 +228,21 @@ class AtMost(ColumnCriterion):
         return without_sampling_error(verdict)
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
-        """Return whether each seed violates the bound."""
+        """Return for each seed whether it violates the bound."""
         violated = self.violated(observations)
         return {self.measure: sample(violated.astype(float), rate_over_seeds(violated).point)}
 
     @property
     def measure(self) -> str:
-        """Share of violations."""
+        """Name of the share of violations."""
         return "share of seeds that violate the bound"
 
     def violated(self, observations: pd.DataFrame) -> pd.Series[bool]:
-        """Whether each seed has a row beyond the bound."""
+        """Tell for each seed whether it has a row beyond the bound."""
         return self.violations(observations).groupby(observations["seed"]).any()
 
     def violations(self, observations: pd.DataFrame) -> pd.Series[bool]:
-        """Rows whose value exceeds the bound by more than rounding."""
+        """Tell for each row whether its value exceeds the bound by more than rounding."""
         bound = self._bound(observations)
         return observations[self.value] > bound + self._rounding(bound)
 
@@ -263,7 +266,7 @@ class AtMost(ColumnCriterion):
 
 @dataclass(frozen=True)
 class AtLeast(AtMost):
-    """A quantity never falls below a bound. One real violation refutes it.
+    """Statement that a quantity never falls below a bound. One real violation refutes it.
 
     Example:
         >>> table = pd.DataFrame({"seed": range(8), "cosine": 0.9})
@@ -272,7 +275,7 @@ class AtLeast(AtMost):
     """
 
     def violations(self, observations: pd.DataFrame) -> pd.Series[bool]:
-        """Rows whose value falls below the bound by more than rounding."""
+        """Tell for each row whether its value falls below the bound by more than rounding."""
         bound = self._bound(observations)
         return observations[self.value] < bound - self._rounding(bound)
 
@@ -288,16 +291,16 @@ class AtLeast(AtMost):
 
 @dataclass(frozen=True)
 class Proportion(ColumnCriterion):
-    """A share of seeds succeeds. A seed succeeds if all its rows do.
+    """Statement that a share of seeds succeeds. A seed succeeds if all its rows do.
 
     A statement about every seed, without exception, is no share: ``AtMost`` and ``AtLeast`` judge it. The fewest seeds
     that reproduce a share at 99 %, all of them successes, are log(0.005) / log(share): 8 for a half, 24 for 80 %, 51
     for 90 %, 104 for 95 %; the fewest that refute it, all failures, are log(0.005) / log(1 - share).
 
     Attributes:
-        success: column of truth values.
-        at_least: smallest share for which the statement holds, between 0 and 1.
-        because: reason for the share.
+        success: Column of truth values.
+        at_least: Smallest share for which the statement holds, between 0 and 1.
+        because: Reason for the share.
 
     Example:
         >>> table = pd.DataFrame({"seed": range(12), "trained": [True] * 11 + [False]})
@@ -315,7 +318,7 @@ class Proportion(ColumnCriterion):
             raise ClaimError("Proportion takes at_least between 0 and 1 and a reason for it (because=...)")
 
     def columns(self) -> tuple[str, ...]:
-        """Read the successes."""
+        """Name the column of the successes."""
         return (self.success,)
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
@@ -324,21 +327,21 @@ class Proportion(ColumnCriterion):
         return in_band(rate, Band(low=self.at_least), confidence, self.measure)
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
-        """Return whether each seed succeeds."""
+        """Return for each seed whether it succeeds."""
         succeeded = self.successes(observations)
         return {self.measure: sample(succeeded.astype(float), rate_over_seeds(succeeded).point)}
 
     @property
     def measure(self) -> str:
-        """Share of successes."""
+        """Name of the share of successes."""
         return f"share of seeds with {words(self.success)}"
 
     def successes(self, observations: pd.DataFrame) -> pd.Series[bool]:
-        """Whether each seed succeeds."""
+        """Tell for each seed whether it succeeds."""
         return observations[self.success].astype(bool).groupby(observations["seed"]).all()
 
     def describe(self) -> str:
-        """Say which share is asked."""
+        """Say which share is asked for."""
         return f"{words(self.success)} holds for at least {self.at_least:.0%} of seeds, because {self.because}"
 
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
@@ -348,7 +351,7 @@ class Proportion(ColumnCriterion):
 
 
 def _norm(values: pd.Series[float], seeds: pd.Series[Any]) -> pd.Series[float]:
-    """Euclidean norm of each seed's values."""
+    """Return the Euclidean norm of each seed's values."""
     squares: pd.Series[float] = (values**2).groupby(seeds).sum()
     return squares**0.5
 

@@ -35,14 +35,14 @@ class DrawablePanel(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name, empty for a statement in one piece."""
+        """Name of the part, empty for a statement in one piece."""
 
     def draw(self, axes: Axes) -> None:
-        """Draw its observations together with what is asked of them."""
+        """Draw the observations of the part together with what is asked of them."""
 
 
 def style() -> AbstractContextManager[Any]:
-    """Return a context: figures made in it look like those of the criteria."""
+    """Return a context in which figures look like those of the criteria."""
     settings = {
         **seaborn.axes_style("ticks"),
         **seaborn.plotting_context("notebook", font_scale=0.82),
@@ -74,9 +74,9 @@ def draw_panels(panels: Sequence[DrawablePanel], verdict: Verdict) -> Figure:
     """Draw every panel of a verdict in a grid.
 
     Args:
-        panels: of the verdict's criterion. Of more than four, the deciding one and those with the most extreme
+        panels: Panels of the verdict's criterion. Of more than four, the deciding one and those with the most extreme
             effects are drawn, and a note says so.
-        verdict: gives each panel its status.
+        verdict: Verdict that gives each panel its status.
 
     Returns:
         A figure that belongs to no window and no global state.
@@ -108,11 +108,11 @@ def render(drawing: Figure, formats: Sequence[str]) -> dict[str, bytes]:
     """Write a figure in several formats, the same for the same figure.
 
     Args:
-        drawing: its layout is settled by this.
-        formats: ``svg``, with text as text and a transparent background, ``png`` or ``pdf``.
+        drawing: Figure to write, whose layout is settled by this.
+        formats: Names of the formats: ``svg``, with text as text and a transparent background, ``png`` or ``pdf``.
 
     Returns:
-        The content of a file for each format.
+        The content of a file by the name of its format.
     """
     engine = drawing.get_layout_engine()
     if engine is not None:  # Matplotlib would lay out and draw everything once more for every format

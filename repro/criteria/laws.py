@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Law(ColumnCriterion):
-    """Points on transformed axes lie on a line, one for each seed, whose slope lies in a band.
+    """Statement that points on transformed axes lie on a line, one for each seed, whose slope lies in a band.
 
     The slopes at both ends of the range are estimated too. Where one of them contradicts the slope of the line (is
     wholly outside the band while the line is inside, or the reverse), the points are bent: no single slope describes
     them, and nothing is decided. Slopes are medians over seeds: eight seeds decide at 99 %, whatever the noise.
 
     Attributes:
-        x, y: columns; ``y`` positive and finite, at least two positions per seed.
-        at_least, at_most: band of the slope, one-sided where only one is given.
-        because: reason for the band.
+        x, y: Columns of the two axes; ``y`` positive and finite, at least two positions per seed.
+        at_least, at_most: Limits of the band of the slope, one-sided where only one is given.
+        because: Reason for the band.
     """
 
     x: str
@@ -53,14 +53,14 @@ class Law(ColumnCriterion):
     @property
     @abstractmethod
     def measure(self) -> str:
-        """Name the slope."""
+        """Name of the slope."""
 
     @abstractmethod
     def positions(self, x: pd.Series[float]) -> npt.NDArray[np.float64]:
         """Transform x to the axis on which log y is a line with the slope that is judged."""
 
     def columns(self) -> tuple[str, ...]:
-        """Read both axes."""
+        """Name the columns of both axes."""
         return (self.x, self.y)
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
@@ -81,7 +81,7 @@ class Law(ColumnCriterion):
         return {self.measure: sample(lines, median_over_seeds(lines, self.measure).point)}
 
     def fits(self, observations: pd.DataFrame) -> pd.DataFrame:
-        """Slopes of each seed: columns ``overall``, ``first`` and ``last``, indexed by seed."""
+        """Return the slopes of each seed: columns ``overall``, ``first`` and ``last``, indexed by seed."""
         require_positive(observations, self.y)
         require_finite(observations, self.y)
         require_positions(observations, self.x, 2)
@@ -92,7 +92,7 @@ class Law(ColumnCriterion):
         return pd.DataFrame.from_dict(fits, orient="index")
 
     def asked(self) -> str:
-        """Say which slopes are asked."""
+        """Say which slopes are asked for."""
         if np.isinf(self.at_most):
             return f"at least {self.at_least:g}"
         return f"at most {self.at_most:g}" if np.isinf(self.at_least) else f"from {self.at_least:g} to {self.at_most:g}"
@@ -106,12 +106,13 @@ class Law(ColumnCriterion):
 
 @dataclass(frozen=True)
 class ScalingLaw(Law):
-    """A quantity grows or falls as a power of another.
+    """Statement that a quantity grows or falls as a power of another.
 
     Attributes:
-        x, y: columns, both positive and finite; at least two positions per seed.
-        at_least, at_most: band of the exponent, wide enough for finite-size bias; one-sided for O(.) statements.
-        because: reason for the band.
+        x, y: Columns of the two axes, both positive and finite; at least two positions per seed.
+        at_least, at_most: Limits of the band of the exponent, wide enough for finite-size bias; one-sided for O(.)
+            statements.
+        because: Reason for the band.
 
     Example:
         >>> rows = [{"seed": seed, "n": n, "error": n**-0.5} for seed in range(8) for n in (10, 100, 1000)]
@@ -123,20 +124,20 @@ class ScalingLaw(Law):
 
     @property
     def measure(self) -> str:
-        """Exponent."""
+        """Name of the exponent."""
         return f"exponent of {words(self.y)} in {words(self.x)}"
 
     def fits(self, observations: pd.DataFrame) -> pd.DataFrame:
-        """Slopes of each seed, for positive x."""
+        """Return the slopes of each seed, for positive x."""
         require_positive(observations, self.x)
         return super().fits(observations)
 
     def positions(self, x: pd.Series[float]) -> npt.NDArray[np.float64]:
-        """Logarithm of x."""
+        """Return the logarithm of x."""
         return np.log(np.asarray(x, dtype=np.float64))
 
     def describe(self) -> str:
-        """Say which exponent is asked."""
+        """Say which exponent is asked for."""
         return (
             f"{words(self.y)} scales as {words(self.x)} to a power {self.asked()} (median over seeds), "
             f"because {self.because}"
@@ -150,12 +151,12 @@ class ScalingLaw(Law):
 
 @dataclass(frozen=True)
 class ExponentialDecay(Law):
-    """A positive quantity falls exponentially.
+    """Statement that a positive quantity falls exponentially.
 
     Attributes:
-        x, y: columns; ``y`` positive and finite, at least two positions per seed.
-        at_least, at_most: band of the decay rate: the fall of log y per unit of x.
-        because: reason for the band.
+        x, y: Columns of the two axes; ``y`` positive and finite, at least two positions per seed.
+        at_least, at_most: Limits of the band of the decay rate: the fall of log y per unit of x.
+        because: Reason for the band.
 
     Example:
         >>> table = pd.DataFrame(
@@ -169,15 +170,15 @@ class ExponentialDecay(Law):
 
     @property
     def measure(self) -> str:
-        """Decay rate."""
+        """Name of the decay rate."""
         return f"decay rate of {words(self.y)} per {words(self.x)}"
 
     def positions(self, x: pd.Series[float]) -> npt.NDArray[np.float64]:
-        """Minus x: a fall of log y is a positive rate."""
+        """Return minus x: a fall of log y is a positive rate."""
         return np.asarray(-x, dtype=np.float64)
 
     def describe(self) -> str:
-        """Say which rate is asked."""
+        """Say which rate is asked for."""
         return (
             f"log {words(self.y)} falls per unit of {words(self.x)} at a rate {self.asked()} (median over seeds), "
             f"because {self.because}"

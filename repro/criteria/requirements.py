@@ -27,7 +27,7 @@ def require_single_rows(observations: pd.DataFrame, position: str) -> None:
 
 
 def require_positions(observations: pd.DataFrame, position: str, least: int) -> None:
-    """Reject seeds that were observed at fewer positions."""
+    """Reject seeds that were observed at fewer than ``least`` positions."""
     counts = observations.groupby("seed")[position].nunique()
     if (counts < least).any():
         raise ObservationsError(

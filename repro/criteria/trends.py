@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preserved(SeedwiseCriterion):
-    """A positive quantity keeps its size from step to step.
+    """Statement that a positive quantity keeps its size from step to step.
 
     The effect of a seed is the arithmetic mean of its one-step ratios (what an expectation preserves; their logarithms
     drift even where the mean is exactly one); the verdict is on its median over seeds.
 
     Attributes:
-        value: column of the quantity, positive.
-        along: column to order by; one row per seed and position.
-        within: factor by which the mean ratio may differ from one; over 1.
-        because: reason for ``within``.
+        value: Column of the quantity, positive.
+        along: Column by which rows are ordered; one row per seed and position.
+        within: Factor by which the mean ratio may differ from one; over 1.
+        because: Reason for ``within``.
 
     Example:
         >>> layers = [{"seed": seed, "layer": n, "variance": 0.5**n} for seed in range(8) for n in range(5)]
@@ -59,11 +59,11 @@ class Preserved(SeedwiseCriterion):
             raise ClaimError("Preserved takes a factor within over 1 and a reason for it (because=...)")
 
     def columns(self) -> tuple[str, ...]:
-        """Read the quantity and the steps."""
+        """Name the columns of the quantity and of the steps."""
         return (self.value, self.along)
 
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Mean one-step ratio of each seed."""
+        """Return the mean one-step ratio of each seed."""
         require_positive(observations, self.value)
         require_single_rows(observations, self.along)
         require_positions(observations, self.along, 2)
@@ -78,7 +78,7 @@ class Preserved(SeedwiseCriterion):
 
     @property
     def measure(self) -> str:
-        """Mean one-step ratio."""
+        """Name of the mean one-step ratio."""
         return f"mean one-step ratio of {words(self.value)}"
 
     def describe(self) -> str:
@@ -99,17 +99,17 @@ class Preserved(SeedwiseCriterion):
 
 @dataclass(frozen=True)
 class Peak(ColumnCriterion):
-    """A quantity has its extremum at a place, and it stands out from both ends of the range.
+    """Statement that a quantity has its extremum at a place, and that it stands out from both ends of the range.
 
     Both are medians over seeds. Reproduced from eight seeds on and refuted from nine on, whatever the noise, at 99 %.
 
     Attributes:
-        x, y: columns, one row per seed and position, at least three positions; ``y`` positive.
-        at: where the extremum is: a positive number or a column.
-        within: factor by which its place may miss; over 1.
-        prominence: factor by which the extremum must exceed (fall below, for a minimum) the values at both ends.
-        because: reason for both factors.
-        kind: ``maximum`` or ``minimum``.
+        x, y: Columns of the two axes, one row per seed and position, at least three positions; ``y`` positive.
+        at: Place of the extremum: a positive number or a column.
+        within: Factor by which the place may be missed; over 1.
+        prominence: Factor by which the extremum must exceed (fall below, for a minimum) the values at both ends.
+        because: Reason for both factors.
+        kind: Kind of the extremum: ``maximum`` or ``minimum``.
 
     Example:
         >>> errors = {1.0: 2, 2.0: 3, 4.0: 10, 8.0: 3, 16.0: 1}
@@ -134,7 +134,7 @@ class Peak(ColumnCriterion):
             raise ClaimError("Peak takes a positive place (at=...), which may be missed by a factor")
 
     def columns(self) -> tuple[str, ...]:
-        """Read both axes, and the place where it is a column."""
+        """Name the columns of both axes, and the place where it is a column."""
         return (self.x, self.y, self.at) if isinstance(self.at, str) else (self.x, self.y)
 
     def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
@@ -148,7 +148,7 @@ class Peak(ColumnCriterion):
         return join(judges, confidence)
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
-        """Return place and prominence of each seed's extremum."""
+        """Return the place and the prominence of each seed's extremum."""
         extrema = self.extrema(observations)
         return {
             measure: sample(extrema[name], median_over_seeds(extrema[name], measure).point)
@@ -157,14 +157,17 @@ class Peak(ColumnCriterion):
 
     @property
     def measures(self) -> dict[str, str]:
-        """Name what is judged of the extremum, by part."""
+        """Names of what is judged of the extremum, by part."""
         return {
             "place": f"place of the {self.kind} / expected place",
             "prominence": f"prominence of the {self.kind} over the ends",
         }
 
     def extrema(self, observations: pd.DataFrame) -> pd.DataFrame:
-        """Place of each seed's extremum relative to the expected one, and its prominence over the more similar end."""
+        """Return the place and the prominence of each seed's extremum, indexed by seed.
+
+        The place is relative to the expected one, the prominence over the more similar end.
+        """
         require_positive(observations, self.y)
         if isinstance(self.at, str):
             require_positive(observations, self.at)
@@ -201,15 +204,15 @@ class Peak(ColumnCriterion):
 
 @dataclass(frozen=True)
 class Monotone(SeedwiseCriterion):
-    """A quantity only rises, or only falls, up to a tolerance.
+    """Statement that a quantity only rises, or only falls, up to a tolerance.
 
     The effect of a seed is its largest reversal: how far a later value stands on the wrong side of an earlier one.
 
     Attributes:
-        x, y: columns, one row per seed and position, at least two positions.
-        tolerance: largest reversal that would not matter; positive.
-        because: reason for the tolerance.
-        direction: ``increasing`` or ``decreasing``.
+        x, y: Columns of the two axes, one row per seed and position, at least two positions.
+        tolerance: Largest reversal that would not matter; positive.
+        because: Reason for the tolerance.
+        direction: Direction of the change: ``increasing`` or ``decreasing``.
 
     Example:
         >>> rows = [{"seed": seed, "width": width, "loss": 1 / width} for seed in range(8) for width in (1, 2, 4)]
@@ -229,11 +232,11 @@ class Monotone(SeedwiseCriterion):
             raise ClaimError("Monotone takes a positive tolerance and a reason for it (because=...)")
 
     def columns(self) -> tuple[str, ...]:
-        """Read both axes."""
+        """Name the columns of both axes."""
         return (self.x, self.y)
 
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Largest reversal of each seed."""
+        """Return the largest reversal of each seed."""
         require_single_rows(observations, self.x)
         require_positions(observations, self.x, 2)
         sign = 1.0 if self.direction == "increasing" else -1.0
@@ -250,7 +253,7 @@ class Monotone(SeedwiseCriterion):
 
     @property
     def measure(self) -> str:
-        """Largest reversal."""
+        """Name of the largest reversal."""
         return f"largest reversal of {words(self.y)}"
 
     def describe(self) -> str:

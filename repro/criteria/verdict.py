@@ -35,15 +35,15 @@ class Verdict:
     """A status with the evidence for it: plain data, stored as it is.
 
     Attributes:
-        status: ``reproduced``, ``refuted`` or ``inconclusive``.
-        effect: the measured quantity that the criterion judges; of the deciding part where there are several.
-        low, high: limits of its interval; infinite where there are too few seeds for one.
-        n: number of independent seeds behind the effect.
-        measure: what the effect is, in words.
-        p: level (one minus the confidence) at which the status would flip; None where no sampling error is involved.
-        confidence: of the interval.
-        parts: the verdicts on the parts of the statement, empty for a statement in one piece.
-        deciding: name of the part whose effect this is.
+        status: Outcome, ``reproduced``, ``refuted`` or ``inconclusive``.
+        effect: Measured quantity that the criterion judges; of the deciding part where there are several.
+        low, high: Limits of its interval; infinite where there are too few seeds for one.
+        n: Number of independent seeds behind the effect.
+        measure: Name of the effect, in words.
+        p: Level (one minus the confidence) at which the status would flip; None where no sampling error is involved.
+        confidence: Confidence of the interval.
+        parts: Verdicts on the parts of the statement; empty for a statement in one piece.
+        deciding: Name of the part whose effect this is.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -60,7 +60,7 @@ class Verdict:
     deciding: str = ""
 
     def as_part(self, name: str) -> Part:
-        """Shorten to one part of a larger verdict."""
+        """Shorten the verdict to one part of a larger one."""
         return Part(name, self.status, self.effect, self.low, self.high, self.n)
 
     def __str__(self) -> str:

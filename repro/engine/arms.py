@@ -34,17 +34,17 @@ def classifier(
 
     Args:
         network: Function that builds a Keras model. Of the sizes of the data it is given those that it takes:
-            ``inputs`` (numbers of an example) and ``outputs`` (classes), or ``shape`` and ``classes``.
+            ``inputs`` (numbers per example) and ``outputs`` (classes), or ``shape`` and ``classes``.
         data: Examples to train and to test on.
         steps: Number of optimiser steps.
-        batch_size: Examples per step; all of them where there are fewer.
+        batch_size: Number of examples per step; all of them where there are fewer.
         optimizer: Keras optimiser, or its name.
-        every: Steps between measurements; None for one at the end.
-        metrics: Measurements beside the loss, see ``Record``; by default ``accuracy``.
+        every: Number of steps between measurements; None for one at the end.
+        metrics: Measurements besides the loss, see ``Record``; by default ``accuracy``.
         **grids: Values, or lists of values, for parameters of the network and of the optimiser, see ``train``.
 
     Returns:
-        A function of ``seeds`` and further grids that trains, for ``tune`` and ``compare_arms``.
+        A function of ``seeds`` and further grids that trains the networks, for ``tune`` and ``compare_arms``.
 
     Example:
         >>> digits = load_data("digits").standardized().flat()
@@ -87,8 +87,8 @@ def compare_arms(
     """Train the arms of a comparison, each at its own tuned hyperparameters, on the same seeds.
 
     Args:
-        arms: Label to arm.
-        space: Hyperparameter to its values or range, the same for every arm.
+        arms: Arms by label.
+        space: Values or range of each hyperparameter by its name, the same for every arm.
         budget: Number of trials for each arm.
         seeds: Seeds to train with; one seed draws the same batches in every arm.
         by: Name of the column that holds the labels.

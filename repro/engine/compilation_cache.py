@@ -28,7 +28,7 @@ def use_in_jax(config: Any) -> None:
     """Let JAX keep programs; it evicts them itself, and tells versions and processors apart.
 
     Args:
-        config: of JAX.
+        config: Configuration of JAX.
     """
     if config.jax_compilation_cache_dir is None:
         config.update("jax_compilation_cache_dir", str(_folder() / "jax"))
@@ -43,7 +43,7 @@ def use_in_tensorflow(version: str) -> None:
     end the process: each has a folder of its own.
 
     Args:
-        version: of TensorFlow.
+        version: Version of TensorFlow.
     """
     flags = os.environ.get("TF_XLA_FLAGS", "")
     if TENSORFLOW_FLAG in flags:
@@ -58,7 +58,7 @@ def use_in_tensorflow(version: str) -> None:
 
 
 def evict(files: Iterable[Path], largest: int) -> None:
-    """Delete the files that were not used for longest, until the others together have at most so many bytes."""
+    """Delete the least recently used files, until the others together have at most ``largest`` bytes."""
     found = []
     for file in files:
         with suppress(OSError):  # other processes evict too

@@ -48,12 +48,12 @@ class ImageData:
     """Images with classes, in fixed training and test splits.
 
     Attributes:
-        name: of the data set.
-        classes: number of classes.
-        x_train: images to train on, ``[n, height, width, channels]``, pixels from 0 to 1.
-        y_train: their classes, ``[n]``, from 0.
-        x_test: images to test on.
-        y_test: their classes.
+        name: Name of the data set.
+        classes: Number of classes.
+        x_train: Images to train on, ``[n, height, width, channels]``, pixels from 0 to 1.
+        y_train: Classes of the training images, ``[n]``, from 0.
+        x_test: Images to test on.
+        y_test: Classes of the test images.
     """
 
     name: str
@@ -87,11 +87,11 @@ class ImageData:
         return replace(self, x_train=(self.x_train - mean) * scale, x_test=(self.x_test - mean) * scale)
 
     def subset(self, size: int, seed: int) -> ImageData:
-        """Keep some of the training images, of every class the same number give or take one, as far as it has them.
+        """Keep some of the training images: of every class the same number, give or take one, as far as it has them.
 
         Args:
-            size: number of training images.
-            seed: of the choice. A smaller subset of the same seed is contained in a larger one.
+            size: Number of training images.
+            seed: Seed of the choice. A smaller subset of the same seed is contained in a larger one.
 
         Raises:
             ReproError: there are not as many.
@@ -108,10 +108,10 @@ def corrupt_labels(labels: npt.NDArray[np.integer[Any]], classes: int, share: fl
     """Replace some labels by wrong ones.
 
     Args:
-        labels: classes from 0, ``[n]``.
-        classes: number of classes.
-        share: ``round(share * n)`` labels become another class, each other class as likely.
-        seed: of the choice.
+        labels: Classes from 0, ``[n]``.
+        classes: Number of classes.
+        share: Share of the labels to replace: ``round(share * n)`` labels become another class, each equally likely.
+        seed: Seed of the choice.
 
     Raises:
         ReproError: the share is no share, or there is no other class.
@@ -129,8 +129,9 @@ def load_data(name: str = DIGITS) -> ImageData:
     """Load a data set, once in a process.
 
     Args:
-        name: ``digits``, or an image classification data set of TensorFlow Datasets such as ``mnist``,
-            ``fashion_mnist``, ``cifar10`` or ``emnist/letters``. It is downloaded and prepared where it is missing.
+        name: Name of the data set: ``digits``, or an image classification data set of TensorFlow Datasets such as
+            ``mnist``, ``fashion_mnist``, ``cifar10`` or ``emnist/letters``. It is downloaded and prepared where it is
+            missing.
 
     Returns:
         The data set; its test images are the validation images where there are no others. The arrays are read-only.

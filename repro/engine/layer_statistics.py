@@ -1,4 +1,4 @@
-"""What activations and gradients do from layer to layer of a network."""
+"""How activations and gradients change from layer to layer of a network."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def names(operations: Sequence[Any]) -> list[str]:
 
 
 def values_per_example(model: Any) -> int | None:
-    """Count what all layers put out for one example; None if the model is neither sequential nor functional."""
+    """Count the values that all layers output for one example; None for a model neither sequential nor functional."""
     try:
         sizes: list[int] = [math.prod(output.shape[1:]) for _, output in _outputs(model, 1)]
     except TrainingError:
@@ -60,12 +60,12 @@ def statistics(model: Any, loss: Any, trainable: Sequence[Any], non_trainable: S
     """Measure all layers in inference mode.
 
     Args:
-        model: sequential or functional.
-        loss: a function of targets and outputs; its mean is what is propagated back.
-        trainable: values in the order of ``model.trainable_variables``.
-        non_trainable: values in the order of ``model.non_trainable_variables``.
-        x: inputs, [examples, ...].
-        y: targets, [examples, ...].
+        model: Sequential or functional model.
+        loss: Function of targets and outputs, whose mean is differentiated.
+        trainable: Values in the order of ``model.trainable_variables``.
+        non_trainable: Values in the order of ``model.non_trainable_variables``.
+        x: Inputs, [examples, ...].
+        y: Targets, [examples, ...].
 
     Returns:
         For each of ``STATISTICS`` a tensor of shape [layers]. Over examples and units of a layer's output: ``mean``,
@@ -163,7 +163,7 @@ def _share(condition: Any) -> Any:
 
 
 def _norm(gradients: Sequence[Any]) -> Any:
-    """Euclidean norm; squares of gradients that have vanished to 1e-20 leave the range of single precision."""
+    """Return the Euclidean norm; squares of gradients that have vanished to 1e-20 underflow in single precision."""
     if not gradients:
         return keras.ops.convert_to_tensor(float("nan"))
     # keras.ops.norm returns to single precision on JAX

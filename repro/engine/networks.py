@@ -26,12 +26,13 @@ def mlp(
     """Build a fully connected network with linear outputs.
 
     Args:
-        inputs: number of input features.
-        outputs: number of outputs.
-        widths: units of each hidden layer.
-        activation: of the hidden layers, any that Keras knows.
-        initializer: of all kernels, a name or a configuration; an instance would give equal layers equal weights.
-        dropout: probability of dropping a hidden unit; no dropout layers where it is zero.
+        inputs: Number of input features.
+        outputs: Number of outputs.
+        widths: Numbers of units of the hidden layers.
+        activation: Activation of the hidden layers, any that Keras knows.
+        initializer: Initialiser of all kernels, a name or a configuration; an instance would give equal layers equal
+            weights.
+        dropout: Probability of dropping a hidden unit; no dropout layers where it is zero.
     """
     layers: list[Any] = [keras.Input((inputs,))]
     for width in widths:
@@ -57,12 +58,12 @@ def residual_network(
     same variables in the same order.
 
     Args:
-        shape: height, width and channels of the images.
-        classes: number of classes; the outputs are logits.
-        depth: number of layers with weights; 8, 14, 20, and so on.
-        width: channels of the first stage.
-        shortcut: factor on the shortcuts.
-        momentum: of the moving averages of batch normalisation.
+        shape: Height, width and channels of the images.
+        classes: Number of classes; the outputs are logits.
+        depth: Number of layers with weights; 8, 14, 20, and so on.
+        width: Channels of the first stage.
+        shortcut: Factor on the shortcuts.
+        momentum: Momentum of the moving averages of batch normalisation.
 
     Raises:
         ReproError: no network has this depth.
@@ -91,9 +92,9 @@ def convolution(filters: int, kernel_size: int, **options: Any) -> Any:
     """Make a Keras convolution that is fast inside a compiled loop on CPU.
 
     Args:
-        filters: number of output channels.
-        kernel_size: height and width of the window.
-        **options: of ``keras.layers.Conv2D``, but not ``groups`` or ``dilation_rate``.
+        filters: Number of output channels.
+        kernel_size: Height and width of the window.
+        **options: Options of ``keras.layers.Conv2D``, except ``groups`` and ``dilation_rate``.
     """
     return _patch_convolution()(filters, kernel_size, **options)
 
@@ -114,7 +115,7 @@ def _shortcut(x: Any, channels: int, strides: int, scale: float) -> Any:
 @cache
 def _zero_channels() -> Any:
     class ZeroChannels(keras.layers.Layer):  # type: ignore[misc]
-        """Appends channels of zeros."""
+        """Layer that appends channels of zeros."""
 
         def __init__(self, channels: int, **options: Any) -> None:
             super().__init__(**options)

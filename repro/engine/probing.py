@@ -1,4 +1,4 @@
-"""Networks at initialisation: what signals and gradients do from layer to layer, for many seeds."""
+"""Networks at initialisation: how signals and gradients change from layer to layer, for many seeds."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def probe(
     """Measure activations and gradients of every layer of untrained networks, in inference mode.
 
     Args:
-        model: builds a sequential or functional Keras model; takes the grids as keywords.
-        data: the first training examples are put through the network.
-        seeds: one network each, for every combination of grid values.
-        loss: a Keras loss, its name, or a function of targets and outputs; its gradient is what is propagated back.
-        examples: number of training examples.
-        **grids: a value or a list of values for parameters of ``model``.
+        model: Function that builds a sequential or functional Keras model; takes the grids as keywords.
+        data: Examples, of which the first training examples are put through the network.
+        seeds: Seeds of the networks: each has one network for every combination of grid values.
+        loss: Keras loss, its name, or a function of targets and outputs; its gradient is propagated back.
+        examples: Number of training examples.
+        **grids: Values, or lists of values, for parameters of ``model``.
 
     Returns:
         One row per seed, combination and layer: ``layer`` (1 is the first), ``layers_back`` (0 is the last), its
@@ -105,9 +105,9 @@ def _is_compiled(option: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _program(network: Keyed, loss: Keyed) -> Callable[..., Any]:
-    """Measure a network of given values on inputs and targets; statistics of shape [layers].
+    """Compile a function that measures a network of given values on inputs and targets: statistics of shape [layers].
 
-    Compiled for one network: TensorFlow takes longer to vectorise a deep one than to run it for fifty seeds.
+    It is compiled for one network: TensorFlow takes longer to vectorise a deep one than to run it for fifty seeds.
     """
 
     def run(trainable: Any, non_trainable: Any, x: Any, y: Any) -> Any:

@@ -33,10 +33,10 @@ class Program:
     """A training run of one model, loss and optimiser, compiled for as many replicas at once as the device suits.
 
     Attributes:
-        build: builds the model.
-        model: whose layers the program consists of; its own weights are never changed.
-        loss: of targets and outputs.
-        layers: that are observed.
+        build: Function that builds the model.
+        model: Model of whose layers the program consists; its own weights are never changed.
+        loss: Loss, a function of targets and outputs.
+        layers: Layers that are observed.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class Program:
         metrics: Mapping[str, Metric],
         probed: int,
     ) -> None:
-        """Prepare a program; it is compiled when it runs first.
+        """Prepare a program; it is compiled when it first runs.
 
         Args:
-            build: builds the model.
-            loss: a Keras loss, or a function of targets and outputs.
-            optimizer: a Keras optimiser; hyperparameters among ``HELD`` are positive numbers if they are to be given
+            build: Function that builds the model.
+            loss: Keras loss, or a function of targets and outputs.
+            optimizer: Keras optimiser; hyperparameters among ``HELD`` are positive numbers if they are to be given
                 for each replica.
-            every: steps between measurements.
-            metrics: name to a function of targets and outputs that gives one number per example.
-            probed: number of training examples for the statistics of the layers; 0 for none.
+            every: Number of steps between measurements.
+            metrics: Functions of targets and outputs that give one number per example, by name.
+            probed: Number of training examples for the statistics of the layers; 0 for none.
 
         Raises:
             TrainingError: the model's initial values or the optimiser cannot be reproduced.
@@ -83,14 +83,14 @@ class Program:
         hyperparameters: Mapping[str, Array],
         at_once: int,
     ) -> tuple[Array, dict[str, Array], list[Array]]:
-        """Train replicas.
+        """Train replicas, measuring them on the way.
 
         Args:
-            examples: inputs and targets, the test examples after the training examples, and ``evaluation_batches``.
-            batches: draws the indices of the examples of each step for a seed, [steps, batch size].
-            seeds: one for each replica, of its initial weights and its noise.
-            hyperparameters: values for each replica of those that the optimiser holds.
-            at_once: replicas in one program; fewer where the backend cannot vectorise a layer.
+            examples: Inputs and targets, the test examples after the training examples, and ``evaluation_batches``.
+            batches: Function that draws the indices of the examples of each step for a seed, [steps, batch size].
+            seeds: Seeds of the initial weights and the noise, one for each replica.
+            hyperparameters: Values, for each replica, of the hyperparameters that the optimiser holds.
+            at_once: Number of replicas in one program; fewer where the backend cannot vectorise a layer.
 
         Returns:
             Averages, [replicas, measurements, training and test, loss and metrics]; statistics of the layers,
@@ -107,7 +107,7 @@ class Program:
         return averages, layers, weights
 
     def sequential(self, at_once: int) -> str:
-        """Tell why replicas run one after the other; empty if they run at once."""
+        """Return the reason why replicas run one after the other; empty if they run at once."""
         return self._over_replicas.reason or ("their arrays together would not fit the cache" if at_once == 1 else "")
 
     def _initial_state(self, seeds: Array, places: Array, held: Mapping[str, Array]) -> tuple[list[Any], ...]:
@@ -207,7 +207,8 @@ def hold(optimizer: Any) -> dict[str, Any]:
     """Make variables of an optimiser's hyperparameters, so that every replica has its own values.
 
     Args:
-        optimizer: built; changed in place. Its positive hyperparameters among ``HELD`` become variables.
+        optimizer: Built optimiser, which is changed in place. Its positive hyperparameters among ``HELD`` become
+            variables.
 
     Returns:
         The variables by their names.
@@ -226,7 +227,7 @@ def hold(optimizer: Any) -> dict[str, Any]:
 @cache
 def _positive_variable() -> Any:
     class PositiveVariable(keras.Variable):  # type: ignore[misc]
-        """A hyperparameter; optimisers ask whether it is zero before a program knows its value."""
+        """A positive hyperparameter; optimisers ask whether it is zero before a program knows its value."""
 
         def __init__(self, value: float) -> None:
             super().__init__(value, dtype=keras.config.floatx(), trainable=False)
@@ -245,16 +246,16 @@ def _positive_variable() -> Any:
 def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
     """Choose how many replicas a program runs at once.
 
-    On CPU as many as keep weights, gradients, optimiser state and activations of a step in the cache: replicas of small
-    networks share the cost of starting each operation, those of larger ones would only push each other out. Eight save
-    most of that cost, and whatever their number runs are made of eight, which are compiled once; only many replicas
-    are worth a larger program of their own, and those are divided evenly, as the last program is filled up. On
-    accelerators as many as their memory holds.
+    On CPU, as many as keep weights, gradients, optimiser state and activations of a step in the cache: replicas of
+    small networks share the cost of starting each operation, those of larger ones would only push each other out. Eight
+    save most of that cost, so fewer than ``MOST_ON_CPU`` replicas run at most eight at once, in a program that is
+    compiled once; only more of them are worth a larger program of their own, and those are divided evenly, as the last
+    program is filled up. On accelerators, as many as their memory holds.
 
     Args:
-        program: that is to run.
-        batch_size: examples per step.
-        replicas: their number.
+        program: Program that is to run.
+        batch_size: Number of examples per step.
+        replicas: Number of replicas.
     """
     outputs = layer_statistics.values_per_example(program.model)
     if outputs is None:
@@ -279,7 +280,7 @@ def _evenly(replicas: int, largest: int) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Tell numbers from schedules and from what an optimiser does not have."""
+    """Tell whether a value is a number, not a schedule or None for what an optimiser does not have."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -287,12 +288,12 @@ def evaluation_batches(train: int, test: int) -> tuple[npt.NDArray[np.int32], np
     """Divide all examples into batches of one size, so that a program holds the network for inference only once.
 
     Args:
-        train: number of training examples.
-        test: number of test examples, which follow them.
+        train: Number of training examples.
+        test: Number of test examples, which follow them.
 
     Returns:
         Indices of shape [batches, size], and what each example counts in the averages over training and over test
-        examples, [batches, 2, size]; the examples that fill the last batch count nothing.
+        examples, [batches, 2, size]; the examples that fill the last batch do not count.
     """
     examples = train + test
     batches = math.ceil(examples / EVALUATION_BATCH)

@@ -61,8 +61,8 @@ def initial_values(model: Any, seeds: Sequence[int] | Array) -> list[Any]:
     other threads of a process draw from it too.
 
     Args:
-        model: as it was built; its variables are not changed.
-        seeds: of the replicas; not negative.
+        model: Model as it was built; its variables are not changed.
+        seeds: Seeds of the replicas; not negative.
 
     Returns:
         Tensors of shape [replicas, ...] in the order of ``model.variables``: drawn where an initialiser or a source of
@@ -115,11 +115,11 @@ def hashable(value: Any) -> Any:
 
 
 def check_reproducible(build: Callable[[], Any], model: Any) -> None:
-    """Find out whether all that is random about a model's initial values is known.
+    """Check that all that is random about a model's initial values is known.
 
     Args:
-        build: what built the model.
-        model: to be checked.
+        build: Function that built the model.
+        model: Model to be checked.
 
     Raises:
         TrainingError: another build starts from other values for reasons that no initialiser tells.
@@ -176,14 +176,14 @@ class OverReplicas:
     """A compiled function of replicas, called for many at once or, where the backend cannot vectorise it, one by one.
 
     Attributes:
-        reason: why it is called one by one; empty if it is not.
+        reason: Reason why replicas run one by one; empty if they do not.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        """Prepare a function; it is compiled when it is called first.
+        """Prepare a function; it is compiled when it is first called.
 
         Args:
-            function: returns nested tensors with replicas on the first axis.
+            function: Function that returns nested tensors with replicas on the first axis.
         """
         self.reason = ""
         self._compiled = backend.compile_function(function)
@@ -191,12 +191,13 @@ class OverReplicas:
     def __call__(self, arguments: Callable[[Array], tuple[Any, ...]], replicas: int, at_once: int) -> Any:
         """Call the function in chunks of one size, the last one filled up.
 
-        Chunks of fewer have a power of two, so that a search and the evaluation after it share a compiled function.
+        Where there are fewer replicas, the size is a power of two, so that a search and the evaluation after it share a
+        compiled function.
 
         Args:
-            arguments: makes the arguments of the function for the replicas of the given indices.
-            replicas: their number.
-            at_once: largest chunk.
+            arguments: Function that makes the arguments for the replicas of the given indices.
+            replicas: Number of replicas.
+            at_once: Largest size of a chunk.
 
         Returns:
             The results as nested arrays.
@@ -219,7 +220,7 @@ class OverReplicas:
 
 
 def repeat(variable: Any, replicas: int) -> Any:
-    """Copy the value of a Keras variable for replicas, [replicas, ...]."""
+    """Repeat the value of a Keras variable for every replica, [replicas, ...]."""
     return keras.ops.broadcast_to(variable.numpy(), (replicas, *variable.shape))
 
 
@@ -232,7 +233,7 @@ def combinations(grids: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def resolve(get: Callable[[Any], Any], wanted: Any) -> Any:
-    """Call what finds or makes a Keras object.
+    """Call a function that finds or makes a Keras object.
 
     Raises:
         TrainingError: there is no such object, or it does not take its parameters.
@@ -244,7 +245,7 @@ def resolve(get: Callable[[Any], Any], wanted: Any) -> Any:
 
 
 def build_model(function: ModelFunction, parameters: Mapping[str, Any]) -> Any:
-    """Build a model.
+    """Build a model by calling its function with parameters.
 
     Raises:
         TrainingError: the function does not take a parameter, or needs another one.
@@ -257,7 +258,7 @@ def build_model(function: ModelFunction, parameters: Mapping[str, Any]) -> Any:
 
 
 def check_replicas(seeds: Sequence[int], grids: Mapping[str, Any], columns: set[str]) -> None:
-    """Find out whether there are replicas, and whether all grids can be columns beside those that are measured.
+    """Check that there are replicas, and that all grids can be columns besides those that are measured.
 
     Raises:
         TrainingError: no seeds, or a grid with the name of a measured column or without values.
@@ -272,7 +273,7 @@ def check_replicas(seeds: Sequence[int], grids: Mapping[str, Any], columns: set[
 
 
 def check_fit(model: Any, loss: Any, data: Examples) -> None:
-    """Find out whether a model, a loss and training examples fit each other.
+    """Check that a model, a loss and training examples fit each other.
 
     Raises:
         TrainingError: they do not, or the loss sums over examples.

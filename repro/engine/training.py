@@ -43,15 +43,15 @@ with epy.lazy_imports():
 
 @dataclass(frozen=True)
 class Record:
-    """What is measured during a run, in inference mode.
+    """Measurements during a run, in inference mode.
 
-    The loss always is, over all training and all test examples; it includes no regularisation.
+    The loss is always measured, over all training and all test examples; it includes no regularisation.
 
     Attributes:
-        every: steps between measurements; None for one at the end. Must divide the steps of the run.
-        metrics: name to a function of targets and outputs that gives one number per example, such as
+        every: Number of steps between measurements; None for one at the end. Must divide the steps of the run.
+        metrics: Functions of targets and outputs that give one number per example, by name, such as
             ``keras.metrics.sparse_categorical_accuracy``.
-        probed: number of training examples on which the layers are observed, see ``repro.engine.layer_statistics``; 0
+        probed: Number of training examples on which the layers are observed, see ``repro.engine.layer_statistics``; 0
             for none.
     """
 
@@ -65,25 +65,25 @@ class Record:
 
     @property
     def columns(self) -> list[str]:
-        """Names of what is measured."""
+        """Names of the columns that are measured."""
         return [f"{split}_{name}" for split in ("train", "test") for name in ("loss", *self.metrics)]
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What a training leaves.
+    """Results of a training.
 
     Attributes:
-        records: one row per replica and measurement: ``seed``, the grids' columns, ``step``, ``train_loss``,
+        records: Table with one row per replica and measurement: ``seed``, the grids' columns, ``step``, ``train_loss``,
             ``test_loss`` and for each metric ``train_<name>`` and ``test_<name>``. Losses of a run that diverged are
             infinite.
-        layers: one row per replica, measurement and layer if the record probes: ``layer`` (1 is the first), its
-            ``name``, and the statistics of ``repro.engine.layer_statistics``.
-        replicas: one row per replica: ``seed`` and the grids' columns.
-        programs: one row per compiled program: the values that are static in it, its number of ``replicas``, and
-            ``sequential``, why they ran one after the other, empty if they were vectorised.
-        weights: of each replica after the last step, in the order of ``model.weights``.
-        builders: of each replica, build the model as it was before training.
+        layers: Table with one row per replica, measurement and layer if the record probes: ``layer`` (1 is the first),
+            its ``name``, and the statistics of ``repro.engine.layer_statistics``.
+        replicas: Table with one row per replica: ``seed`` and the grids' columns.
+        programs: Table with one row per compiled program: the values that are static in it, its number of ``replicas``,
+            and ``sequential``, the reason why they ran one after the other, empty if they were vectorised.
+        weights: Weights of each replica after the last step, in the order of ``model.weights``.
+        builders: Functions, one for each replica, that build the model as it was before training.
     """
 
     records: pd.DataFrame
@@ -113,7 +113,7 @@ class Training:
 
     @property
     def final(self) -> pd.DataFrame:
-        """The records of the last step, one row per replica."""
+        """Records of the last step, one row per replica."""
         step = self.records["step"]
         final: pd.DataFrame = self.records[step == step.max()].reset_index(drop=True)
         return final
@@ -138,16 +138,17 @@ def train(
     program; every other grid value has a program of its own.
 
     Args:
-        model: builds a Keras model; takes the grids that the optimiser does not have as keywords.
-        data: examples to train and to test on.
-        loss: a Keras loss, its name, or a function of targets and outputs.
-        optimizer: a Keras optimiser, or its name; every replica has its own state.
-        steps: number of optimiser steps.
-        batch_size: examples per step, drawn without replacement in each epoch; an incomplete last batch is dropped.
-        seeds: of the replicas.
-        record: what is measured; by default the losses at the end.
-        settings: combinations of values beside those of the grids, such as a search proposes.
-        **grids: a value, or a list of values, for parameters of the optimiser (``learning_rate``, ``momentum``) and of
+        model: Function that builds a Keras model; takes the grids that the optimiser does not have as keywords.
+        data: Examples to train and to test on.
+        loss: Keras loss, its name, or a function of targets and outputs.
+        optimizer: Keras optimiser, or its name; every replica has its own state.
+        steps: Number of optimiser steps.
+        batch_size: Number of examples per step, drawn without replacement in each epoch; an incomplete last batch is
+            dropped.
+        seeds: Seeds of the replicas.
+        record: Record of what is measured; by default the losses at the end.
+        settings: Combinations of values besides those of the grids, such as a search proposes.
+        **grids: Values, or lists of values, for parameters of the optimiser (``learning_rate``, ``momentum``) and of
             ``model``.
 
     Raises:
@@ -234,10 +235,10 @@ class _Group:
     """Grid values that share a program.
 
     Attributes:
-        places: their places in the grid.
-        of_model: what the model is built with.
-        of_optimizer: configuration of the optimiser; what is held has a value that stands for all.
-        held: values of the optimiser's variables for each place.
+        places: Places of the values in the grid.
+        of_model: Parameters with which the model is built.
+        of_optimizer: Configuration of the optimiser, in which a held hyperparameter has one value that stands for all.
+        held: Values of the optimiser's variables for each place.
     """
 
     places: list[int]
@@ -266,7 +267,7 @@ def _groups(grid: Sequence[dict[str, Any]], optimizer: Any) -> list[_Group]:
 
 
 def _can_be_held(name: str, value: Any) -> bool:
-    """Whether a hyperparameter can be a variable; a momentum or decay of zero leaves its term out of the program."""
+    """Tell whether a hyperparameter can be a variable; momentum or decay of zero leaves its term out of the program."""
     return is_number(value) and (value > 0 or name == "learning_rate")
 
 
@@ -308,10 +309,10 @@ def batch_indices(examples: int, batch_size: int, steps: int, seed: int) -> npt.
     """Draw which examples make up each batch of a replica.
 
     Args:
-        examples: number of training examples.
-        batch_size: examples per step, at most all of them.
-        steps: number of batches.
-        seed: of the replica.
+        examples: Number of training examples.
+        batch_size: Number of examples per step, at most all of them.
+        steps: Number of batches.
+        seed: Seed of the replica.
 
     Returns:
         Indices of shape [steps, batch_size]; each epoch is a fresh permutation without its incomplete last batch.

@@ -31,8 +31,8 @@ class Tuning:
     """The outcome of a search.
 
     Attributes:
-        best: the hyperparameters with the lowest score, with Hyperband among the longest trials.
-        trials: one row per trial: the hyperparameters, ``score``, and with Hyperband ``steps``.
+        best: Hyperparameters with the lowest score, with Hyperband among the longest trials.
+        trials: Table with one row per trial: the hyperparameters, ``score``, and with Hyperband ``steps``.
     """
 
     best: dict[str, Any]
@@ -57,21 +57,23 @@ def tune(
     """Search the hyperparameters of one arm of a comparison.
 
     An oracle of Keras Tuner proposes trials, the engine trains them at once, and the oracle learns what came of them.
-    Where there is nothing to choose nothing is trained.
+    Where there is nothing to choose, nothing is trained.
 
     Args:
-        arm: trains with ``seeds`` and ``settings``, such as ``classifier(network, data, ...)``; for
+        arm: Function that trains with ``seeds`` and ``settings``, such as ``classifier(network, data, ...)``; for
             Hyperband also with ``steps``.
-        space: hyperparameter to its values (a list), or to the lower and upper limit of a logarithmic range (a tuple).
-        budget: number of trials, the same for every arm of a comparison; at a grid no smaller than the grid.
-        objective: column of the records whose last value, the median over seeds, is minimised; or a function of the
+        space: Values of each hyperparameter by its name: a list, or the lower and upper limit of a logarithmic range as
+            a tuple.
+        budget: Number of trials, the same for every arm of a comparison; for a grid no smaller than the grid.
+        objective: Column of the records whose last value, the median over seeds, is minimised; or a function of the
             training. Infinite for runs that diverge.
-        oracle: of Keras Tuner. The grid takes logarithmic ranges in as many steps as the budget allows. Hyperband's
-            trials take a ninth, a third or all of ``steps``; a promising one starts afresh with three times as many.
-        seeds: of the trials; disjoint from those of an evaluation, which count from zero.
-        steps: of Hyperband's longest trials.
-        at_once: trials that are proposed before the first of them is trained; the Bayesian oracle learns from fewer
-            at once more often.
+        oracle: Oracle of Keras Tuner. The grid takes logarithmic ranges in as many steps as the budget allows.
+            Hyperband's trials take a ninth, a third or all of ``steps``; a promising one starts afresh with three times
+            as many.
+        seeds: Seeds of the trials; disjoint from those of an evaluation, which count from zero.
+        steps: Number of steps of Hyperband's longest trials; None for the other oracles.
+        at_once: Number of trials that are proposed before the first of them is trained; with fewer, the Bayesian oracle
+            learns more often.
 
     Raises:
         ReproError: the budget is not positive or smaller than the grid, Hyperband has no steps, the records have no

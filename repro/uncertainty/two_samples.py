@@ -103,7 +103,8 @@ def compare_intervals(base: IntervalEstimate, head: IntervalEstimate) -> float |
     """Test by intervals alone whether two effects are equal.
 
     An interval is taken for that of a normal estimate, whose half width is a multiple of its standard error. Intervals
-    from order statistics cover more than their confidence, so the test misses a difference rather than inventing one.
+    from order statistics cover more than their confidence, so the test tends to miss a difference rather than to invent
+    one.
 
     Returns:
         The two-sided p-value; None where an effect or a limit is not finite.

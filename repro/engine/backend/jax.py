@@ -14,7 +14,7 @@ BLOCK = 16
 
 
 def configure() -> None:
-    """Pin one thread a program on CPU and full precision, before JAX runs first."""
+    """Pin one thread per program on CPU and full precision, before JAX first runs."""
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     jax.config.update("jax_enable_x64", True)
@@ -23,13 +23,13 @@ def configure() -> None:
 
 
 def device() -> str:
-    """Name the first accelerator, or ``CPU``."""
+    """Return the name of the first accelerator, or ``CPU``."""
     first = jax.devices()[0]
     return "CPU" if first.platform == "cpu" else str(first.device_kind)
 
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile by XLA."""
+    """Compile a function with XLA."""
     return jax.jit(function)  # type: ignore[no-any-return]
 
 
@@ -45,12 +45,12 @@ def scan(step: Callable[[Any, Any], Any], state: Any, inputs: Any, output: Any) 
 
 
 def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Vectorise a function of one replica's tensors."""
+    """Call a function of one replica's tensors for all replicas, vectorised."""
     return jax.vmap(function)(*arguments)
 
 
 def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]:  # noqa: ARG001  JAX finds out
-    """Call a function for blocks of rows, which are compiled once."""
+    """Make a function that calls another one for blocks of rows and is compiled once."""
     in_block = jax.jit(jax.vmap(function))
 
     def in_blocks(rows: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The operations that differ between TensorFlow and JAX, each in the words of both; the chosen backend does them."""
+"""The operations that differ between TensorFlow and JAX, in common terms; the chosen backend carries them out."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def value_and_gradient(
     """Differentiate a function with an auxiliary output.
 
     Args:
-        function: maps ``values`` and ``arguments`` to a scalar and an auxiliary output.
-        values: tensors to differentiate by.
-        *arguments: constants.
+        function: Function that maps ``values`` and ``arguments`` to a scalar and an auxiliary output.
+        values: Tensors with respect to which the scalar is differentiated.
+        *arguments: Constants, the further arguments of the function.
 
     Returns:
         The scalar, the auxiliary output, and the gradient: one tensor for each of ``values``.
@@ -47,10 +47,11 @@ def scan(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, inputs: Any, o
     ``keras.ops.scan`` cannot carry tensors of several shapes on TensorFlow.
 
     Args:
-        step: maps the state and one row of the inputs to the next state and an output, both nested as they came.
-        state: nested tensors.
-        inputs: nested tensors with a common first axis.
-        output: tensors nested, shaped and typed like one output, so that it need not be traced to find out.
+        step: Function that maps the state and one row of the inputs to the next state and an output, both nested as
+            they came.
+        state: Initial state, as nested tensors.
+        inputs: Nested tensors with a common first axis.
+        output: Tensors nested, shaped and typed like one output, so that it need not be traced to find out.
 
     Returns:
         The last state, and the outputs stacked on a new first axis.
@@ -62,11 +63,11 @@ def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function of one replica's tensors for all replicas at once, inside a compiled function.
 
     Args:
-        function: maps nested tensors to nested tensors.
-        *arguments: its arguments, nested, with replicas on the first axis of every tensor.
+        function: Function that maps nested tensors to nested tensors.
+        *arguments: Arguments of the function, nested, with replicas on the first axis of every tensor.
 
     Returns:
-        Its results with replicas on the first axis.
+        The results of the function, with replicas on the first axis.
     """
     if keras.tree.flatten(arguments)[0].shape[0] == 1:
         result = function(*keras.tree.map_structure(lambda values: values[0], arguments))
@@ -81,8 +82,8 @@ def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]
     JAX does so for blocks of rows; TensorFlow traces a loop, without XLA.
 
     Args:
-        function: of one row.
-        dtype: of what it returns.
+        function: Function of one row.
+        dtype: Data type of what it returns.
     """
     return implementation().map_rows(function, dtype)  # type: ignore[no-any-return]
 
@@ -94,7 +95,7 @@ def make_functional(optimizer: Any) -> Any:
     TensorFlow variables; the base class's versions work on tensors.
 
     Args:
-        optimizer: a Keras optimiser.
+        optimizer: Keras optimiser.
 
     Returns:
         An optimiser of the same configuration, not yet built.

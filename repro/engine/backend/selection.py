@@ -56,7 +56,7 @@ def name() -> str:
 
 @cache
 def configure() -> None:
-    """Load Keras on the chosen backend with one thread a program on CPU and full float32 precision.
+    """Load Keras on the chosen backend with one thread per program on CPU and full float32 precision.
 
     Sums and convolution gradients of several threads differ bitwise from those of one; parallelism is between programs.
     Recent GPUs would multiply float32 in TensorFloat-32.
@@ -70,7 +70,7 @@ def configure() -> None:
 
 
 def implementation() -> ModuleType:
-    """Load what this package has for the chosen backend: ``repro.engine.backend.tensorflow`` or ``.jax``."""
+    """Import the module for the chosen backend: ``repro.engine.backend.tensorflow`` or ``.jax``."""
     return importlib.import_module(f"repro.engine.backend.{name()}")
 
 

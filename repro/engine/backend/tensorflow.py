@@ -25,7 +25,7 @@ RANDOM_OPERATIONS = (
 
 
 def configure() -> None:
-    """Pin one thread a program on CPU and full precision, before TensorFlow runs first.
+    """Pin one thread per program on CPU and full precision, before TensorFlow first runs.
 
     Raises:
         ReproError: it has run already with several threads.
@@ -43,7 +43,7 @@ def configure() -> None:
 
 
 def device() -> str:
-    """Name the first accelerator, or ``CPU``."""
+    """Return the name of the first accelerator, or ``CPU``."""
     accelerators = tensorflow.config.list_physical_devices("GPU")
     if not accelerators:
         return "CPU"
@@ -51,7 +51,7 @@ def device() -> str:
 
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile by XLA."""
+    """Compile a function with XLA."""
     return tensorflow.function(function, jit_compile=True, autograph=False)  # type: ignore[no-any-return]
 
 
@@ -88,7 +88,7 @@ def scan(step: Callable[[Any, Any], Any], state: Any, inputs: Any, output: Any) 
 
 
 def over_replicas(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Vectorise a function of one replica's tensors."""
+    """Call a function of one replica's tensors for all replicas, vectorised."""
     _vectorize_random_numbers()
     # A loop for every operation without a vectorised form would be slower than a loop over replicas.
     return tensorflow.vectorized_map(lambda row: function(*row), arguments, fallback_to_while_loop=False)
@@ -110,7 +110,7 @@ def _vectorize_random_numbers() -> None:
 
 
 def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]:
-    """Trace a loop over rows, without XLA: for a few rows compiling takes longer than what it compiles."""
+    """Make a function that loops over rows, without XLA: for a few rows, compiling would take longer than running."""
     return tensorflow.function(  # type: ignore[no-any-return]
         lambda rows: tensorflow.map_fn(function, rows, fn_output_signature=dtype),
         autograph=False,
@@ -119,7 +119,7 @@ def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]
 
 
 def functional_class(optimizer: type[Any]) -> type[Any]:
-    """Give an optimiser back the methods of its base class, which work on tensors as they do on JAX."""
+    """Return the class of an optimiser with the methods of its base class, which work on tensors as they do on JAX."""
     from keras.src.backend.tensorflow.optimizer import TFOptimizer
     from keras.src.optimizers.base_optimizer import BaseOptimizer
 
