@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow_datasets as tfds  # not lazy, as the base class comes from it; repro.engine.data loads this module late
+import tensorflow_datasets as tfds  # not lazy, as the base class comes from it; data.py loads this module late
 from etils import epy
 
 with epy.lazy_imports():
