@@ -142,7 +142,7 @@ def python(code, **variables):
 def test_linear_algebra_has_one_thread_whenever_its_library_is_loaded():
     done = python(
         "import numpy\n"
-        "from repro import backend\n"
+        "from repro.engine import backend\n"
         "backend.configure()\n"
         "import scipy.linalg, sklearn.svm, threadpoolctl\n"
         "print({library['num_threads'] for library in threadpoolctl.threadpool_info()})"
@@ -200,5 +200,5 @@ def test_without_any_backend_the_remedy_is_told(monkeypatch):
 
 @pytest.mark.skipif(backend.name() != "tensorflow", reason="JAX has no limit that could come too late")
 def test_tensorflow_that_has_run_with_several_threads_is_an_error():
-    done = python("import tensorflow\ntensorflow.zeros(1)\nfrom repro import backend\nbackend.configure()")
+    done = python("import tensorflow\ntensorflow.zeros(1)\nfrom repro.engine import backend\nbackend.configure()")
     assert "TensorFlow has run already with several threads" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 from repro.engine.compilation_cache import TENSORFLOW_FLAG, evict, use_in_tensorflow
 
 RUN = """
-from repro import backend
+from repro.engine import backend
 backend.configure()
 import keras
 if backend.name() == "jax":  # which keeps only what takes long to compile, and a busy machine takes long at times

@@ -104,7 +104,7 @@ def digest(*arrays):
 
 
 def test_digits_have_fixed_stratified_splits():
-    digits = data.load("digits")
+    digits = data.load_data("digits")
     assert (digits.name, digits.classes, digits.shape) == ("digits", 10, (8, 8, 1))
     assert digits.x_train.shape == (1437, 8, 8, 1)
     assert digits.x_test.shape == (360, 8, 8, 1)
@@ -116,7 +116,7 @@ def test_digits_have_fixed_stratified_splits():
 
 
 def test_every_digit_appears_once_with_its_label():
-    digits, original = data.load("digits").flat(), sklearn.datasets.load_digits()
+    digits, original = data.load_data("digits").flat(), sklearn.datasets.load_digits()
     served = [
         (*(16 * image).tolist(), label)
         for images, labels in ((digits.x_train, digits.y_train), (digits.x_test, digits.y_test))
@@ -127,8 +127,8 @@ def test_every_digit_appears_once_with_its_label():
 
 
 def test_digits_are_loaded_once_and_cannot_be_changed():
-    digits = data.load()
-    assert data.load("digits") is digits
+    digits = data.load_data()
+    assert data.load_data("digits") is digits
     with pytest.raises(ValueError, match="read-only"):
         digits.x_train[0] = 1
     with pytest.raises(ValueError, match="read-only"):
@@ -138,20 +138,20 @@ def test_digits_are_loaded_once_and_cannot_be_changed():
 def test_digits_load_quietly_without_home_or_tensorflow(tmp_path):
     unusable = tmp_path / "file"
     unusable.touch()
-    program = "import sys; from repro import data; data.load(); assert 'tensorflow' not in sys.modules"
+    program = "import sys; from repro.engine import data; data.load_data(); assert 'tensorflow' not in sys.modules"
     environment = os.environ | {"HOME": str(unusable), "TFDS_DATA_DIR": str(unusable / "folder")}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_flat_keeps_the_order_of_pixels():
-    digits = data.load()
+    digits = data.load_data()
     assert digits.flat().shape == (64,)
     np.testing.assert_array_equal(digits.flat().x_test[3], digits.x_test[3].ravel())
 
 
 def test_standardized_by_the_training_set():
-    digits = data.load()
+    digits = data.load_data()
     constant = digits.x_train.std(axis=0) == 0
     assert constant.sum() > 0
     standardized = digits.standardized()
@@ -164,7 +164,7 @@ def test_standardized_by_the_training_set():
 
 
 def test_subsets_are_balanced_nested_and_seeded():
-    digits = data.load()
+    digits = data.load_data()
     larger, smaller = digits.subset(304, seed=7), digits.subset(100, seed=7)
     assert set(Counter(larger.y_train.tolist()).values()) == {30, 31}
     np.testing.assert_array_equal(larger.x_train[:100], smaller.x_train)
@@ -177,32 +177,32 @@ def test_subsets_are_balanced_nested_and_seeded():
 @pytest.mark.parametrize("size", [0, -1, 1438])
 def test_subset_of_impossible_size(size):
     with pytest.raises(ReproError, match="digits has 1437 training images"):
-        data.load().subset(size, seed=0)
+        data.load_data().subset(size, seed=0)
 
 
 def test_noisy_labels_change_exactly_their_share_uniformly():
     labels = np.arange(40_000, dtype=np.int64) % 4
-    noisy = data.noisy_labels(labels, 4, 0.15, seed=3)
+    noisy = data.corrupt_labels(labels, 4, 0.15, seed=3)
     changed = noisy != labels
     assert changed.sum() == 6_000
     assert noisy.dtype == np.int32
     shifts = Counter(((noisy - labels) % 4)[changed].tolist())
     assert set(shifts) == {1, 2, 3}
     assert all(abs(count - 2_000) < 4 * np.sqrt(6_000 * 2 / 9) for count in shifts.values())
-    np.testing.assert_array_equal(noisy, data.noisy_labels(labels, 4, 0.15, seed=3))
-    assert (noisy != data.noisy_labels(labels, 4, 0.15, seed=4)).any()
+    np.testing.assert_array_equal(noisy, data.corrupt_labels(labels, 4, 0.15, seed=3))
+    assert (noisy != data.corrupt_labels(labels, 4, 0.15, seed=4)).any()
 
 
 def test_noisy_labels_at_the_ends():
-    labels = data.load().y_train
-    np.testing.assert_array_equal(data.noisy_labels(labels, 10, 0, seed=0), labels)
-    assert (data.noisy_labels(labels, 10, 1, seed=0) != labels).all()
+    labels = data.load_data().y_train
+    np.testing.assert_array_equal(data.corrupt_labels(labels, 10, 0, seed=0), labels)
+    assert (data.corrupt_labels(labels, 10, 1, seed=0) != labels).all()
 
 
 @pytest.mark.parametrize(("classes", "share"), [(10, -0.1), (10, 1.1), (1, 0.5), (10, float("nan"))])
 def test_impossible_noise(classes, share):
     with pytest.raises(ReproError, match="label noise takes a share"):
-        data.noisy_labels(np.zeros(3, np.int32), classes, share, seed=0)
+        data.corrupt_labels(np.zeros(3, np.int32), classes, share, seed=0)
 
 
 def check_squares(loaded):
@@ -216,17 +216,17 @@ def check_squares(loaded):
 
 @pytest.mark.usefixtures("squares")
 def test_reads_images_prepared_elsewhere(capfd):
-    check_squares(data.load("squares"))
+    check_squares(data.load_data("squares"))
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("squares")
 def test_reads_the_same_images_in_the_same_order_from_tfrecord(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
-    loaded = data.load("squares")
+    loaded = data.load_data("squares")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "other"))
     Squares(data_dir=tmp_path / "other").download_and_prepare(file_format="tfrecord")
-    again = data.load("squares")
+    again = data.load_data("squares")
     check_squares(again)
     np.testing.assert_array_equal(again.x_train, loaded.x_train)
     np.testing.assert_array_equal(again.y_test, loaded.y_test)
@@ -244,7 +244,7 @@ def test_half_written_data_are_one_line(squares, file, harm):
     elif harm != "missing":
         damaged.write_bytes(b"" if harm == "empty" else content[: len(content) // 2])
     with pytest.raises(ReproError, match="squares") as error:
-        data.load("squares")
+        data.load_data("squares")
     assert "\n" not in str(error.value)
 
 
@@ -253,11 +253,11 @@ def test_says_that_tfrecord_needs_tensorflow(squares):
     info = json.loads((squares / "dataset_info.json").read_text())
     (squares / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
     with pytest.raises(DataUnavailableError, match=r"pip install 'keras-repro\[tensorflow\]'"):
-        data.load("squares")
+        data.load_data("squares")
 
 
 def test_prepares_what_is_missing(folder, capfd):
-    loaded = data.load("registered_tensors/fine")
+    loaded = data.load_data("registered_tensors/fine")
     assert sorted(loaded.x_train[:, 0, 0, 0].tolist()) == pytest.approx([0, 127 / 255, 1])
     assert len(loaded.y_test) == 2
     assert (folder / "registered_tensors" / "fine" / "1.0.0" / "dataset_info.json").exists()
@@ -266,7 +266,7 @@ def test_prepares_what_is_missing(folder, capfd):
 
 @pytest.mark.usefixtures("folder")
 def test_several_processes_prepare_the_same_data():
-    program = "from test_data import data, digest; print(digest(data.load('registered_tensors').x_train))"
+    program = "from test_data import data, digest; print(digest(data.load_data('registered_tensors').x_train))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-c", program]
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -286,12 +286,12 @@ def test_reads_what_another_process_prepares_after_it_was_found_missing(monkeypa
         return builder
 
     monkeypatch.setattr(data, "_find", find_and_prepare)
-    assert len(data.load("registered_tensors").x_train) > 0
+    assert len(data.load_data("registered_tensors").x_train) > 0
 
 
 def check_unavailable(name, *parts):
     with pytest.raises(DataUnavailableError) as caught:
-        data.load(name)
+        data.load_data(name)
     message = str(caught.value)
     assert "\n" not in message
     assert all(part in message for part in (name, "--data-dir", *parts)), message
@@ -339,7 +339,7 @@ def test_unavailable_where_nothing_can_be_written(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("folder")
 def test_wrong_names(name, message):
     with pytest.raises(ReproError) as caught:
-        data.load(name)
+        data.load_data(name)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not isinstance(caught.value, DataUnavailableError)
