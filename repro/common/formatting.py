@@ -11,7 +11,7 @@ from repro.uncertainty import SMALLEST
 
 # First lines of messages by which Keras and TensorFlow say where, not what.
 FRAMES = ("Exception encountered when calling", "in user code:")
-LONGEST_LINE = 200
+LONGEST_LINE = 500
 
 
 def format_number(value: float) -> str:
