@@ -11,15 +11,9 @@ from repro.audits import mutations
 from repro.audits.faults import BY_KIND, METHODS, SPECIAL, candidates, faults_of
 from repro.audits.mutations import planted
 from repro.common.errors import ReproError
-from repro.engine import backend
 from repro.engine.backend import value_and_gradient
 
 X = np.array([[-1.0, 0.5, 2.0], [3.0, -0.5, 1.0]], np.float32)
-
-
-@pytest.fixture(autouse=True)
-def _configured():
-    backend.configure()
 
 
 def array(tensor):

@@ -17,11 +17,6 @@ def numbers(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
-
-
 def test_a_scan_is_a_loop_over_rows():
     rows = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 

@@ -9,11 +9,6 @@ from repro.engine import backend
 from repro.engine.networks import _patch_convolution, mlp, residual_network
 
 
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
-
-
 def trainable_parameters(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 

@@ -9,17 +9,11 @@ import pytest
 import scipy.special
 
 from repro.common.errors import TrainingError
-from repro.engine import backend
 from repro.engine.networks import mlp
 from repro.engine.probing import probe
 from repro.engine.replicas import build_seeded
 
 CLASSES = 3
-
-
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
 
 
 def standard_normal(examples, inputs):

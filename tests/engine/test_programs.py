@@ -19,11 +19,6 @@ from repro.engine.training import Record, batch_indices, train
 CLASSES = 3
 
 
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
-
-
 def labelled(x, test=6):
     y = np.random.default_rng(1).integers(CLASSES, size=len(x)).astype(np.int32)
     return SimpleNamespace(x_train=x[test:], y_train=y[test:], x_test=x[:test], y_test=y[:test])

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from repro.common.errors import TrainingError
-from repro.engine import backend
 from repro.engine.networks import mlp, residual_network
 from repro.engine.replicas import (
     build_model,
@@ -20,11 +19,6 @@ from repro.engine.replicas import (
     initial_values,
     resolve,
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
 
 
 def test_combinations_are_the_product_of_lists_and_arrays_and_nothing_else():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from repro.common.errors import TrainingError
-from repro.engine import backend, programs, training
+from repro.engine import programs, training
 from repro.engine.networks import _patch_convolution, mlp
 from repro.engine.replicas import build_seeded
 from repro.engine.training import Record, batch_indices, train
@@ -23,11 +23,6 @@ class Examples:
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
-
-
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
 
 
 def noisy_classes(shape, *, train=24, test=10):

@@ -8,15 +8,9 @@ import pandas as pd
 import pytest
 
 from repro.common.errors import ReproError
-from repro.engine import backend
 from repro.engine.arms import compare_arms, join_tables
 from repro.engine.training import Training
 from repro.engine.tuning import TUNING_SEEDS, tune
-
-
-@pytest.fixture(autouse=True, scope="module")
-def configured():
-    backend.configure()
 
 
 class Parabola:
