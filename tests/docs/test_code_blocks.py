@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,19 @@ def test_python_runs_in_a_fresh_process(code, tmp_path):
         check=False,
     )
     assert completed.returncode == 0, completed.stderr
+
+
+def test_the_claim_of_the_readme_passes_our_lint(tmp_path):
+    (example,) = [code for code in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")) if "@claim" in code]
+    file = tmp_path / "repro" / "claims" / "my_claims.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(example, encoding="utf-8")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--no-cache", file], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def find_command(words):
