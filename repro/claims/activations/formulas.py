@@ -44,25 +44,36 @@ def gelu_forms(seed, *, approximate=False, points=512):
 
 
 @claim(
-    r"The derivative of the sigmoid $g(a) = 1 / (1 + e^{-a})$ is $g(a)(1 - g(a))$.",
+    r"The derivative of the sigmoid $g(a) = 1 / (1 + e^{-a})$ is $g(a)(1 - g(a))$, that of $g(a) = \tanh(a)$ is "
+    r"$1 - g(a)^2$.",
     source=lectures("2.2"),
-    criterion=Identity("derivative", "formula", operations=16),
-    control={"slope": 2.0},
+    # On JAX, Keras' tanh is in single precision whatever the type of its inputs.
+    criterion=Identity("derivative", "formula", operations=16, dtype="float32", each=("activation",)),
+    control={"exchanged": True},
 )
-def sigmoid_derivative(seed, *, slope=1.0, points=512):
-    """Compares the derivative of Keras' sigmoid, by automatic differentiation, with the formula evaluated by SciPy.
+def sigmoid_derivative(seed, *, exchanged=False, points=512):
+    """Compares derivatives of Keras' sigmoid and tanh, by automatic differentiation, with the formulas, by SciPy.
 
-    512 uniform points between -10 and 10 in double precision; 1 - g(a) is evaluated as g(-a), which loses no digits.
-    The control takes the derivative of a steeper sigmoid, g(2a), with respect to a.
+    512 uniform points between -10 and 10; the formulas are evaluated in double precision as s(a) s(-a) and
+    4 s(2a) s(-2a) with the sigmoid s, which are the same without a difference that loses digits. The tolerance is that
+    of 16 roundings in single precision. The transcription of the lectures has lost their minus signs. The control
+    exchanges the two formulas.
     """
     a = np.random.default_rng(seed).uniform(-10, 10, size=points)
-
-    def total(values):
-        return keras.ops.sum(keras.activations.sigmoid(slope * values[0])), ()
-
-    _, _, (derivative,) = value_and_gradient(total, [_doubles(a)])
-    formula = scipy.special.expit(a) * scipy.special.expit(-a)
-    return {"derivative": keras.ops.convert_to_numpy(derivative), "formula": formula}
+    formulas = {
+        "sigmoid": scipy.special.expit(a) * scipy.special.expit(-a),
+        "tanh": 4 * scipy.special.expit(2 * a) * scipy.special.expit(-2 * a),
+    }
+    compared = dict(zip(formulas, reversed(formulas.values()), strict=True)) if exchanged else formulas
+    tables = []
+    for activation, formula in compared.items():
+        function = keras.activations.get(activation)
+        _, _, (derivative,) = value_and_gradient(
+            lambda values, function=function: (keras.ops.sum(function(values[0])), ()), [_doubles(a)]
+        )
+        columns = {"derivative": keras.ops.convert_to_numpy(derivative), "formula": formula}
+        tables.append(pd.DataFrame({"activation": activation, **columns}))
+    return pd.concat(tables, ignore_index=True)
 
 
 @claim(
