@@ -119,7 +119,7 @@ class Check:
         said = "with the mechanism removed" if evaluation.kind == "control" else evaluation.statement
         own = self.result.evaluation.parameters
         changed = {name: value for name, value in evaluation.parameters.items() if own.get(name) != value}
-        return f"{said}: {_settings(changed)}\n{_conclusion(evaluation)}"
+        return f"{said}\nwith {_settings(changed)}\n{_conclusion(evaluation)}"
 
     def _statement(self) -> Markup:
         return Markup("<p>{}</p>").format(prose(self.claim.statement))

@@ -135,7 +135,7 @@ def test_check_explains_a_claim(tmp_path):
         "reproduced: share of seeds that violate the bound 0",
         "smoke profile on",
         "8 seeds; points=5, shift=0.0, data=digits, sizes=8,20,56",
-        "Control with the mechanism removed: shift=2.0 refuted",
+        "Control with the mechanism removed with shift=2.0 refuted",
         "Soundness sound: its control is refuted",
     ):
         assert expected in said

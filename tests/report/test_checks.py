@@ -46,7 +46,7 @@ def test_text_explains_the_claim_and_shows_what_the_control_changes():
     text = str(repro.check(stand_in.bounded, profile="smoke", points=3))
     for title in ("Statement", "Source", "Method", "Criterion", "Verdict", "Scope", "Control", "Soundness"):
         assert f"\n{title}\n" in text
-    assert "  with the mechanism removed: shift=2.0\n  refuted: " in text
+    assert "  with the mechanism removed\n  with shift=2.0\n  refuted: " in text
     assert "  smoke profile on " in text
     assert "13 seeds; points=3, shift=0.0, data=digits, sizes=1,2" in text
     assert "  sound: its control is refuted" in text
@@ -54,7 +54,7 @@ def test_text_explains_the_claim_and_shows_what_the_control_changes():
 
 def test_text_of_a_correction_has_its_statement():
     text = str(repro.check(stand_in.addition))
-    assert "  Three plus three is six.: right=6.0\n  reproduced: " in text
+    assert "  Three plus three is six.\n  with right=6.0\n  reproduced: " in text
     assert "no randomness" in text
 
 
