@@ -1,19 +1,27 @@
 """Keras models as XLA programs: whole training runs of many replicas, searches, probes of layers, and data.
 
 ``train`` trains, ``classifier`` prepares an arm of a comparison, ``tune`` searches hyperparameters, ``probe`` looks at
-untrained networks, ``load_data`` brings images, and ``backend`` has the few operations that differ between TensorFlow
-and JAX.
+untrained networks, ``load_data`` brings images, ``baselines`` has what generators and saliency maps must beat, and
+``backend`` the few operations that differ between TensorFlow and JAX.
 """
 
 from repro.engine import backend
-from repro.engine.arms import classifier, compare_arms, join_tables
+from repro.engine.arms import classifier, compare_arms, horizons, join_tables
+from repro.engine.baselines import (
+    constant_map,
+    decoded_prior_noise,
+    fitted_gaussian,
+    fresh_real,
+    mean_plus_noise,
+    shuffled_map,
+)
 from repro.engine.compilation_cache import WITHOUT_CACHE
 from repro.engine.data import DIGITS, ImageData, corrupt_labels, load_data
 from repro.engine.networks import convolution, mlp, residual_network
 from repro.engine.probing import probe
 from repro.engine.replicas import build_seeded
 from repro.engine.training import Record, Training, train
-from repro.engine.tuning import Arm, Tuning, tune
+from repro.engine.tuning import Arm, Tuning, ValidatedArm, Validation, tune
 
 __all__ = [
     "DIGITS",
@@ -23,17 +31,26 @@ __all__ = [
     "Record",
     "Training",
     "Tuning",
+    "ValidatedArm",
+    "Validation",
     "backend",
     "build_seeded",
     "classifier",
     "compare_arms",
+    "constant_map",
     "convolution",
     "corrupt_labels",
+    "decoded_prior_noise",
+    "fitted_gaussian",
+    "fresh_real",
+    "horizons",
     "join_tables",
     "load_data",
+    "mean_plus_noise",
     "mlp",
     "probe",
     "residual_network",
+    "shuffled_map",
     "train",
     "tune",
 ]

@@ -40,7 +40,7 @@ DIGITS = "digits"
 FILE_FORMAT = "array_record"  # the one that is read without TensorFlow
 CONNECTION_TIMEOUT = 10.0  # seconds
 # Streams of random numbers of their own: independent of what else a seed decides.
-SUBSET_STREAM, NOISE_STREAM = 1, 2
+SUBSET_STREAM, NOISE_STREAM, HELD_OUT_STREAM = 1, 2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,53 @@ class ImageData:
         turn = pd.Series(self.y_train[order]).groupby(self.y_train[order]).cumcount().to_numpy()
         chosen = order[np.argsort(turn, kind="stable")][:size]
         return replace(self, x_train=self.x_train[chosen], y_train=self.y_train[chosen])
+
+    def held_out(self, share: float, seed: int) -> ImageData:
+        """Hold out some of the training images in place of the test images, which are left out.
+
+        Args:
+            share: Share of the training images: ``round(share * n)`` of ``n``, of every class the same share, give or
+                take one.
+            seed: Seed of the choice.
+
+        Returns:
+            Data with the held-out images to test on and the other training images, in their order, to train on.
+
+        Raises:
+            ReproError: nothing would be held out, or nothing left to train on.
+
+        Example:
+            >>> digits = load_data("digits").held_out(0.2, seed=0)
+            >>> len(digits.y_train), len(digits.y_test)
+            (1150, 287)
+        """
+        images = len(self.y_train)
+        size = round(share * images) if 0 < share < 1 else 0
+        if not 0 < size < images:
+            raise ReproError(f"a share of {share} of {images} training images cannot be held out; choose another share")
+        order = np.random.default_rng((seed, HELD_OUT_STREAM)).permutation(images)
+        classes = pd.Series(self.y_train[order]).groupby(self.y_train[order])
+        turn = (classes.cumcount() + 0.5) / classes.transform("size")
+        held = np.zeros(images, bool)
+        held[order[np.argsort(turn.to_numpy(), kind="stable")][:size]] = True
+        return replace(
+            self,
+            x_train=self.x_train[~held],
+            y_train=self.y_train[~held],
+            x_test=self.x_train[held],
+            y_test=self.y_train[held],
+        )
+
+    def with_label_noise(self, share: float, seed: int) -> ImageData:
+        """Replace some labels of the training images by wrong ones, see ``corrupt_labels``.
+
+        Example:
+            >>> digits = load_data("digits")
+            >>> noisy = [digits.subset(300, seed).with_label_noise(0.2, seed) for seed in (0, 1)]
+            >>> [len(images.y_train) for images in noisy]
+            [300, 300]
+        """
+        return replace(self, y_train=corrupt_labels(self.y_train, self.classes, share, seed))
 
 
 def corrupt_labels(labels: npt.NDArray[np.integer[Any]], classes: int, share: float, seed: int) -> Labels:

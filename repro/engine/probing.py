@@ -11,8 +11,8 @@ import pandas as pd
 from etils import epy
 
 from repro.engine import backend, layer_statistics
+from repro.engine.examples import Examples, draw_examples
 from repro.engine.replicas import (
-    Examples,
     Keyed,
     ModelFunction,
     build_model,
@@ -32,13 +32,20 @@ with epy.lazy_imports():
 
 
 def probe(
-    model: ModelFunction, data: Examples, seeds: Sequence[int], *, loss: Any, examples: int = 256, **grids: Any
+    model: ModelFunction,
+    data: Examples | Callable[[int], Examples],
+    seeds: Sequence[int],
+    *,
+    loss: Any,
+    examples: int = 256,
+    **grids: Any,
 ) -> pd.DataFrame:
     """Measure activations and gradients of every layer of untrained networks, in inference mode.
 
     Args:
         model: Function that builds a sequential or functional Keras model; takes the grids as keywords.
-        data: Examples, of which the first training examples are put through the network.
+        data: Examples, of which the first training examples are put through the network: the same for all seeds, or a
+            function that draws those of a seed, always in the same shapes.
         seeds: Seeds of the networks: each has one network for every combination of grid values.
         loss: Keras loss, its name, or a function of targets and outputs; its gradient is propagated back.
         examples: Number of training examples.
@@ -49,8 +56,8 @@ def probe(
         ``name``, and the statistics of ``repro.engine.layer_statistics``.
 
     Raises:
-        TrainingError: no seeds, a model that is neither sequential nor functional or does not fit the loss and the
-            data, or a grid with the name of a measured column.
+        TrainingError: no seeds, examples of other shapes for another seed, a model that is neither sequential nor
+            functional or does not fit the loss and the data, or a grid with the name of a measured column.
 
     Example:
         >>> from repro.engine import load_data, mlp
@@ -63,19 +70,20 @@ def probe(
     backend.configure()
     check_replicas(seeds, grids, {"layer", "layers_back", "name", *layer_statistics.STATISTICS})
     loss = resolve(keras.losses.get, loss)
-    x, y = (keras.ops.convert_to_tensor(values[:examples]) for values in (data.x_train, data.y_train))
+    drawn = draw_examples(data, seeds, ("x_train", "y_train"))
     rows = []
     for values in combinations(grids):
         build = partial(build_model, model, values)
         network = build()
         layers = layer_statistics.names(layer_statistics.observed(network))
-        check_fit(network, loss, data)
+        check_fit(network, loss, drawn[seeds[0]])
         check_reproducible(build, network)
         program = _program(
             Keyed(_architecture(model, values, network), network),
             key_object(loss) if isinstance(loss, keras.Loss) else key_function(loss),
         )
         for seed in seeds:
+            x, y = (keras.ops.convert_to_tensor(v[:examples]) for v in (drawn[seed].x_train, drawn[seed].y_train))
             measured = program(*_initial(network, seed), x, y)
             table = pd.DataFrame({name: keras.ops.convert_to_numpy(array) for name, array in measured.items()})
             number = np.arange(1, len(layers) + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from etils import epy
 
 from repro.engine import backend, layer_statistics
-from repro.engine.replicas import Array, OverReplicas, check_reproducible, initial_values, repeat
+from repro.engine.examples import Array, Pool
+from repro.engine.replicas import OverReplicas, check_reproducible, initial_values, repeat
 
 with epy.lazy_imports():
     import keras
@@ -77,7 +78,7 @@ class Program:
 
     def run(
         self,
-        examples: tuple[Any, ...],
+        pool: Pool,
         batches: Callable[[int], npt.NDArray[np.int32]],
         seeds: Sequence[int],
         hyperparameters: Mapping[str, Array],
@@ -86,9 +87,10 @@ class Program:
         """Train replicas, measuring them on the way.
 
         Args:
-            examples: Inputs and targets, the test examples after the training examples, and ``evaluation_batches``.
-            batches: Function that draws the indices of the examples of each step for a seed, [steps, batch size].
-            seeds: Seeds of the initial weights and the noise, one for each replica.
+            pool: Examples of all seeds.
+            batches: Function that draws, for a seed, the indices among its examples of those of each step,
+                [steps, batch size].
+            seeds: Seeds of the examples, the initial weights and the noise, one for each replica.
             hyperparameters: Values, for each replica, of the hyperparameters that the optimiser holds.
             at_once: Number of replicas in one program; fewer where the backend cannot vectorise a layer.
 
@@ -96,12 +98,23 @@ class Program:
             Averages, [replicas, measurements, training and test, loss and metrics]; statistics of the layers,
             [replicas, measurements, layers] each; and the trained weights, [replicas, ...] each.
         """
+        evaluation = evaluation_batches(pool.train, pool.test)
 
         def arguments(replicas: Array) -> tuple[Any, ...]:
             drawn, places = np.unique(np.asarray(seeds)[replicas], return_inverse=True)
             held = {name: np.asarray(values, np.float32)[replicas] for name, values in hyperparameters.items()}
-            indices = np.stack([batches(seed) for seed in drawn])[places]
-            return self._initial_state(drawn, places, held), indices, *examples
+            indices = np.stack([batches(seed) for seed in drawn])
+            own = pool.places(drawn)
+            # one index finds inputs and targets of examples that all replicas share
+            found = [np.take_along_axis(of_seeds[:, None], indices, axis=2) for of_seeds in own] or [indices]
+            return (
+                self._initial_state(drawn, places, held),
+                [of_seeds[places] for of_seeds in found],
+                [of_seeds[places] for of_seeds in own],
+                pool.x,
+                pool.y,
+                evaluation,
+            )
 
         averages, layers, weights = self._over_replicas(arguments, len(seeds), at_once)
         return averages, layers, weights
@@ -125,16 +138,35 @@ class Program:
             )
         )
 
-    def _run(self, state: Any, batches: Any, x: Any, y: Any, evaluation: Any) -> Any:
-        def step(state: Any, indices: Any) -> tuple[Any, Any]:
-            return backend.over_replicas(lambda state, batch: self._step(state, batch, x, y), state, indices), ()
+    def _run(self, state: Any, batches: Any, places: Any, x: Any, y: Any, evaluation: Any) -> Any:
+        """Train replicas and measure them on the way.
+
+        Args:
+            state: State of the replicas.
+            batches: Places of the examples of each step among inputs and among targets, [replicas, steps, batch size]
+                each; one tensor for both if all replicas have the same examples.
+            places: Places of all examples of a replica, likewise, [replicas, examples] each; none if all have the same.
+            x: Inputs, [pooled, ...].
+            y: Targets, [pooled, ...].
+            evaluation: Batches of ``evaluation_batches``.
+        """
+
+        def step(state: Any, found: Any) -> tuple[Any, Any]:
+            return backend.over_replicas(
+                lambda state, *found: self._step(
+                    state, keras.ops.take(x, found[0], axis=0), keras.ops.take(y, found[-1], axis=0)
+                ),
+                state,
+                *found,
+            ), ()
 
         def advance(state: Any, chunk: Any) -> tuple[Any, Any]:
             state, _ = backend.scan(step, state, chunk)
-            return state, self._measure(state, x, y, evaluation)
+            return state, self._measure(state, places, x, y, evaluation)
 
-        replicas, steps, size = batches.shape
-        chunks = keras.ops.reshape(keras.ops.swapaxes(batches, 0, 1), (steps // self.every, self.every, replicas, size))
+        replicas, steps, size = batches[0].shape
+        chunked = (steps // self.every, self.every, replicas, size)
+        chunks = [keras.ops.reshape(keras.ops.swapaxes(indices, 0, 1), chunked) for indices in batches]
         averages = keras.ops.zeros((replicas, 2, 1 + len(self.metrics)))
         unknown = keras.ops.zeros((replicas, len(self.layers)), dtype="float64")
         layers = dict.fromkeys(layer_statistics.STATISTICS, unknown) if self.probed else {}
@@ -149,9 +181,8 @@ class Program:
         values = dict(zip(map(id, variables), [*trainable, *non_trainable], strict=True))
         return [values[id(variable)] for variable in self.model.weights]
 
-    def _step(self, state: Any, batch: Any, x: Any, y: Any) -> Any:
+    def _step(self, state: Any, inputs: Any, targets: Any) -> Any:
         trainable, non_trainable, optimizer = state
-        inputs, targets = keras.ops.take(x, batch, axis=0), keras.ops.take(y, batch, axis=0)
         _, non_trainable, gradient = backend.value_and_gradient(
             self._objective, trainable, non_trainable, inputs, targets
         )
@@ -164,27 +195,29 @@ class Program:
         )
         return keras.ops.mean(self.loss(y, outputs)) + sum(regularization), list(non_trainable)
 
-    def _measure(self, state: Any, x: Any, y: Any, evaluation: Any) -> tuple[Any, dict[str, Any]]:
+    def _measure(self, state: Any, places: Any, x: Any, y: Any, evaluation: Any) -> tuple[Any, dict[str, Any]]:
         """Average loss and metrics over the training and over the test examples, and observe the layers."""
         trainable, non_trainable, _ = state
 
         replicas = (trainable or non_trainable)[0].shape[0]
 
+        def predict(trainable: Any, non_trainable: Any, inputs: Any) -> Any:
+            return self.model.stateless_call(trainable, non_trainable, inputs, training=False)[0]
+
         def add(sums: Any, batch: Any) -> tuple[Any, Any]:
             indices, shares = batch
-            inputs, targets = keras.ops.take(x, indices, axis=0), keras.ops.take(y, indices, axis=0)
-            outputs = backend.over_replicas(
-                lambda trainable, non_trainable: self.model.stateless_call(
-                    trainable, non_trainable, inputs, training=False
-                )[0],
-                trainable,
-                non_trainable,
-            )
+            found = [keras.ops.take(own, indices, axis=1) for own in places] or [indices]
+            inputs, targets = keras.ops.take(x, found[0], axis=0), keras.ops.take(y, found[-1], axis=0)
+            if places:
+                outputs = backend.over_replicas(predict, trainable, non_trainable, inputs)
+                targets = _one_batch(targets)
+            else:
+                outputs = backend.over_replicas(
+                    lambda trainable, non_trainable: predict(trainable, non_trainable, inputs), trainable, non_trainable
+                )
+                targets = keras.ops.tile(targets, (replicas, *[1] * (len(targets.shape) - 1)))
             # TensorFlow cannot vectorise every metric, but metrics treat the examples of all replicas as one batch.
-            outputs = keras.tree.map_structure(
-                lambda values: keras.ops.reshape(values, (-1, *values.shape[2:])), outputs
-            )
-            targets = keras.ops.tile(targets, (replicas, *[1] * (len(targets.shape) - 1)))
+            outputs = keras.tree.map_structure(_one_batch, outputs)
             each = [_per_example(function, targets, outputs) for function in (self.loss, *self.metrics)]
             each = keras.ops.reshape(keras.ops.stack(each, axis=1), (replicas, 1, indices.shape[0], -1))
             shares = keras.ops.expand_dims(shares, axis=2)
@@ -192,15 +225,20 @@ class Program:
             return sums + keras.ops.sum(keras.ops.where(shares > 0, shares * each, 0.0), axis=2), ()
 
         averages, _ = backend.scan(add, keras.ops.zeros((replicas, 2, 1 + len(self.metrics))), evaluation)
-        return averages, self._observe(trainable, non_trainable, x, y) if self.probed else {}
+        return averages, self._observe(trainable, non_trainable, places, x, y) if self.probed else {}
 
-    def _observe(self, trainable: Any, non_trainable: Any, x: Any, y: Any) -> Any:
-        def statistics(trainable: Any, non_trainable: Any) -> Any:
-            return layer_statistics.statistics(
-                self.model, self.loss, trainable, non_trainable, x[: self.probed], y[: self.probed]
+    def _observe(self, trainable: Any, non_trainable: Any, places: Any, x: Any, y: Any) -> Any:
+        statistics = partial(layer_statistics.statistics, self.model, self.loss)
+        if places:
+            inputs, targets = (
+                keras.ops.take(values, own[:, : self.probed], axis=0)
+                for values, own in zip((x, y), places, strict=True)
             )
-
-        return backend.over_replicas(statistics, trainable, non_trainable)
+            return backend.over_replicas(statistics, trainable, non_trainable, inputs, targets)
+        x, y = x[: self.probed], y[: self.probed]
+        return backend.over_replicas(
+            lambda trainable, non_trainable: statistics(trainable, non_trainable, x, y), trainable, non_trainable
+        )
 
 
 def hold(optimizer: Any) -> dict[str, Any]:
@@ -243,7 +281,7 @@ def _positive_variable() -> Any:
     return PositiveVariable
 
 
-def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
+def replicas_at_once(program: Program, batch_size: int, replicas: int, own_values: int = 0) -> int:
     """Choose how many replicas a program runs at once.
 
     On CPU, as many as keep weights, gradients, optimiser state and activations of a step in the cache: replicas of
@@ -256,6 +294,7 @@ def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
         program: Program that is to run.
         batch_size: Number of examples per step.
         replicas: Number of replicas.
+        own_values: Numbers per example of inputs that each replica has of its own; 0 if all have the same.
     """
     outputs = layer_statistics.values_per_example(program.model)
     if outputs is None:
@@ -265,7 +304,8 @@ def replicas_at_once(program: Program, batch_size: int, replicas: int) -> int:
     ]
     sizes += [math.prod(variable.shape) for variable in program.optimizer.variables]
     if backend.device() != "CPU":
-        fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + (2 * batch_size + EVALUATION_BATCH) * outputs))
+        activations = (2 * batch_size + EVALUATION_BATCH) * outputs + EVALUATION_BATCH * own_values
+        fitting = ACCELERATOR_BYTES // (4 * (sum(sizes) + activations))
         return _evenly(replicas, max(1, min(fitting, MOST_ON_ACCELERATOR)))
     fitting = CACHE_BYTES // (4 * (sum(sizes) + 2 * batch_size * outputs))
     if replicas < MOST_ON_CPU:
@@ -303,6 +343,11 @@ def evaluation_batches(train: int, test: int) -> tuple[npt.NDArray[np.int32], np
     shares[1, train:examples] = 1 / test
     indices = np.arange(batches * size, dtype=np.int32) % examples
     return indices.reshape(batches, size), shares.reshape(2, batches, size).swapaxes(0, 1)
+
+
+def _one_batch(values: Any) -> Any:
+    """Join the examples of all replicas, [replicas, examples, ...], to one batch."""
+    return keras.ops.reshape(values, (-1, *values.shape[2:]))
 
 
 def _per_example(function: Any, targets: Any, outputs: Any) -> Any:

@@ -8,40 +8,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from etils import epy
 
 from repro.common import TrainingError, first_line
 from repro.engine import backend
+from repro.engine.examples import Array, Examples
 
 with epy.lazy_imports():
     import keras
 
-Array = npt.NDArray[Any]
 ModelFunction = Callable[..., Any]
-
-
-class Examples(Protocol):
-    """Training and test examples; the first axis of all arrays counts examples."""
-
-    @property
-    def x_train(self) -> Array:
-        """Inputs to train on."""
-
-    @property
-    def y_train(self) -> Array:
-        """Targets to train on."""
-
-    @property
-    def x_test(self) -> Array:
-        """Inputs to test on."""
-
-    @property
-    def y_test(self) -> Array:
-        """Targets to test on."""
 
 
 def build_seeded(build: Callable[[], Any], seed: int) -> Any:

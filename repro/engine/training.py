@@ -1,8 +1,8 @@
 """The training engine: many replicas of Keras models in few XLA programs, each a whole run with the data on the device.
 
-A replica is one run: a seed with one value of every grid. Its initial weights, the order of its batches and its noise
-follow from the seed alone. Models, losses and optimisers are Keras' own; a replica takes the trajectory that ``fit``
-would take on the same batches.
+A replica is one run: a seed with one value of every grid. Its initial weights, the order of its batches, its noise and,
+where they are drawn, its examples follow from the seed alone. Models, losses and optimisers are Keras' own; a replica
+takes the trajectory that ``fit`` would take on the same batches.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from etils import epy
 
 from repro.common import TrainingError
 from repro.engine import backend, layer_statistics
-from repro.engine.programs import HELD, Metric, Program, evaluation_batches, is_number, replicas_at_once
+from repro.engine.examples import Array, Examples, check_examples, draw_examples, pool_examples
+from repro.engine.programs import HELD, Metric, Program, is_number, replicas_at_once
 from repro.engine.replicas import (
-    Array,
-    Examples,
     Keyed,
     ModelFunction,
     build_model,
@@ -121,7 +120,7 @@ class Training:
 
 def train(
     model: ModelFunction,
-    data: Examples,
+    data: Examples | Callable[[int], Examples],
     *,
     loss: Any,
     optimizer: Any,
@@ -139,7 +138,8 @@ def train(
 
     Args:
         model: Function that builds a Keras model; takes the grids that the optimiser does not have as keywords.
-        data: Examples to train and to test on.
+        data: Examples to train and to test on: the same for all replicas, or a function that draws those of a seed,
+            always in the same shapes, for instance ``lambda seed: images.subset(300, seed)``.
         loss: Keras loss, its name, or a function of targets and outputs.
         optimizer: Keras optimiser, or its name; every replica has its own state.
         steps: Number of optimiser steps.
@@ -152,8 +152,9 @@ def train(
             ``model``.
 
     Raises:
-        TrainingError: no seeds, no examples, fewer than one batch, a model whose inputs do not fit the data, a loss
-            that does not fit the outputs, a grid that nothing takes, or measurements that do not divide the steps.
+        TrainingError: no seeds, no examples, fewer than one batch, examples of other shapes for another seed, a model
+            whose inputs do not fit the data, a loss that does not fit the outputs, a grid that nothing takes, or
+            measurements that do not divide the steps.
 
     Example:
         >>> from repro.engine import load_data, mlp
@@ -179,16 +180,14 @@ def train(
     every = steps if record.every is None else record.every
     if not 1 <= every <= steps or steps % every:
         raise TrainingError(f"measurements every {every} steps do not divide a run of {steps} steps")
-    _check_examples(data, batch_size)
     named = {**grids, **dict.fromkeys(itertools.chain(*settings))}
     check_replicas(seeds, named, {"step", *record.columns, *LAYER_COLUMNS, "replicas", "sequential"})
     loss, optimizer = resolve(keras.losses.get, loss), resolve(keras.optimizers.get, optimizer)
-    examples = (
-        keras.ops.convert_to_tensor(np.concatenate([data.x_train, data.x_test])),
-        keras.ops.convert_to_tensor(np.concatenate([data.y_train, data.y_test])),
-        evaluation_batches(len(data.x_train), len(data.x_test)),
-    )
-    batches = partial(batch_indices, len(data.x_train), batch_size, steps)
+    drawn = draw_examples(data, seeds)
+    examples = next(iter(drawn.values()))
+    check_examples(examples, batch_size)
+    pool = pool_examples(drawn)
+    batches = partial(batch_indices, pool.train, batch_size, steps)
     grid = [{**values, **others} for values in combinations(grids) for others in settings]
     replicas = pd.DataFrame([{"seed": seed, **values} for values in grid for seed in seeds])
     averages = np.empty((len(replicas), steps // every, len(record.columns)))
@@ -205,12 +204,12 @@ def train(
             tuple((name, key_function(metric)) for name, metric in record.metrics.items()),
             record.probed,
         )
-        check_fit(program.model, loss, data)
+        check_fit(program.model, loss, examples)
         places = [place * len(seeds) + index for place in group.places for index in range(len(seeds))]
         part = replicas.iloc[places]
         held = {name: np.repeat(values, len(seeds)) for name, values in group.held.items()}
-        at_once = replicas_at_once(program, batch_size, len(places))
-        averaged, observed, trained = program.run(examples, batches, part["seed"].tolist(), held, at_once)
+        at_once = replicas_at_once(program, batch_size, len(places), pool.own_values)
+        averaged, observed, trained = program.run(pool, batches, part["seed"].tolist(), held, at_once)
         averages[places] = averaged.reshape(len(places), -1, len(record.columns))
         weights |= {place: [values[index] for values in trained] for index, place in enumerate(places)}
         builders |= {place: partial(build_seeded, program.build, int(part["seed"][place])) for place in places}
@@ -340,18 +339,3 @@ def _program(
     build = partial(build_model, model.value, of_model.value)
     measured = {name: metric.value for name, metric in metrics}
     return Program(build, loss.value, optimizer.value, every, measured, probed)
-
-
-def _check_examples(data: Examples, batch_size: int) -> None:
-    for inputs, targets in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
-        if len(inputs) == 0:
-            raise TrainingError("the data have no examples")
-        if len(inputs) != len(targets):
-            raise TrainingError(f"the data have {len(inputs)} inputs and {len(targets)} targets")
-    for name, train, test in (("inputs", data.x_train, data.x_test), ("targets", data.y_train, data.y_test)):
-        if train.shape[1:] != test.shape[1:]:
-            raise TrainingError(
-                f"the data have training {name} of shape {train.shape[1:]} and test {name} of shape {test.shape[1:]}"
-            )
-    if not 1 <= batch_size <= len(data.x_train):
-        raise TrainingError(f"a batch of {batch_size} does not fit {len(data.x_train)} training examples")

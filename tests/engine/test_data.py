@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import importlib.util
 import io
@@ -178,6 +179,47 @@ def test_subsets_are_balanced_nested_and_seeded():
 def test_subset_of_impossible_size(size):
     with pytest.raises(ReproError, match="digits has 1437 training images"):
         data.load_data().subset(size, seed=0)
+
+
+def test_images_are_held_out_of_the_training_images_by_class():
+    digits = data.load_data()
+    parts = digits.held_out(0.2, seed=3)
+    assert (len(parts.y_train), len(parts.y_test)) == (1150, 287)
+    whole, held = Counter(digits.y_train.tolist()), Counter(parts.y_test.tolist())
+    assert all(abs(held[label] - 0.2 * count) <= 1 for label, count in whole.items())
+    pairs = [
+        Counter(zip(map(bytes, images), labels.tolist(), strict=True))
+        for images, labels in (
+            (digits.x_train, digits.y_train),
+            (parts.x_train, parts.y_train),
+            (parts.x_test, parts.y_test),
+        )
+    ]
+    assert pairs[1] + pairs[2] == pairs[0]
+    again, other = digits.held_out(0.2, seed=3), digits.held_out(0.2, seed=4)
+    np.testing.assert_array_equal(again.x_test, parts.x_test)
+    assert (other.x_test != parts.x_test).any()
+
+
+def test_rare_classes_are_held_out_in_their_share():
+    digits = data.load_data()
+    rare = np.concatenate([np.flatnonzero(digits.y_train == 0)[:10], np.flatnonzero(digits.y_train == 1)[:100]])
+    uneven = dataclasses.replace(digits, x_train=digits.x_train[rare], y_train=digits.y_train[rare])
+    assert Counter(uneven.held_out(0.3, seed=0).y_test.tolist()) == {0: 3, 1: 30}
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.2, 1.2, 0.01, 0.99, float("nan")])
+def test_impossible_shares_to_hold_out(share):
+    with pytest.raises(ReproError, match=f"a share of {share} of 20 training images cannot be held out"):
+        data.load_data().subset(20, seed=0).held_out(share, seed=0)
+
+
+def test_label_noise_is_that_of_the_training_labels():
+    digits = data.load_data()
+    noisy = digits.with_label_noise(0.1, seed=2)
+    np.testing.assert_array_equal(noisy.y_train, data.corrupt_labels(digits.y_train, 10, 0.1, seed=2))
+    assert noisy.x_train is digits.x_train
+    assert noisy.y_test is digits.y_test
 
 
 def test_noisy_labels_change_exactly_their_share_uniformly():

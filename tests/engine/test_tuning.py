@@ -10,7 +10,7 @@ import pytest
 from repro.common.errors import ReproError
 from repro.engine.arms import compare_arms, join_tables
 from repro.engine.training import Training
-from repro.engine.tuning import TUNING_SEEDS, tune
+from repro.engine.tuning import TUNING_SEEDS, ValidatedArm, Validation, tune
 
 
 class Parabola:
@@ -150,6 +150,19 @@ def test_hyperband_gives_the_better_trials_more_steps():
             {"objective": "loss"},
             "the records have no 'loss' to minimise; they have seed, ",
         ),
+        (
+            {"learning_rate": (0.1, 0.2)},
+            2,
+            {"oracle": "random", "widen": 1},
+            "only a grid can be widened; leave out widen=1 for the oracle 'random'",
+        ),
+        (
+            {"learning_rate": [0.1, 0.2]},
+            2,
+            {"objective": "validation_loss"},
+            r"the objective 'validation_loss' needs an arm that can be validated; make it with classifier\(...\)",
+        ),
+        ({"learning_rate": [0.1]}, 1, {"objective": Validation("train_loss")}, "needs an arm that can be validated"),
     ],
 )
 def test_wrong_searches_are_errors(space, budget, options, message):
@@ -165,8 +178,10 @@ def test_a_search_prints_nothing(oracle, capfd):
 
 def test_a_table_of_trials_carries_labels():
     first, second = tune(Parabola(), {"learning_rate": [0.1, 1.0]}, 2).table(arm="plain")
-    assert first == {"learning_rate": 0.1, "score": pytest.approx(2.25), "arm": "plain"}
+    expected = {"learning_rate": 0.1, "score": pytest.approx(2.25), "best": True, "at_edge": True, "arm": "plain"}
+    assert first == expected
     assert second["learning_rate"] == 1.0
+    assert (second["best"], second["at_edge"]) == (False, False)
 
 
 def test_nothing_is_trained_where_there_is_nothing_to_choose():
@@ -175,6 +190,106 @@ def test_nothing_is_trained_where_there_is_nothing_to_choose():
     assert tuning.best == {"learning_rate": 0.1, "width": 2}
     assert tuning.table(arm="plain") == []
     assert not arm.calls
+
+
+@pytest.mark.parametrize(
+    ("optimum", "edges"),
+    [(-3.0, ("learning_rate",)), (-2.0, ()), (-1.0, ("learning_rate",))],
+)
+def test_a_best_value_at_an_edge_of_the_grid_is_told(optimum, edges):
+    tuning = tune(Parabola(optimum), {"learning_rate": [0.001, 0.01, 0.1], "width": [2], "kind": ["b", "a"]}, 6)
+    assert tuning.at_edge == edges
+    best = tuning.trials[tuning.trials["best"]]
+    assert best[["learning_rate", "kind"]].to_dict("records") == [{"learning_rate": 10**optimum, "kind": "b"}]
+    assert list(best["at_edge"]) == [bool(edges)]
+    assert not tuning.trials["at_edge"][~tuning.trials["best"]].any()
+
+
+@pytest.mark.parametrize(("optimum", "beyond"), [(1.0, [1.0, 10.0, 100.0]), (-4.0, [1e-3, 1e-4, 1e-5])])
+def test_a_grid_is_widened_in_its_ratio_until_the_best_is_inside(optimum, beyond):
+    arm = Parabola(optimum)
+    tuning = tune(arm, {"learning_rate": [0.01, 0.1], "kind": ["a", "b"]}, 4, widen=5)
+    assert tuning.best == {"learning_rate": pytest.approx(10**optimum), "kind": "b"}
+    assert tuning.at_edge == ()
+    # one value each time, with every value of the others
+    assert list(tuning.trials["learning_rate"][4:]) == pytest.approx([rate for rate in beyond for _ in range(2)])
+    assert list(tuning.trials["kind"][4:]) == ["a", "b"] * 3
+    assert not tuning.trials.duplicated(["learning_rate", "kind"]).any()
+    assert [len(call["settings"]) for call in arm.calls[-3:]] == [2, 2, 2]
+    assert all(call["seeds"] == list(TUNING_SEEDS) for call in arm.calls)
+
+
+def test_a_grid_is_widened_no_more_often_than_asked_for():
+    tuning = tune(Parabola(1.0), {"learning_rate": (0.001, 0.1)}, 3, widen=1)
+    assert sorted(tuning.trials["learning_rate"]) == pytest.approx([0.001, 0.01, 0.1, 1.0])
+    assert tuning.best == {"learning_rate": pytest.approx(1.0)}
+    assert tuning.at_edge == ("learning_rate",)
+
+
+def test_several_hyperparameters_at_their_edges_are_widened_at_once():
+    tuning = tune(Parabola(1.0), {"learning_rate": [0.1, 1.0], "width": [4, 8]}, 4, widen=2)
+    assert tuning.best == {"learning_rate": pytest.approx(10.0), "width": 2}
+    assert type(tuning.best["width"]) is int
+    # 3 x 3 combinations, then 4 x 4
+    assert len(tuning.trials) == 16
+    assert tuning.at_edge == ()
+
+
+def test_a_value_that_diverges_bounds_a_grid():
+    tuning = tune(Parabola(2.0, diverges_above=1.0), {"learning_rate": [0.1, 1.0]}, 2, widen=3)
+    assert tuning.best == {"learning_rate": 1.0}
+    assert len(tuning.trials) == 3
+    assert tuning.at_edge == ()
+
+
+@pytest.mark.parametrize("widths", [[0, 1], [1, 0], [-3, 1], [1]])
+def test_what_has_no_ratio_is_not_widened(widths):
+    tuning = tune(Parabola(), {"learning_rate": [0.01, 0.1, 1.0], "width": widths}, 6, widen=3)
+    assert tuning.best["width"] == 1
+    assert len(tuning.trials) == 3 * len(widths)
+    assert tuning.at_edge == (("width",) if len(widths) > 1 else ())
+
+
+def validated(**options):
+    """An arm whose least loss is at another rate in trials than in the end."""
+    return ValidatedArm(final=Parabola(-1.0), trial=Parabola(-2.0), **options)
+
+
+def negative_validation_loss(training):
+    return -training.final["validation_loss"].median()
+
+
+@pytest.mark.parametrize(
+    ("objective", "best"),
+    [
+        ("train_loss", 0.1),
+        ("validation_loss", 1.0),
+        (Validation("train_loss"), 0.01),
+        (Validation("validation_loss"), 1.0),
+        (Validation(negative_validation_loss), 0.01),
+    ],
+)
+def test_the_objective_says_whether_trials_are_validated(objective, best):
+    arm, space = validated(), {"learning_rate": [0.01, 0.1, 1.0]}
+    assert tune(arm, space, 3, objective=objective).best == {"learning_rate": best}
+    assert bool(arm.final.calls) == (objective == "train_loss")
+
+
+def test_validated_trials_do_not_know_test_data():
+    with pytest.raises(ReproError, match=r"have no 'test_loss' to minimise; they have seed, .* validation_loss"):
+        tune(validated(), {"learning_rate": [0.01, 0.1]}, 2, objective=Validation("test_loss"))
+
+
+def test_arms_are_validated_in_trials_and_tested_in_the_end():
+    arm = validated()
+    observations = compare_arms(
+        {"only": arm}, {"learning_rate": [0.1, 1.0]}, 2, [0, 1], objective="validation_loss", widen=1
+    )
+    assert set(observations["learning_rate"]) == {10.0}
+    assert "test_loss" in observations
+    assert [call["seeds"] for call in arm.final.calls] == [[0, 1]]
+    assert [call["seeds"] for call in arm.trial.calls] == [list(TUNING_SEEDS)] * 2
+    assert len(observations.attrs["tuning"]) == 3
 
 
 def test_arms_are_compared_at_their_own_best_on_the_same_seeds():
@@ -192,7 +307,9 @@ def test_arms_are_compared_at_their_own_best_on_the_same_seeds():
         assert not set(evaluations[0]["seeds"]) & {seed for call in searches for seed in call["seeds"]}
     tuning = pd.DataFrame(observations.attrs["tuning"])
     assert list(tuning["arm"]) == ["slow"] * 3 + ["fast"] * 3
-    assert set(tuning) == {"arm", "learning_rate", "width", "score"}
+    assert set(tuning) == {"arm", "learning_rate", "width", "score", "best", "at_edge"}
+    assert list(tuning["best"]) == [True, False, False, False, False, True]
+    assert list(tuning["at_edge"]) == list(tuning["best"])
 
 
 def test_labels_stand_in_records_and_trials_and_survive_joining():

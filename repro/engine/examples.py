@@ -1,0 +1,166 @@
+"""The examples that replicas train and are tested on: the same for all, or drawn by each seed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from etils import epy
+
+from repro.common import TrainingError
+
+with epy.lazy_imports():
+    import keras
+
+Array = npt.NDArray[Any]
+Places = npt.NDArray[np.int32]
+
+
+class Examples(Protocol):
+    """Training and test examples; the first axis of all arrays counts examples."""
+
+    @property
+    def x_train(self) -> Array:
+        """Inputs to train on."""
+
+    @property
+    def y_train(self) -> Array:
+        """Targets to train on."""
+
+    @property
+    def x_test(self) -> Array:
+        """Inputs to test on."""
+
+    @property
+    def y_test(self) -> Array:
+        """Targets to test on."""
+
+
+OfExamples = TypeVar("OfExamples", bound=Examples)
+
+
+def examples_of(data: OfExamples | Callable[[int], OfExamples], seed: int) -> OfExamples:
+    """Return the examples of a seed: those that a function draws for it, or those of all seeds."""
+    return data(seed) if callable(data) else data
+
+
+def draw_examples(
+    data: OfExamples | Callable[[int], OfExamples],
+    seeds: Sequence[int],
+    arrays: Sequence[str] = ("x_train", "y_train", "x_test", "y_test"),
+) -> dict[int, OfExamples]:
+    """Draw the examples of every seed.
+
+    Args:
+        data: Examples of all seeds, or a function from a seed to its examples.
+        seeds: Seeds, at least one.
+        arrays: Names of the arrays that are used.
+
+    Raises:
+        TrainingError: arrays of two seeds differ in shape.
+    """
+    drawn = {seed: examples_of(data, seed) for seed in seeds}
+    (first, model), *others = drawn.items()
+    for (seed, examples), name in itertools.product(others, arrays):
+        shape, expected = np.shape(getattr(examples, name)), np.shape(getattr(model, name))
+        if shape != expected:
+            raise TrainingError(
+                f"the data of seed {seed} have {name} of shape {shape}, those of seed {first} of shape {expected}; "
+                "draw as many examples of one shape for every seed"
+            )
+    return drawn
+
+
+def check_examples(data: Examples, batch_size: int) -> None:
+    """Check that examples can be trained and tested on.
+
+    Raises:
+        TrainingError: there are none or fewer than one batch, or shapes do not fit each other.
+    """
+    for inputs, targets in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        if len(inputs) == 0:
+            raise TrainingError("the data have no examples")
+        if len(inputs) != len(targets):
+            raise TrainingError(f"the data have {len(inputs)} inputs and {len(targets)} targets")
+    for name, train, test in (("inputs", data.x_train, data.x_test), ("targets", data.y_train, data.y_test)):
+        if train.shape[1:] != test.shape[1:]:
+            raise TrainingError(
+                f"the data have training {name} of shape {train.shape[1:]} and test {name} of shape {test.shape[1:]}"
+            )
+    if not 1 <= batch_size <= len(data.x_train):
+        raise TrainingError(f"a batch of {batch_size} does not fit {len(data.x_train)} training examples")
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The examples of all seeds on the device, each array once.
+
+    Attributes:
+        x: Inputs, [pooled, ...].
+        y: Targets, [pooled, ...].
+        train: Number of training examples of a seed.
+        test: Number of its test examples.
+        of_x: Places of the examples of each seed among the inputs, the test examples after the training examples,
+            [train + test]; empty if all seeds have the same examples, which then lie in this order.
+        of_y: The same for the targets.
+    """
+
+    x: Any
+    y: Any
+    train: int
+    test: int
+    of_x: Mapping[int, Places]
+    of_y: Mapping[int, Places]
+
+    def places(self, seeds: Sequence[int] | Array) -> tuple[Places, ...]:
+        """Return the places of inputs and of targets for each seed, [seeds, examples]; nothing if all are the same."""
+        if not self.of_x:
+            return ()
+        return np.stack([self.of_x[seed] for seed in seeds]), np.stack([self.of_y[seed] for seed in seeds])
+
+    @property
+    def own_values(self) -> int:
+        """Count the numbers of one input if replicas have inputs of their own; 0 if all have the same."""
+        return int(np.prod(self.x.shape[1:])) if self.of_x else 0
+
+
+def pool_examples(drawn: Mapping[int, Examples]) -> Pool:
+    """Pool the examples of all seeds; what is one array for several seeds, such as a common test set, is kept once.
+
+    Args:
+        drawn: Examples by seed, of the same shapes.
+    """
+    examples = next(iter(drawn.values()))
+    x, of_x = _join({seed: (of_seed.x_train, of_seed.x_test) for seed, of_seed in drawn.items()})
+    y, of_y = _join({seed: (of_seed.y_train, of_seed.y_test) for seed, of_seed in drawn.items()})
+    train, test = len(examples.x_train), len(examples.x_test)
+    in_order = np.arange(train + test)
+    if all(np.array_equal(places, in_order) for places in (*of_x.values(), *of_y.values())):
+        of_x, of_y = {}, {}
+    return Pool(keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y), train, test, of_x, of_y)
+
+
+def _join(arrays: Mapping[int, tuple[Array, Array]]) -> tuple[Array, dict[int, Places]]:
+    """Join the training and test arrays of all seeds; return the places of each seed's rows as well."""
+    kept: dict[Any, Array] = {}
+    starts: dict[Any, int] = {}
+    keys = {seed: [(split, *_memory(array)) for split, array in enumerate(of_seed)] for seed, of_seed in arrays.items()}
+    for key, array in zip(itertools.chain(*keys.values()), itertools.chain(*arrays.values()), strict=True):
+        if key not in kept:
+            starts[key] = sum(map(len, kept.values()))
+            kept[key] = array
+    places = {
+        seed: np.concatenate([starts[key] + np.arange(len(kept[key]), dtype=np.int32) for key in of_seed])
+        for seed, of_seed in keys.items()
+    }
+    return np.concatenate(list(kept.values())), places
+
+
+def _memory(array: Array) -> tuple[Any, ...]:
+    """Identify the memory of an array, which views of one shape share."""
+    described = np.asarray(array).__array_interface__
+    return described["data"][0], described["shape"], described["strides"], described["typestr"]
