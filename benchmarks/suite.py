@@ -47,7 +47,7 @@ def arms(seeds: list[int], *, number: int = 0, shift: float = 0.5) -> pd.DataFra
 CLAIM = Claim(
     statement="Arm b loses more than arm a.",
     sources=(cheatsheet("0 Benchmark"),),
-    criterion=Greater("loss", of="b", than="a", by="arm", margin=0.1, because="a tenth can be seen"),
+    criterion=Greater("loss", of="b", than="a", by="arm", smallest_difference=0.1, because="a tenth can be seen"),
     function=arms,
     control={"shift": 0.0},
 )

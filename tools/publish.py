@@ -33,7 +33,7 @@ def main(
     kept = [result for result in ordered if result.id not in failed]
     samples = {result.id: publishable(result, stored_samples(result, store.read_observations)) for result in kept}
     known = {name: sample for name, sample in samples.items() if sample is not None}
-    for file in (publish(chosen[-1], kept, samples=known), *summary.write(reports, chosen[-1], kept, claims)):
+    for file in (publish(chosen[-1], kept, samples=known, claims=claims), *summary.write(reports, chosen[-1], kept, claims)):
         typer.echo(file)
     if len(known) < len(kept):
         typer.echo(f"published without a sample: {', '.join(name for name in samples if name not in known)}")

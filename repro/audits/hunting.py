@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from repro.audits.faults import SPECIAL, Fault, candidates, faults_of
 from repro.audits.mutations import Function, has_floats, planted
 from repro.audits.processes import in_fresh_processes
-from repro.catalogue import Claim, Kind, registry
+from repro.catalogue import Claim, Role, registry
 from repro.common import ReproError
 from repro.results import Outcome, PublishedClaim
 from repro.runner import Job, Plan, ThisProcess, judge, make_plan
 
-Evaluated = tuple[str, Kind]
+Evaluated = tuple[str, Role]
 Statuses = Mapping[Evaluated, Outcome]
 Listener = Callable[[str], None]
 
@@ -215,5 +215,5 @@ def _job(plan: Plan, key: str) -> Job:
 
 def _perform(plan: Plan, job: Job) -> tuple[dict[Evaluated, Outcome], float]:
     ((_, made),) = ThisProcess().perform([job], lambda _: None)
-    statuses = {(task.claim.id, task.variant.kind): judge(task, made).status for task in plan.tasks_of(job)}
+    statuses = {(task.claim.id, task.variant.role): judge(task, made).status for task in plan.tasks_of(job)}
     return statuses, made.seconds

@@ -170,13 +170,13 @@ ARMS: Mapping[str, Any] = {"of": "deep", "than": "shallow", "by": "network", "be
 WITHIN_CENTRE = Band(-CENTRE, CENTRE)
 SCENARIOS: Mapping[str, Scenario] = {
     "Greater (margin)": Scenario(
-        Greater("error", margin=1.0, **ARMS),
+        Greater("error", smallest_difference=1.0, **ARMS),
         _difference,
         lambda columns: (columns["error"][..., 1] - columns["error"][..., 0])[..., None],
         (Band(low=1.0),),
     ),
     "Greater (factor)": Scenario(
-        Greater("error", factor=2.0, **ARMS),
+        Greater("error", smallest_ratio=2.0, **ARMS),
         _quotient(2.0),
         lambda columns: (columns["error"][..., 1] / columns["error"][..., 0])[..., None],
         (Band(low=2.0),),
@@ -188,19 +188,19 @@ SCENARIOS: Mapping[str, Scenario] = {
         (Band(3 / FACTOR, 3 * FACTOR),),
     ),
     "Equivalent": Scenario(
-        Equivalent("value", "target", within=CENTRE, because=BECAUSE),
+        Equivalent("value", "target", smallest_difference=CENTRE, because=BECAUSE),
         _near_target,
         lambda columns: (columns["value"] - columns["target"]).mean(-1)[..., None],
         (WITHIN_CENTRE,),
     ),
     "Preserved": Scenario(
-        Preserved("variance", along="layer", within=FACTOR, because=BECAUSE),
+        Preserved("variance", along="layer", smallest_ratio=FACTOR, because=BECAUSE),
         _steps,
         lambda columns: (columns["variance"][..., 1:] / columns["variance"][..., :-1]).mean(-1)[..., None],
         (Band(1 / FACTOR, FACTOR),),
     ),
     "Monotone": Scenario(
-        Monotone("step", "loss", tolerance=CENTRE, because=BECAUSE),
+        Monotone("step", "loss", smallest_difference=CENTRE, because=BECAUSE),
         _reversal,
         _largest_reversal,
         (Band(high=CENTRE),),
@@ -222,15 +222,15 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "AllOf (2 parts)": Scenario(
         AllOf(
-            first=Equivalent("first", "target", within=CENTRE, because=BECAUSE),
-            second=Equivalent("second", 0.0, within=CENTRE, because=BECAUSE),
+            first=Equivalent("first", "target", smallest_difference=CENTRE, because=BECAUSE),
+            second=Equivalent("second", 0.0, smallest_difference=CENTRE, because=BECAUSE),
         ),
         _two_values,
         lambda columns: np.concatenate([columns["first"] - columns["target"], columns["second"]], axis=-1),
         (WITHIN_CENTRE,) * 2,
     ),
     f"each ({CONDITIONS} conditions)": Scenario(
-        Equivalent("value", "target", within=CENTRE, because=BECAUSE, each=("condition",)),
+        Equivalent("value", "target", smallest_difference=CENTRE, because=BECAUSE, each=("condition",)),
         _conditions,
         lambda columns: columns["value"] - columns["target"],
         (WITHIN_CENTRE,) * CONDITIONS,

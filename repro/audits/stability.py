@@ -57,7 +57,7 @@ def audit_stability(
     if not random:
         raise ReproError("none of these claims takes seeds, so their verdicts cannot vary; choose others")
     plan = make_plan(random, profile)
-    tasks = [task for task in plan.tasks if task.variant.kind == "claim"]
+    tasks = [task for task in plan.tasks if task.variant.role == "claim"]
     repeated = {again.job: again for task in tasks for again in _repeats(task, repeats)}
     statuses: dict[str, Counter[Outcome]] = {claim.id: Counter() for claim in random}
     count = min(environment.cores() if workers is None else workers, len(repeated))

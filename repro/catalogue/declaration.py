@@ -14,18 +14,22 @@ from typing import TYPE_CHECKING, Any, get_args
 import pandas as pd
 
 from repro.catalogue import slips
-from repro.catalogue.counterparts import Correction, Variant
+from repro.catalogue.counterparts import Correction, Counterpart, PositiveControl, Rival, Role, Variant
 from repro.catalogue.experiments import Experiment, Parameters, defaults, observe, takes_seeds
 from repro.catalogue.profiles import Profile, check_profile
-from repro.catalogue.sources import Source
+from repro.catalogue.sources import Reported, Source
 from repro.common import ClaimError, ObservationsError
-from repro.criteria import Criterion, Verdict
+from repro.criteria import Boundary, Criterion, Kind, Reading, Scale, Verdict
 from repro.engine import backend
+from repro.uncertainty import CONFIDENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawing = Callable[[pd.DataFrame, Verdict], "Figure"]
+
+UNDECLARED: Kind = "tendency"
+SMALL_IMAGES = "digits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,22 +39,31 @@ class Claim:
     Calling a claim runs its experiment: ``novikoff([0, 1, 2], points=50)`` gives the table of observations.
 
     Attributes:
-        statement: Statement of the document, in our words with the document's formula.
+        statement: Statement of the document, in our words with the document's formula and hedges.
         sources: Places where the document says so.
         criterion: Criterion that turns observations into a verdict.
         function: Decorated function.
+        kind: Kind of sentence that the statement is; None where that is not declared.
+        scope: Setting that the passage means.
+        left_open: Conditions, by the names of their columns, that the passage leaves open.
+        scale: Distance of the experiment from that setting; None for what follows from the kind and the data.
+        boundary: Conditions under which the statement is expected to hold, fixed beforehand.
         reads: Shared experiment whose observations ``function`` reduces, with other default parameters where it is
             a ``functools.partial``; None where ``function`` is the experiment.
         literature: Origin of the statement, or what is known of it.
         smoke, full: Parameters of these profiles; the defaults are those of the standard profile.
-        control: Parameters that remove the mechanism the statement credits; with them the claim must come out
-            refuted.
-        correction: Right statement with the parameters that check it; must come out reproduced.
+        control: Parameters that remove the mechanism the statement credits; with them the claim must not come out
+            reproduced.
+        correction: Right statement, where this one is wrong; must come out reproduced.
+        rival: Near rival of a formula or law; must come out refuted.
+        positive_control: Effect that is known to be there; must come out reproduced.
         tags: Labels for selecting claims; ``timing`` marks those that measure time.
-        reported: Numbers that the literature reports, by reference.
+        reported: Numbers that the literature reports.
         requires: Requirements without which the claim is skipped: ``tensorflow`` or ``gpu``.
-        seeds: Largest useful number of seeds; None for no limit.
+        seeds: Number of seeds at standard, where that is not the profile's.
         decided_by: Size that would decide the claim where profile ``standard`` leaves it inconclusive.
+        root: Name of the mistake that several claims share, if their statements are wrong for one reason.
+        transcription: Whether what is odd in the formula may come from the conversion of the document.
         figure: Function of observations and verdict that draws a picture better than the criterion's own.
     """
 
@@ -58,17 +71,26 @@ class Claim:
     sources: tuple[Source, ...]
     criterion: Criterion
     function: Experiment
+    kind: Kind | None = None
+    scope: str = ""
+    left_open: tuple[str, ...] = ()
+    scale: Scale | None = None
+    boundary: Boundary | None = None
     reads: Experiment | None = None
     literature: str = ""
     smoke: Parameters = field(default_factory=dict)
     full: Parameters = field(default_factory=dict)
     control: Parameters | None = None
     correction: Correction | None = None
+    rival: Rival | None = None
+    positive_control: PositiveControl | None = None
     tags: tuple[str, ...] = ()
-    reported: Mapping[str, float | str] = field(default_factory=dict)
+    reported: tuple[Reported, ...] = ()
     requires: tuple[str, ...] = ()
     seeds: int | None = None
     decided_by: str = ""
+    root: str = ""
+    transcription: bool = False
     figure: Drawing | None = None
 
     def __post_init__(self) -> None:
@@ -115,8 +137,11 @@ class Claim:
             raise ObservationsError(f"{self.id} takes seeds, but its observations have no column 'seed'")
         return own
 
-    def draw(self, observations: pd.DataFrame, verdict: Verdict) -> Figure:
+    def draw(self, observations: pd.DataFrame, verdict: Verdict, role: Role = "claim") -> Figure:
         """Draw observations with their verdict, in the claim's own figure where it has one."""
+        counterpart = self.counterparts.get(role)
+        if counterpart is not None and counterpart.criterion is not None:
+            return counterpart.criterion.figure(observations, verdict)
         return (self.criterion.figure if self.figure is None else self.figure)(observations, verdict)
 
     @property
@@ -154,12 +179,33 @@ class Claim:
         return (defaults(self.reads) if self.reads else {}) | defaults(self.function)
 
     @property
+    def judged_as(self) -> Kind:
+        """Kind that the statement is judged as: its own, or a tendency where it has none."""
+        return self.kind or UNDECLARED
+
+    def scale_of(self, parameters: Parameters) -> Scale:
+        """Return how far the experiment is from the setting that the passage means.
+
+        Formulas and theorems are exact, all else is a toy unless the claim says more, or reads larger images.
+
+        Args:
+            parameters: Parameters of the experiment.
+        """
+        if self.scale is not None:
+            return self.scale
+        if self.judged_as in ("formula", "theorem"):
+            return "exact"
+        return "reduced" if parameters.get("data", SMALL_IMAGES) != SMALL_IMAGES else "toy"
+
+    @property
     def takes_seeds(self) -> bool:
         """Whether the experiment is random."""
         return takes_seeds(self.experiment)
 
     def variants(self, profile: Profile, overrides: Mapping[str, Any] | None = None) -> list[Variant]:
-        """List what is run: the claim, then its control and its correction.
+        """List what is run: the claim, then its counterparts.
+
+        A possibility is repeated: its best cell was chosen among several.
 
         Args:
             profile: Profile whose parameters are used.
@@ -172,12 +218,44 @@ class Claim:
         self._reject_unknown(overrides or {}, self.id)
         of_profile = {"smoke": self.smoke, "standard": {}, "full": self.full}[profile]
         parameters = self.defaults | dict(of_profile) | dict(overrides or {})
-        variants = [Variant("claim", self.statement, parameters)]
+        variants = [self.variant("claim", parameters)]
         if self.control is not None:
-            variants.append(Variant("control", self.statement, parameters | dict(self.control)))
-        if self.correction is not None:
-            variants.append(Variant("correction", self.correction.statement, parameters | self.correction.parameters))
+            variants.append(self.variant("control", parameters | dict(self.control)))
+        for role, counterpart in self.counterparts.items():
+            variants.append(self.variant(role, parameters | counterpart.parameters))
+        if self.judged_as == "possibility" and self.takes_seeds:
+            variants.append(self.variant("repetition", parameters))
         return variants
+
+    def variant(self, role: Role, parameters: Parameters) -> Variant:
+        """Return the claim or one of its counterparts, with all its parameters."""
+        counterpart = self.counterparts.get(role)
+        boundary = self.boundary if role == "claim" else None
+        return Variant(
+            role,
+            self.statement if counterpart is None else counterpart.statement,
+            parameters,
+            self.criterion if counterpart is None else counterpart.criterion or self.criterion,
+            Reading(self.judged_as, self.scale_of(parameters), boundary),
+        )
+
+    @property
+    def counterparts(self) -> dict[Role, Counterpart]:
+        """Counterparts with statements of their own, by role."""
+        given: dict[Role, Counterpart | None] = {
+            "rival": self.rival,
+            "positive control": self.positive_control,
+            "correction": self.correction,
+        }
+        return {role: counterpart for role, counterpart in given.items() if counterpart is not None}
+
+    def judge(self, observations: pd.DataFrame, confidence: float = CONFIDENCE) -> Verdict:
+        """Judge observations of the claim, as its kind of statement is judged.
+
+        Raises:
+            ObservationsError: they are not what the criterion reads.
+        """
+        return self.variant("claim", self.defaults).judge(observations, confidence)
 
     def experiment_parameters(self, parameters: Parameters) -> Parameters:
         """Select the parameters of the experiment from those of the claim."""
@@ -194,8 +272,7 @@ class Claim:
 
     def _check_counterparts(self) -> None:
         given = {"smoke": self.smoke, "full": self.full, "control": self.control or {}}
-        if self.correction is not None:
-            given["correction"] = self.correction.parameters
+        given |= {role: counterpart.parameters for role, counterpart in self.counterparts.items()}
         for name, parameters in given.items():
             self._reject_unknown(parameters, f"{self.id}, {name}=")
             slips.check_values(f"{self.id}, {name}=", self.defaults, parameters)
@@ -216,17 +293,26 @@ def claim(
     *,
     source: Source | Sequence[Source],
     criterion: Criterion,
+    kind: Kind | None = None,
+    scope: str = "",
+    left_open: Sequence[str] = (),
+    scale: Scale | None = None,
+    boundary: Boundary | None = None,
     control: Mapping[str, Any] | None = None,
+    rival: Rival | None = None,
+    positive_control: PositiveControl | None = None,
     correction: Correction | None = None,
     smoke: Mapping[str, Any] | None = None,
     full: Mapping[str, Any] | None = None,
     literature: str = "",
-    reported: Mapping[str, float | str] | None = None,
+    reported: Sequence[Reported] = (),
     tags: Sequence[str] = (),
     seeds: int | None = None,
     reads: Experiment | None = None,
     requires: Sequence[str] = (),
     decided_by: str = "",
+    root: str = "",
+    transcription: bool = False,
     figure: Drawing | None = None,
 ) -> Callable[[Experiment], Claim]:
     """Declare the decorated function to be a claim.
@@ -239,17 +325,29 @@ def claim(
         statement: Statement of the document, in your words; formulas between dollar signs.
         source: Place where the document says so, or several: ``Source("My notes", "2.3")``.
         criterion: Criterion that the observations must satisfy.
-        control: Parameters that remove the mechanism the statement credits; with them the claim must come out refuted.
-        correction: Right statement, where the document's is wrong, with the parameters that check it.
+        kind: Kind of sentence: ``"formula"``, ``"theorem"``, ``"law"``, ``"tendency"``, ``"advice"``, ``"possibility"``
+            or ``"finding"``. It decides what follows where the statement holds under some conditions and not under
+            others; what is not declared is judged as a tendency.
+        scope: Setting that the passage means, in words.
+        left_open: Names of the conditions that the passage leaves open: columns that the criterion has in ``each``.
+        scale: Distance of the experiment from that setting: ``"exact"``, ``"same"``, ``"reduced"`` or ``"toy"``.
+        boundary: Conditions under which the statement is expected to hold, fixed before the result is known.
+        control: Parameters that remove the mechanism the statement credits; with them the claim must not come out
+            reproduced.
+        rival: Near rival of a formula or law, which the same observations must refute.
+        positive_control: Effect that is known to be there, where the claim's may not be seen.
+        correction: Right statement, where the document's is wrong, with what checks it.
         smoke: Parameters that make the experiment small, for tests.
         full: Parameters that make the experiment large, for a GPU and real data sets.
         literature: Origin of the statement, or what is known of it.
-        reported: Numbers that the literature reports, by reference.
+        reported: Numbers that the literature reports.
         tags: Labels by which claims are selected.
-        seeds: Largest useful number of seeds, where the profile's is more.
+        seeds: Number of seeds at standard, where that is not 24: 48 suit three to eight conditions, 16 one.
         reads: Experiment that several claims share; the decorated function then takes its observations.
         requires: Requirements without which the claim is skipped: ``"gpu"`` or ``"tensorflow"``.
         decided_by: Size that would decide what the standard profile leaves open.
+        root: Name of the mistake that several claims share, if their statements are wrong for one reason.
+        transcription: Whether what is odd in the formula may come from the conversion of the document.
         figure: Function of observations and verdict that draws a picture better than the criterion's own.
 
     Raises:
@@ -260,6 +358,7 @@ def claim(
         >>> @claim(
         ...     "A uniform number is at most one.",
         ...     source=Source("My notes", "1"),
+        ...     kind="theorem",
         ...     criterion=AtMost("number", bound=1.0),
         ...     control={"shift": 2.0},
         ... )
@@ -277,17 +376,26 @@ def claim(
             sources=(source,) if isinstance(source, Source | str) else tuple(source),
             criterion=criterion,
             function=function,
+            kind=kind,
+            scope=scope,
+            left_open=tuple(left_open),
+            scale=scale,
+            boundary=boundary,
             reads=reads,
             literature=literature,
             smoke={} if smoke is None else smoke,  # type: ignore[arg-type]
             full={} if full is None else full,  # type: ignore[arg-type]
             control=control,  # type: ignore[arg-type]
             correction=correction,
+            rival=rival,
+            positive_control=positive_control,
             tags=tags,  # type: ignore[arg-type]
-            reported={} if reported is None else reported,
+            reported=tuple(reported) if isinstance(reported, Sequence) else reported,
             requires=requires,  # type: ignore[arg-type]
             seeds=seeds,
             decided_by=decided_by,
+            root=root,
+            transcription=transcription,
             figure=figure,
         )
 

@@ -8,24 +8,28 @@ import operator
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import FunctionType
-from typing import Any
+from typing import Any, get_args
 
-from repro.catalogue.counterparts import Correction, Variant
+from repro.catalogue.counterparts import Correction, PositiveControl, Rival, Variant
 from repro.catalogue.experiments import FOR_ALL_SEEDS, FOR_ONE_SEED, Experiment, positional_names
-from repro.catalogue.sources import Source
+from repro.catalogue.sources import Reported, Source
 from repro.common import ClaimError
-from repro.criteria import Criterion
+from repro.criteria import Boundary, Criterion, Kind, Scale
 
 WANTED: Mapping[str, tuple[tuple[type, ...], str]] = {
     "criterion": ((Criterion,), "a criterion, such as AtMost('value', bound=1.0)"),
     "control": ((Mapping, type(None)), "the parameters that remove the mechanism, such as {'rate': 0.0}"),
+    "rival": ((Rival, type(None)), "Rival('another statement', criterion=..., parameter=value)"),
+    "positive_control": ((PositiveControl, type(None)), "PositiveControl('an effect that is known', parameter=value)"),
     "correction": ((Correction, type(None)), "Correction('the right statement', parameter=value)"),
+    "boundary": ((Boundary, type(None)), "Boundary('where it holds', holds='depth <= 10')"),
     "smoke": ((Mapping,), "the parameters of that profile, such as {'points': 50}"),
     "full": ((Mapping,), "the parameters of that profile, such as {'points': 1000}"),
     "tags": ((tuple, list), "a tuple of texts"),
     "requires": ((tuple, list), "a tuple of texts"),
     "seeds": ((int, type(None)), "a whole number"),
-    "reported": ((Mapping,), "numbers by reference"),
+    "reported": ((tuple,), "a tuple of Reported(value, measure=..., setting=..., place=...)"),
+    "transcription": ((bool,), "True or False"),
     "reads": ((FunctionType, partial, type(None)), "the experiment, a function"),
     "figure": ((FunctionType, partial, type(None)), "a function"),
 }
@@ -47,6 +51,7 @@ def check_details(culprit: str, details: Mapping[str, Any]) -> None:
     for name, (types, wanted) in WANTED.items():
         if not isinstance(details[name], types):
             raise ClaimError(f"{culprit}: {name} takes {wanted}, not {shown(details[name])}")
+    _check_choices(culprit, details)
     if details["seeds"] is not None and details["seeds"] < 1:
         raise ClaimError(f"{culprit}: seeds takes a number from 1, not {details['seeds']}")
     for text in _texts(details):
@@ -118,7 +123,7 @@ def check_values(culprit: str, defaults: Mapping[str, Any], values: Mapping[str,
 
 
 def check_counterparts(culprit: str, profile: str, variants: Sequence[Variant]) -> None:
-    """Check that a claim has a control or a correction, and that these run something other than the claim.
+    """Check that the counterparts of a claim run or ask something other than the claim.
 
     Args:
         culprit: Id of the claim.
@@ -126,16 +131,13 @@ def check_counterparts(culprit: str, profile: str, variants: Sequence[Variant]) 
         variants: Claim first, then its counterparts.
 
     Raises:
-        ClaimError: there is none, or one has the claim's own parameters.
+        ClaimError: one has the claim's own parameters and criterion.
     """
     own, *counterparts = variants
-    if not counterparts and not own.parameters:
-        raise ClaimError(f"{culprit} has no parameters, so that no control can differ from it; add one after a *")
-    if not counterparts:
-        raise ClaimError(f"{culprit} has neither a control nor a correction; give control= or correction=")
     for counterpart in counterparts:
-        if counterpart.parameters == own.parameters:
-            raise ClaimError(f"{culprit}: its {counterpart.kind} has the claim's own parameters in profile {profile}")
+        same = counterpart.parameters == own.parameters and counterpart.criterion is own.criterion
+        if same and counterpart.role != "repetition":
+            raise ClaimError(f"{culprit}: its {counterpart.role} has the claim's own parameters in profile {profile}")
 
 
 def shown(value: Any) -> str:
@@ -143,6 +145,15 @@ def shown(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__} itself"
     return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)
+
+
+def _check_choices(culprit: str, details: Mapping[str, Any]) -> None:
+    for name, allowed in (("kind", get_args(Kind)), ("scale", get_args(Scale))):
+        if details[name] is not None and details[name] not in allowed:
+            raise ClaimError(f"{culprit}: {name} takes {', '.join(allowed)}, not {shown(details[name])}")
+    for number in details["reported"]:
+        if not isinstance(number, Reported):
+            raise ClaimError(f"{culprit}: reported takes Reported(value, measure=...), not {shown(number)}")
 
 
 def _check_sources(culprit: str, sources: Sequence[Any]) -> None:
@@ -154,11 +165,12 @@ def _check_sources(culprit: str, sources: Sequence[Any]) -> None:
 
 
 def _texts(details: Mapping[str, Any]) -> list[Any]:
-    correction = details["correction"]
+    counterparts = [details[name] for name in ("correction", "rival", "positive_control")]
     return [
-        *(details[name] for name in ("statement", "literature", "decided_by")),
+        *(details[name] for name in ("statement", "literature", "decided_by", "scope", "root")),
         *details["tags"],
+        *details["left_open"],
         *details["requires"],
         *(text for source in details["sources"] for text in (source.document, source.section)),
-        *([] if correction is None else [correction.statement]),
+        *(counterpart.statement for counterpart in counterparts if counterpart is not None),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from repro.catalogue import Claim
+from repro.catalogue import Claim, design, lacking
 from repro.common import finite
 
 if TYPE_CHECKING:
@@ -26,17 +26,22 @@ def json_text(value: Any) -> str:
 
 def claim_json(claim: Claim) -> dict[str, Any]:
     """Return a claim in the form that ``repro list --json`` prints."""
-    kinds = {"control": claim.control, "correction": claim.correction}
     return {
         "id": claim.id,
         "statement": claim.statement,
+        "kind": claim.kind,
+        "scope": claim.scope,
+        "scale": claim.scale_of(claim.defaults),
+        "boundary": None if claim.boundary is None else {"words": claim.boundary.words, "holds": claim.boundary.holds},
         "sources": [asdict(source) for source in claim.sources],
         "literature": claim.literature,
         "tags": list(claim.tags),
         "requires": list(claim.requires),
         "criterion": claim.criterion.describe(),
-        "counterparts": [kind for kind, counterpart in kinds.items() if counterpart is not None],
+        "counterparts": [*(["control"] if claim.control is not None else []), *claim.counterparts],
         "correction": claim.correction.statement if claim.correction else None,
+        "design": design(claim),
+        "lacking": lacking(claim),
     }
 
 
@@ -60,10 +65,11 @@ def result_json(result: ClaimResult) -> dict[str, Any]:
         "status": result.status,
         "sound": result.sound,
         "soundness": result.soundness,
+        "marks": list(evaluation.marks),
         **_verdict_json(evaluation),
         "counterparts": [
             {
-                "kind": counterpart.kind,
+                "role": counterpart.role,
                 "statement": counterpart.statement,
                 **{name: _verdict_json(counterpart)[name] for name in ("status", "effect", "low", "high", "n")},
             }
@@ -150,9 +156,11 @@ def _figure_comparison_json(comparison: FigureComparison) -> dict[str, Any]:
     }
 
 
+VERDICT = ("effect", "low", "high", "confidence", "p", "kind", "scale", "sentence", "threshold", "threshold_range")
+
+
 def _verdict_json(evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.verdict is None:
-        nothing = dict.fromkeys(("effect", "low", "high", "confidence", "p"))
-        return {"status": evaluation.status, **nothing, "n": 0, "parts": []}
+        return {"status": evaluation.status, **dict.fromkeys(VERDICT), "n": 0, "parts": [], "cells": []}
     plain = finite(asdict(evaluation.verdict))
-    return {name: plain[name] for name in ("status", "effect", "low", "high", "confidence", "p", "n", "parts")}
+    return {name: plain[name] for name in ("status", *VERDICT, "n", "parts", "cells")}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STYLES: dict[Outcome, str] = {
     "reproduced": "green",
+    "conditional": "cyan",
+    "absent": "blue",
     "refuted": "magenta",
     "inconclusive": "yellow",
     "error": "bold red",

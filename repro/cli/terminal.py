@@ -42,7 +42,7 @@ def plan_text(begun: Begun) -> str:
         timing = f"expected time {expected}" + (f", and that of {_count(untimed, 'untimed claim')}" if untimed else "")
     where = f"in {begun.workers} worker processes" if begun.workers else "in this process"
     return (
-        f"{_count(plan.claims, 'claim')}, {_count(plan.tasks, 'evaluation')} with controls and corrections, "
+        f"{_count(plan.claims, 'claim')}, {_count(plan.tasks, 'evaluation')} with counterparts, "
         f"{_count(jobs, 'experiment')} at the {plan.profile} profile {where}; {timing}. Results go to {begun.folder}"
     )
 

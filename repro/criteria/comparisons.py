@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from repro.common import ClaimError, ObservationsError
 from repro.criteria.base import SeedwiseCriterion, words
 from repro.criteria.drawing import beside, paired_arms, seedwise
-from repro.uncertainty import Band
+from repro.criteria.judging import Measurement
+from repro.criteria.sentences import amount, compared, factor
+from repro.criteria.thresholds import Threshold, ThresholdScale, convention
+from repro.uncertainty import Band, Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,45 +22,57 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Greater(SeedwiseCriterion):
-    """Statement that one arm exceeds another by a margin (a difference) or by a factor (a ratio).
+    """Statement that one arm exceeds another, by a difference or by a ratio that matters.
 
     The effect is the median over seeds of the paired difference or ratio. A run that never reached its target counts as
-    infinite; equal values of one seed tie, infinite ones too.
+    infinite; equal values of one seed tie, infinite ones too. Its opposite is that the other arm exceeds this one by as
+    much.
 
     Attributes:
         metric: Column of the measured quantity.
         of: Arm that the statement says is greater.
         than: Arm with which it is compared.
         by: Column that holds the arms.
-        margin: Smallest difference that deserves the statement; negative for "not worse by more than".
-        factor: Smallest ratio that deserves the statement; give either this or a margin.
-        because: Reason for the margin or factor.
+        smallest_difference: Smallest difference that matters; negative for "not worse by more than".
+        smallest_ratio: Smallest ratio that matters. Give either, or neither for what the project's table says of the
+            quantity: a point of accuracy or error, five per cent of anything else.
+        because: Reason for a threshold that is not in the table and has no ``source``.
 
     Example:
         >>> errors = {"plain": 0.3, "deep": 0.1}
         >>> arms = [{"seed": seed, "net": net, "error": errors[net]} for seed in range(8) for net in errors]
-        >>> worse = Greater("error", of="plain", than="deep", by="net", margin=0.01, because="one point is visible")
-        >>> verdict = worse(pd.DataFrame(arms))
-        >>> verdict.status, round(verdict.effect, 3)
-        ('reproduced', 0.2)
+        >>> worse = Greater("error", of="plain", than="deep", by="net")
+        >>> print(worse(pd.DataFrame(arms)).sentence)
+        Holds here: error of plain is 20 points above that of deep; 1 point counts.
     """
+
+    thresholds: ClassVar[Mapping[str, ThresholdScale]] = {
+        "smallest_difference": "difference",
+        "smallest_ratio": "ratio",
+    }
 
     metric: str
     of: object
     than: object
     by: str
-    margin: float | None = None
-    factor: float | None = None
-    because: str = ""
+    smallest_difference: float | None = None
+    smallest_ratio: float | None = None
+    because: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if (self.margin is None) == (self.factor is None):
-            raise ClaimError("Greater takes either a margin or a factor")
-        if self.margin == 0 or self.factor == 1:
-            raise ClaimError("Greater: a margin of zero makes no effect a coin toss; give the smallest that counts")
-        if self.factor is not None and self.factor <= 0:
-            raise ClaimError("Greater takes a positive factor")
-        _require_reason(self, self.because)
+        if self.smallest_difference is not None and self.smallest_ratio is not None:
+            raise ClaimError("Greater takes either a smallest_difference or a smallest_ratio")
+        if self.smallest_difference == 0 or self.smallest_ratio == 1:
+            raise ClaimError(
+                "Greater: a threshold of no effect is a coin toss where there is none; give the smallest "
+                "effect that matters"
+            )
+        if self.smallest_ratio is not None and self.smallest_ratio <= 0:
+            raise ClaimError("Greater takes a positive smallest_ratio")
+        if self.smallest_difference is None and self.smallest_ratio is None:
+            usual = convention(self.metric)
+            object.__setattr__(self, f"smallest_{usual.scale}", usual.value)
+        self.give_reason(self.limit)
 
     def columns(self) -> tuple[str, ...]:
         """Name the columns of the metric and of the arms."""
@@ -65,39 +81,71 @@ class Greater(SeedwiseCriterion):
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
         """Return the difference or ratio of the arms for each seed."""
         of, than = arms(observations, self.metric, self.by, self.of, self.than)
-        return differences(of, than) if self.factor is None else ratios(of, than)
+        return differences(of, than) if self.limit.scale == "difference" else ratios(of, than)
+
+    @property
+    def limit(self) -> Threshold:
+        """Smallest difference or ratio that matters."""
+        if self.smallest_difference is not None:
+            return Threshold(self.smallest_difference, "difference")
+        return Threshold(self.smallest_ratio or 1.0, "ratio")
 
     @property
     def band(self) -> Band:
-        """Differences or ratios from the margin or factor on."""
-        thresholds = (self.margin, self.factor)
-        return Band(low=next(threshold for threshold in thresholds if threshold is not None))
+        """Differences or ratios that matter."""
+        return Band(low=self.limit.value)
+
+    @property
+    def opposite(self) -> Band:
+        """Differences or ratios that matter as much in the other direction."""
+        value = self.limit.value
+        if self.limit.scale == "ratio":
+            return Band(high=min(value, 1 / value))
+        return Band(high=-abs(value))
 
     @property
     def measure(self) -> str:
         """Name of the difference or ratio of the two arms."""
-        sign = "−" if self.factor is None else "/"
+        sign = "−" if self.limit.scale == "difference" else "/"
         return f"{words(self.metric)}, {self.of} {sign} {self.than}"
 
     def describe(self) -> str:
         """Say which arm exceeds which by how much."""
-        amount = f"by at least {self.margin:g}" if self.factor is None else f"by a factor of at least {self.factor:g}"
+        value, scale = self.limit.value, self.limit.scale
+        by = f"by at least {value:g}" if scale == "difference" else f"by a factor of at least {value:g}"
         return (
-            f"{words(self.metric)} with {words(self.by)} {self.of} exceeds that with {self.than} {amount} "
+            f"{words(self.metric)} with {words(self.by)} {self.of} exceeds that with {self.than} {by} "
             f"(median over seeds, paired), because {self.because}"
         )
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say how far one arm exceeds the other."""
+        effect = measured.estimate.point
+        if self.limit.scale == "ratio":
+            return (
+                f"{words(self.metric)} of {self.of} is {compared(effect)} that of {self.than}; "
+                f"{factor(self.limit.value)} counts"
+            )
+        side = "above" if effect >= 0 else "below"
+        threshold = amount(self.limit, abs(self.limit.value))
+        counts = f"{threshold} counts" if self.limit.value > 0 else f"{threshold} below is allowed"
+        by = amount(self.limit, abs(effect))
+        return f"{words(self.metric)} of {self.of} is {by} {side} that of {self.than}; {counts}"
 
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
         """Draw both arms, paired by seed, and beside them what is judged."""
         of, than = arms(observations, self.metric, self.by, self.of, self.than)
         paired_arms(axes, {f"{self.by} {self.than}": than, f"{self.by} {self.of}": of}, metric=self.metric)
-        ratios = self.factor is not None
-        seedwise(beside(axes), self.effects(observations), self.band, measure=self.measure, log=ratios)
+        log = self.limit.scale == "ratio"
+        seedwise(beside(axes), self.effects(observations), self.band, measure=self.measure, log=log)
 
 
 @dataclass(frozen=True)
 class Ratio(SeedwiseCriterion):
-    """Statement that the ratio of two arms has an expected value.
+    """Statement that the ratio of two arms has a stated value.
+
+    Where the source states a size without saying how exactly ("six times"), the statement holds if the ratio is nearer
+    the stated one than none: beyond its root.
 
     Attributes:
         metric: Column of the measured quantity.
@@ -105,30 +153,34 @@ class Ratio(SeedwiseCriterion):
         than: Arm in the denominator.
         by: Column that holds the arms.
         expected: Ratio that the statement gives.
-        within: Factor by which the ratio may miss the expected one and still deserve the statement; over 1.
-        because: Reason for ``within``.
+        within: Factor by which the ratio may miss the expected one, over 1; None for nearer than none.
+        because: Reason for ``within``, where that is not the five per cent of the project's table.
 
     Example:
         >>> steps = {"plain": 300.0, "fast": 100.0}
         >>> arms = [{"seed": seed, "net": net, "steps": steps[net]} for seed in range(8) for net in steps]
-        >>> sixfold = Ratio("steps", of="plain", than="fast", by="net", expected=6, within=1.2, because="of the source")
-        >>> verdict = sixfold(pd.DataFrame(arms))
-        >>> verdict.status, verdict.effect
-        ('refuted', 3.0)
+        >>> sixfold = Ratio("steps", of="plain", than="fast", by="net", expected=6)
+        >>> print(sixfold(pd.DataFrame(arms)).sentence)
+        Holds here: steps of plain is 3 times that of fast; stated is 6 times.
     """
+
+    thresholds: ClassVar[Mapping[str, ThresholdScale]] = {"within": "ratio"}
 
     metric: str
     of: object
     than: object
     by: str
     expected: float
-    within: float
-    because: str
+    within: float | None = None
+    because: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if self.within <= 1 or self.expected <= 0:
+        if self.expected <= 0 or (self.within is not None and self.within <= 1):
             raise ClaimError("Ratio takes a positive expected ratio and a factor within over 1")
-        _require_reason(self, self.because)
+        if self.within is None and self.expected == 1:
+            raise ClaimError("Ratio: equality is no size; say within which factor (within=...)")
+        if self.within is not None:
+            self.give_reason(Threshold(self.within, "ratio"))
 
     def columns(self) -> tuple[str, ...]:
         """Name the columns of the metric and of the arms."""
@@ -140,8 +192,23 @@ class Ratio(SeedwiseCriterion):
 
     @property
     def band(self) -> Band:
-        """Ratios within the factor of the expected one."""
-        return Band(self.expected / self.within, self.expected * self.within)
+        """Ratios within the factor of the expected one, or nearer it than none."""
+        if self.within is not None:
+            return Band(self.expected / self.within, self.expected * self.within)
+        root = float(self.expected**0.5)
+        return Band(low=root) if self.expected > 1 else Band(high=root)
+
+    def turns(self, interval: Interval) -> tuple[float, ...]:
+        """Return the factors by which the limits of the interval miss the expected ratio."""
+        threshold = Threshold(self.expected, "ratio")
+        return tuple(threshold.size(limit / self.expected) for limit in (interval.low, interval.high))
+
+    @property
+    def opposite(self) -> Band | None:
+        """Ratios on the other side of none, where a size is stated."""
+        if self.within is not None:
+            return None
+        return Band(high=1.0) if self.expected > 1 else Band(low=1.0)
 
     @property
     def measure(self) -> str:
@@ -150,10 +217,18 @@ class Ratio(SeedwiseCriterion):
 
     def describe(self) -> str:
         """Say which ratio is expected."""
-        return (
-            f"{words(self.metric)} of {self.of} over that of {self.than} is {self.expected:g} within a factor of "
-            f"{self.within:g} (median over seeds, paired), because {self.because}"
-        )
+        if self.within is None:
+            exactness = "or nearer it than none (median over seeds, paired)"
+        else:
+            exactness = f"within a factor of {self.within:g} (median over seeds, paired), because {self.because}"
+        return f"{words(self.metric)} of {self.of} over that of {self.than} is {self.expected:g} {exactness}"
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say which ratio was measured."""
+        effect = measured.estimate.point
+        stated = f"stated is {factor(self.expected)}"
+        allowed = "" if self.within is None else f" within {factor(self.within)}"
+        return f"{words(self.metric)} of {self.of} is {compared(effect)} that of {self.than}; {stated}{allowed}"
 
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
         """Draw both arms, paired by seed, and beside them what is judged."""
@@ -171,25 +246,27 @@ class Equivalent(SeedwiseCriterion):
     Attributes:
         value: Column of the measured quantity.
         target: Number or column that it equals.
-        within: Largest difference that would not matter.
-        because: Reason for ``within``.
+        smallest_difference: Smallest difference that matters.
+        because: Reason for a threshold that is not in the project's table and has no ``source``.
 
     Example:
         >>> table = pd.DataFrame({"seed": range(8), "variance": 1.02})
-        >>> kept = Equivalent("variance", 1.0, within=0.05, because="five per cent do not matter")
+        >>> kept = Equivalent("variance", 1.0, smallest_difference=0.05, because="five per cent matter")
         >>> kept(table).status
         'reproduced'
     """
 
+    thresholds: ClassVar[Mapping[str, ThresholdScale]] = {"smallest_difference": "difference"}
+
     value: str
     target: float | str
-    within: float
-    because: str
+    smallest_difference: float
+    because: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if self.within <= 0:
-            raise ClaimError("Equivalent: within must be positive")
-        _require_reason(self, self.because)
+        if self.smallest_difference <= 0:
+            raise ClaimError("Equivalent takes a positive smallest_difference")
+        self.give_reason(Threshold(self.smallest_difference, "difference"))
 
     def columns(self) -> tuple[str, ...]:
         """Name the column of the value, and the target where it is a column."""
@@ -204,7 +281,7 @@ class Equivalent(SeedwiseCriterion):
     @property
     def band(self) -> Band:
         """Differences that would not matter."""
-        return Band(-self.within, self.within)
+        return Band(-self.smallest_difference, self.smallest_difference)
 
     @property
     def measure(self) -> str:
@@ -214,9 +291,15 @@ class Equivalent(SeedwiseCriterion):
     def describe(self) -> str:
         """Say what equals what."""
         return (
-            f"{words(self.value)} equals {words(self.target)} within {self.within:g} (median over seeds), "
+            f"{words(self.value)} equals {words(self.target)} within {self.smallest_difference:g} (median over seeds), "
             f"because {self.because}"
         )
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say how far the value is from its target."""
+        limit = Threshold(self.smallest_difference, "difference")
+        off = amount(limit, abs(measured.estimate.point))
+        return f"{words(self.value)} is off {words(self.target)} by {off}; {amount(limit, limit.value)} is allowed"
 
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
         """Draw the difference of every seed with the tolerance."""
@@ -264,8 +347,3 @@ def ratios(numerator: pd.Series[float], denominator: pd.Series[float]) -> pd.Ser
             seed = series.index[series < 0][0]
             raise ObservationsError(f"{series.name} is negative for seed {seed}: it has no ratio")
     return (numerator / denominator).mask(numerator == denominator, 1.0)
-
-
-def _require_reason(criterion: object, because: str) -> None:
-    if not because:
-        raise ClaimError(f"{type(criterion).__name__}: say why the threshold is what it is (because=...)")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from repro.common import ClaimError, ObservationsError
-from repro.criteria.base import (
-    ColumnCriterion,
-    Judgement,
-    in_band,
-    rate_over_seeds,
-    sample,
-    without_sampling_error,
-    words,
-)
+from repro.criteria.base import ColumnCriterion, rate_over_seeds, sample, words
 from repro.criteria.drawing import against_bound, beside, identity, proportion, rounding_errors
-from repro.criteria.verdict import Verdict
-from repro.uncertainty import Band, Rate, Sample, Status
+from repro.criteria.judging import Measurement
+from repro.criteria.sentences import number
+from repro.criteria.thresholds import ThresholdScale
+from repro.uncertainty import Band, Interval, Levels, Rate, Sample, Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,31 +78,34 @@ class Identity(ColumnCriterion):
         """Name the columns of both sides, and that of the precision where there are several."""
         return (self.left, self.right) + ((self.precision,) if self.precision else ())
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
-        """Compare the error of every seed with the tolerance."""
+    def measurement(self, observations: pd.DataFrame) -> Measurement:
+        """Compare the error of every seed with the tolerance; the effect is its size relative to the right side."""
         errors = self.errors(observations)
         contradictions = (errors > self.contradiction) & self._undiminished(observations, errors.index)
-        status: Status = "refuted" if contradictions.any() else "inconclusive"
-        verdict = Verdict(
-            status="reproduced" if (errors <= 1).all() else status,
-            effect=float(errors.max()),
-            low=float(errors.min()),
-            high=float(errors.max()),
-            n=len(errors),
-            measure=self.measure,
-            confidence=confidence,
-        )
-        return without_sampling_error(verdict)
+        levels = Levels(holds=float((errors > 1).any()), fails=float(not contradictions.any()))
+        sizes = self.sizes(observations)
+        return Measurement(self.measure, Spread(tuple(float(size) for size in sizes)), levels, has_sampling_error=False)
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:
+        """Say how far the sides are from each other."""
+        left, right = words(self.left), words(self.right)
+        if self.digits is not None:
+            return f"{left} is off the printed {right} by up to {number(interval.high)}"
+        largest = number(interval.high)
+        if measured.levels.holds == 0:
+            return f"{left} and {right} are equal to {largest}" if interval.high else f"{left} and {right} are equal"
+        return f"{left} and {right} differ by {largest} of their size at most, by {number(interval.low)} at least"
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return the error of each seed in tolerances; errors within the tolerance all count as one."""
         errors = self.errors(observations)
-        return {self.measure: sample(errors.clip(lower=1.0), float(errors.max()))}
+        return {f"{self.measure}, in tolerances": sample(errors.clip(lower=1.0), float(errors.max()))}
 
     @property
     def measure(self) -> str:
         """Name of the largest error."""
-        return f"largest error of {words(self.left)} = {words(self.right)}, in tolerances"
+        size = "error" if self.digits is not None else "relative error"
+        return f"largest {size} of {words(self.left)} = {words(self.right)}"
 
     @property
     def contradiction(self) -> float:
@@ -124,6 +122,22 @@ class Identity(ColumnCriterion):
             return self._in_tolerances(observations, self.dtype)
         finest = self._precisions(observations)[0]
         return self._in_tolerances(observations[observations[self.precision] == finest], finest)
+
+    def sizes(self, observations: pd.DataFrame) -> pd.Series[float]:
+        """Return the error of each seed relative to its right side; absolute where that is zero, or for printed digits.
+
+        At the highest precision where there are several.
+        """
+        rows = observations
+        if self.precision is not None:
+            rows = rows[rows[self.precision] == self._precisions(rows)[0]]
+        differences = self._differences(rows)
+        if self.digits is not None:
+            return differences.groupby(rows["seed"]).max()
+        right = rows[self.right].astype(float)
+        error = _norm(differences, rows["seed"])
+        size = _norm(right.where(np.isfinite(right), 0.0), rows["seed"])
+        return (error / size.mask(size == 0, 1.0)).mask(error == 0, 0.0)
 
     def describe(self) -> str:
         """Say which sides are equal and to what tolerance."""
@@ -211,21 +225,33 @@ class AtMost(ColumnCriterion):
         """Name the column of the value, and the bound where it is a column."""
         return (self.value, self.bound) if isinstance(self.bound, str) else (self.value,)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
-        """Judge whether seeds have a row beyond the bound."""
-        violated = self.violated(observations)
-        rate = rate_over_seeds(violated)
-        interval = rate.interval(confidence)
-        verdict = Verdict(
-            status="refuted" if violated.any() else Band(high=MOST).levels(rate).status(confidence),
-            effect=rate.point,
-            low=interval.low,
-            high=interval.high,
-            n=rate.n,
-            measure=self.measure,
-            confidence=confidence,
+    def measurement(self, observations: pd.DataFrame) -> Measurement:
+        """Measure in how many seeds a row lies beyond the bound."""
+        rate = rate_over_seeds(self.violated(observations))
+        violated = rate.point > 0
+        holds = 1.0 if violated else Band(high=MOST).levels(rate).holds
+        share = self.tightness(observations)
+        return Measurement(
+            self.measure, rate, Levels(holds, fails=float(not violated)), has_sampling_error=False, remark=share
         )
-        return without_sampling_error(verdict)
+
+    def tightness(self, observations: pd.DataFrame) -> float:
+        """Return the largest share of its bound that a value reaches; NaN where bounds or values are not positive."""
+        bound = self._bound(observations)
+        value = observations[self.value].astype(float)
+        if (bound <= 0).any() or (value < 0).any() or not np.isfinite(bound).all():
+            return float("nan")
+        return float(self._shares(value, bound).max())
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say how often the bound was violated, and how near the values came to it."""
+        rate, share = measured.estimate, measured.remark
+        seeds = f"{rate.n} seed{'' if rate.n == 1 else 's'}"
+        if not rate.point:
+            near = "" if np.isnan(share) else f"; the closest reached {number(100 * share)} % of the bound"
+            return f"{words(self.value)}: no violation in {seeds}{near}"
+        worst = "" if np.isnan(share) else f", by up to {number(share)} times the bound"
+        return f"{words(self.value)}: violated in {round(rate.point * rate.n)} of {seeds}{worst}"
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return for each seed whether it violates the bound."""
@@ -254,6 +280,9 @@ class AtMost(ColumnCriterion):
         """Draw the values against their bound."""
         violations = self.violations(observations)
         against_bound(axes, observations[self.value], self._bound(observations), violations, forbidden="above")
+
+    def _shares(self, value: pd.Series[float], bound: pd.Series[float]) -> pd.Series[float]:
+        return value / bound
 
     def _bound(self, observations: pd.DataFrame) -> pd.Series[float]:
         if isinstance(self.bound, str):
@@ -288,6 +317,9 @@ class AtLeast(AtMost):
         violations = self.violations(observations)
         against_bound(axes, observations[self.value], self._bound(observations), violations, forbidden="below")
 
+    def _shares(self, value: pd.Series[float], bound: pd.Series[float]) -> pd.Series[float]:
+        return (bound / value).fillna(0.0)
+
 
 @dataclass(frozen=True)
 class Proportion(ColumnCriterion):
@@ -309,9 +341,11 @@ class Proportion(ColumnCriterion):
         ('reproduced', 0.917)
     """
 
+    thresholds: ClassVar[Mapping[str, ThresholdScale]] = {"at_least": "share"}
+
     success: str
     at_least: float
-    because: str
+    because: str = field(repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.at_least < 1 or not self.because:
@@ -321,10 +355,28 @@ class Proportion(ColumnCriterion):
         """Name the column of the successes."""
         return (self.success,)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
-        """Place the exact binomial interval relative to the share."""
+    def measurement(self, observations: pd.DataFrame) -> Measurement:
+        """Place the exact binomial interval relative to the share; the opposite is that as many fail."""
         rate = rate_over_seeds(self.successes(observations))
-        return in_band(rate, Band(low=self.at_least), confidence, self.measure)
+
+        def levels_at(share: float) -> Levels:
+            return Band(low=share).levels(rate, Band(high=min(share, 1 - share)))
+
+        def turns(level: float) -> tuple[float, ...]:
+            interval = rate.interval(1 - level)
+            return interval.low, interval.high, 1 - interval.low, 1 - interval.high
+
+        return Measurement(
+            self.measure, rate, levels_at(self.at_least), isinstance(rate, Rate), levels_at=levels_at, turns=turns
+        )
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say how many seeds succeed."""
+        rate = measured.estimate
+        return (
+            f"{words(self.success)} in {round(rate.point * rate.n)} of {rate.n} seeds; asked are at least "
+            f"{number(100 * self.at_least)} %"
+        )
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return for each seed whether it succeeds."""

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED = "#262626", "#6b7280"
-STATUS_COLOURS = {"reproduced": "#02775a", "refuted": "#b34a00", "inconclusive": MUTED}
+STATUS_COLOURS = {
+    "reproduced": "#02775a",
+    "conditional": "#0b5fa5",
+    "absent": "#7d6200",
+    "refuted": "#b34a00",
+    "inconclusive": MUTED,
+}
+OUTCOME_COLOURS = {"holds": "#02775a", "fails": "#8f7000", "opposite": "#b34a00", "open": "#c3c8d0"}
 MAX_PANELS = 4
 SLIDE_DPI = 200  # a figure of 6.6 inches has then the width of a slide in full HD, nearly
 CHARACTERS_PER_INCH = 12.5  # of an axis label, in a sans-serif font of its size
@@ -76,13 +83,13 @@ def draw_panels(panels: Sequence[DrawablePanel], verdict: Verdict) -> Figure:
     Args:
         panels: Panels of the verdict's criterion. Of more than four, the deciding one and those with the most extreme
             effects are drawn, and a note says so.
-        verdict: Verdict that gives each panel its status.
+        verdict: Verdict that gives each panel its outcome.
 
     Returns:
         A figure that belongs to no window and no global state.
     """
     chosen = _most_telling(panels, verdict)
-    statuses = {part.name: part.status for part in verdict.parts}
+    outcomes = {cell.name: cell.outcome for cell in verdict.cells}
     columns = min(2, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     width, height = (6.6, 3.9) if columns == 1 else (10.4, 3.3 * rows + 0.5)
@@ -90,10 +97,16 @@ def draw_panels(panels: Sequence[DrawablePanel], verdict: Verdict) -> Figure:
         drawing: Figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
         grid = drawing.subplots(rows, columns, squeeze=False).ravel()
         for axes, panel in zip(grid, chosen, strict=False):
-            status = statuses.get(panel.name, verdict.status)
-            title = f"{label(panel.name)} – {status}" if panel.name else status
             panel.draw(axes)
-            axes.set_title(textwrap.fill(title, 60), color=STATUS_COLOURS[status])
+            if panel.name:
+                outcome = outcomes[panel.name]
+                title, colour = (
+                    f"{label(panel.name)} – {outcome}",
+                    INK if outcome == "open" else OUTCOME_COLOURS[outcome],
+                )
+            else:
+                title, colour = verdict.status, STATUS_COLOURS[verdict.status]
+            axes.set_title(textwrap.fill(title, 60), color=colour)
         for axes in grid[len(chosen) :]:
             axes.set_axis_off()
         if len(chosen) < len(panels):
@@ -137,7 +150,7 @@ def label(name: object) -> str:
 def _most_telling(panels: Sequence[DrawablePanel], verdict: Verdict) -> list[DrawablePanel]:
     if len(panels) <= MAX_PANELS:
         return list(panels)
-    effects = {part.name: part.effect for part in verdict.parts}
+    effects = {cell.name: cell.effect for cell in verdict.cells}
     typical = float(np.median(list(effects.values()))) if effects else 0.0
 
     def rank(panel: DrawablePanel) -> tuple[bool, float]:

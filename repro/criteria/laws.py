@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from repro.common import ClaimError
-from repro.criteria.base import ColumnCriterion, Judgement, in_band, median_over_seeds, sample, words
+from repro.criteria.base import ColumnCriterion, median_over_seeds, sample, words
+from repro.criteria.contrasts import Scores, score_in_band
 from repro.criteria.drawing import law, trend
+from repro.criteria.judging import Measurement
 from repro.criteria.requirements import require_finite, require_positions, require_positive
-from repro.uncertainty import Band, Levels, Sample, slopes
+from repro.criteria.sentences import number
+from repro.uncertainty import CONFIDENCE, Band, Exact, Interval, Levels, Sample, slopes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,16 +34,30 @@ class Law(ColumnCriterion):
     Attributes:
         x, y: Columns of the two axes; ``y`` positive and finite, at least two positions per seed.
         at_least, at_most: Limits of the band of the slope, one-sided where only one is given.
-        because: Reason for the band.
+        because: Source or derivation of the limits.
+        expected: Slope that the statement gives, in place of limits: the band ends halfway to the nearest rivals.
+        rivals: Slopes of other laws that might hold instead, named beforehand.
     """
 
     x: str
     y: str
     at_least: float = -np.inf
     at_most: float = np.inf
-    because: str = ""
+    because: str = field(default="", repr=False)
+    expected: float | None = None
+    rivals: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.expected is not None:
+            below = [rival for rival in self.rivals if rival < self.expected]
+            above = [rival for rival in self.rivals if rival > self.expected]
+            if not below and not above:
+                raise ClaimError(
+                    f"{type(self).__name__}: an expected slope needs rivals=(...), other slopes it might be"
+                )
+            object.__setattr__(self, "at_least", (max(below) + self.expected) / 2 if below else -np.inf)
+            object.__setattr__(self, "at_most", (min(above) + self.expected) / 2 if above else np.inf)
+            object.__setattr__(self, "because", self.because or "the band ends halfway to the nearest rivals")
         limits = (self.at_least, self.at_most)
         if not self.because or not self.at_least < self.at_most or np.isinf(limits).all():
             raise ClaimError(f"{type(self).__name__} takes at_least, at_most or both, and a reason (because=...)")
@@ -63,22 +80,36 @@ class Law(ColumnCriterion):
         """Name the columns of both axes."""
         return (self.x, self.y)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
-        """Judge the slope of the line, unless the points are bent."""
-        line, *ends = (
-            in_band(median_over_seeds(slopes_over_seeds, self.measure), self.band, confidence, self.measure)
-            for _, slopes_over_seeds in self.fits(observations).items()
-        )
-        contrary = {"reproduced": "refuted", "refuted": "reproduced"}.get(line.verdict.status)
-        if contrary in [end.verdict.status for end in ends]:
-            p = None if line.verdict.p is None else 1.0
-            return Judgement(replace(line.verdict, status="inconclusive", p=p), Levels(1.0, 1.0))
-        return line
+    @property
+    def opposite(self) -> Band | None:
+        """Slopes of the opposite sign that are as steep; None where slopes of both signs are asked for."""
+        if self.at_least > 0:
+            return Band(high=-self.at_least)
+        return Band(low=-self.at_most) if self.at_most < 0 else None
+
+    def measurement(self, observations: pd.DataFrame) -> Measurement:
+        """Measure the slope of the line; where the points are bent nothing is seen."""
+        fits = self.fits(observations)
+        line, *ends = (median_over_seeds(fits[name], self.measure) for name in fits)
+        levels = self.band.levels(line, self.opposite)
+        contrary = {"holds": ("fails", "opposite"), "fails": ("holds",), "opposite": ("holds",), "open": ()}
+        outcomes = [self.band.levels(end).outcome(1 - CONFIDENCE) for end in ends]
+        if set(outcomes) & set(contrary[levels.outcome(1 - CONFIDENCE)]):
+            levels = Levels(1.0, 1.0)
+        return Measurement(self.measure, line, levels, not isinstance(line, Exact))
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say which slope was measured."""
+        return f"{self.measure} is {number(measured.estimate.point)}; asked is {self.asked()}"
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return the slope of each seed's line."""
         lines = self.fits(observations)["overall"]
         return {self.measure: sample(lines, median_over_seeds(lines, self.measure).point)}
+
+    def score(self, observations: pd.DataFrame) -> Scores:
+        """Say how far the slope of each seed is on the side where the statement holds."""
+        return score_in_band(self.fits(observations)["overall"], self.band, None)
 
     def fits(self, observations: pd.DataFrame) -> pd.DataFrame:
         """Return the slopes of each seed: columns ``overall``, ``first`` and ``last``, indexed by seed."""
@@ -94,8 +125,10 @@ class Law(ColumnCriterion):
     def asked(self) -> str:
         """Say which slopes are asked for."""
         if np.isinf(self.at_most):
-            return f"at least {self.at_least:g}"
-        return f"at most {self.at_most:g}" if np.isinf(self.at_least) else f"from {self.at_least:g} to {self.at_most:g}"
+            return f"at least {number(self.at_least)}"
+        if np.isinf(self.at_least):
+            return f"at most {number(self.at_most)}"
+        return f"from {number(self.at_least)} to {number(self.at_most)}"
 
     def _draw_law(self, axes: Axes, observations: pd.DataFrame) -> None:
         """Draw the fitted law and the band of laws over a trend."""

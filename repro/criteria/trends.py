@@ -1,100 +1,27 @@
-"""Statements about how a quantity changes along another: it is preserved, has a peak, or only rises or falls."""
+"""Statements about the course of a quantity along another: it has a peak, or only rises or falls."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from repro.common import ClaimError
-from repro.criteria.base import (
-    ColumnCriterion,
-    Judgement,
-    SeedwiseCriterion,
-    in_band,
-    join,
-    median_over_seeds,
-    sample,
-    words,
-)
+from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, median_over_seeds, sample, words
 from repro.criteria.drawing import corridor, expected_place, trend
+from repro.criteria.judging import Measurement
 from repro.criteria.requirements import require_positions, require_positive, require_single_rows
-from repro.uncertainty import Band, Sample
+from repro.criteria.sentences import amount, number
+from repro.criteria.thresholds import Threshold, ThresholdScale
+from repro.uncertainty import Band, Estimate, Exact, Interval, Levels, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-@dataclass(frozen=True)
-class Preserved(SeedwiseCriterion):
-    """Statement that a positive quantity keeps its size from step to step.
-
-    The effect of a seed is the arithmetic mean of its one-step ratios (what an expectation preserves; their logarithms
-    drift even where the mean is exactly one); the verdict is on its median over seeds.
-
-    Attributes:
-        value: Column of the quantity, positive.
-        along: Column by which rows are ordered; one row per seed and position.
-        within: Factor by which the mean ratio may differ from one; over 1.
-        because: Reason for ``within``.
-
-    Example:
-        >>> layers = [{"seed": seed, "layer": n, "variance": 0.5**n} for seed in range(8) for n in range(5)]
-        >>> kept = Preserved("variance", along="layer", within=1.05, because="five per cent a layer do not matter")
-        >>> verdict = kept(pd.DataFrame(layers))
-        >>> verdict.status, verdict.effect  # half of it is left in every layer
-        ('refuted', 0.5)
-    """
-
-    value: str
-    along: str
-    within: float
-    because: str
-
-    def __post_init__(self) -> None:
-        if self.within <= 1 or not self.because:
-            raise ClaimError("Preserved takes a factor within over 1 and a reason for it (because=...)")
-
-    def columns(self) -> tuple[str, ...]:
-        """Name the columns of the quantity and of the steps."""
-        return (self.value, self.along)
-
-    def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
-        """Return the mean one-step ratio of each seed."""
-        require_positive(observations, self.value)
-        require_single_rows(observations, self.along)
-        require_positions(observations, self.along, 2)
-        ordered = observations.sort_values(["seed", self.along])
-        ratios = ordered[self.value] / ordered.groupby("seed")[self.value].shift()
-        return ratios.groupby(ordered["seed"]).mean()
-
-    @property
-    def band(self) -> Band:
-        """Ratios within the factor of one."""
-        return Band(1 / self.within, self.within)
-
-    @property
-    def measure(self) -> str:
-        """Name of the mean one-step ratio."""
-        return f"mean one-step ratio of {words(self.value)}"
-
-    def describe(self) -> str:
-        """Say what is preserved along what."""
-        return (
-            f"the mean one-step ratio of {words(self.value)} along {words(self.along)} is 1 within a factor of "
-            f"{self.within:g} (median over seeds), because {self.because}"
-        )
-
-    def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
-        """Draw the quantity along its steps."""
-        trend(axes, observations, x=self.along, y=self.value, log_y=True)
-        medians = observations.groupby(self.along)[self.value].median()
-        factor = self.within ** np.arange(len(medians))
-        start = medians.iloc[0]
-        corridor(axes, medians.index, start / factor, start * factor, meaning=f"a factor of {self.within:g} per step")
+Direction = Literal["increasing", "decreasing"]
 
 
 @dataclass(frozen=True)
@@ -107,8 +34,9 @@ class Peak(ColumnCriterion):
         x, y: Columns of the two axes, one row per seed and position, at least three positions; ``y`` positive.
         at: Place of the extremum: a positive number or a column.
         within: Factor by which the place may be missed; over 1.
-        prominence: Factor by which the extremum must exceed (fall below, for a minimum) the values at both ends.
-        because: Reason for both factors.
+        prominence: Smallest factor that matters by which the extremum exceeds the values at both ends, or falls below
+            them for a minimum.
+        because: Source or derivation of both factors.
         kind: Kind of the extremum: ``maximum`` or ``minimum``.
 
     Example:
@@ -119,12 +47,14 @@ class Peak(ColumnCriterion):
         'reproduced'
     """
 
+    thresholds: ClassVar[Mapping[str, ThresholdScale]] = {"prominence": "ratio"}
+
     x: str
     y: str
     at: float | str
     within: float
     prominence: float
-    because: str
+    because: str = field(repr=False)
     kind: Literal["maximum", "minimum"] = "maximum"
 
     def __post_init__(self) -> None:
@@ -137,15 +67,40 @@ class Peak(ColumnCriterion):
         """Name the columns of both axes, and the place where it is a column."""
         return (self.x, self.y, self.at) if isinstance(self.at, str) else (self.x, self.y)
 
-    def judge(self, observations: pd.DataFrame, confidence: float) -> Judgement:
-        """Judge the place of the extremum and its prominence; both must hold."""
-        extrema = self.extrema(observations)
-        bands = {"place": Band(1 / self.within, self.within), "prominence": Band(low=self.prominence)}
-        judges = [
-            (name, partial(in_band, median_over_seeds(extrema[name], measure), bands[name], measure=measure))
-            for name, measure in self.measures.items()
-        ]
-        return join(judges, confidence)
+    def measurement(self, observations: pd.DataFrame) -> Measurement:
+        """Measure the place of the extremum and its prominence; both must hold, and its opposite is the other extremum.
+
+        The estimate is that of the two which decides.
+        """
+        estimates = self._estimates(observations)
+        mirrored = replace(self, kind="minimum" if self.kind == "maximum" else "maximum")
+        opposites = mirrored._estimates(observations)
+
+        def levels_at(prominence: float) -> Levels:
+            return _jointly(self._levels(estimates, prominence), mirrored._levels(opposites, prominence))
+
+        each = self._levels(estimates, self.prominence)
+        fails = min(each.values(), key=lambda levels: levels.fails)
+        worst = max(each, key=lambda name: (each[name].fails == fails.fails < 1, each[name].holds))
+        return Measurement(
+            self.measures[worst],
+            estimates[worst],
+            levels_at(self.prominence),
+            not isinstance(estimates[worst], Exact),
+            levels_at=levels_at,
+            turns=partial(_limits, [estimates["prominence"], opposites["prominence"]], shares=len(estimates)),
+        )
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say where the extremum is, or how far it stands out."""
+        effect = measured.estimate.point
+        if measured.measure == self.measures["place"]:
+            return f"the {self.kind} of {words(self.y)} is at {number(effect)} times the expected {words(self.x)}"
+        height = "height" if self.kind == "maximum" else "depth"
+        return (
+            f"the {self.kind} of {words(self.y)} has {number(effect)} times the {height} of the ends; "
+            f"{number(self.prominence)} times counts"
+        )
 
     def reduced(self, observations: pd.DataFrame) -> dict[str, Sample]:
         """Return the place and the prominence of each seed's extremum."""
@@ -185,6 +140,14 @@ class Peak(ColumnCriterion):
             }
         return pd.DataFrame.from_dict(rows, orient="index")
 
+    def _estimates(self, observations: pd.DataFrame) -> dict[str, Estimate]:
+        extrema = self.extrema(observations)
+        return {name: median_over_seeds(extrema[name], measure) for name, measure in self.measures.items()}
+
+    def _levels(self, estimates: Mapping[str, Estimate], prominence: float) -> dict[str, Levels]:
+        bands = {"place": Band(1 / self.within, self.within), "prominence": Band(low=prominence)}
+        return {name: bands[name].levels(estimate) for name, estimate in estimates.items()}
+
     def describe(self) -> str:
         """Say where the extremum is."""
         return (
@@ -206,30 +169,34 @@ class Peak(ColumnCriterion):
 class Monotone(SeedwiseCriterion):
     """Statement that a quantity only rises, or only falls, up to a tolerance.
 
-    The effect of a seed is its largest reversal: how far a later value stands on the wrong side of an earlier one.
+    The effect of a seed is its largest reversal: how far a later value stands on the wrong side of an earlier one. The
+    opposite is that the quantity is monotone in the other direction.
 
     Attributes:
         x, y: Columns of the two axes, one row per seed and position, at least two positions.
-        tolerance: Largest reversal that would not matter; positive.
-        because: Reason for the tolerance.
+        smallest_difference: Smallest reversal that matters; positive.
+        because: Reason for a threshold that is not in the project's table and has no ``source``.
         direction: Direction of the change: ``increasing`` or ``decreasing``.
 
     Example:
         >>> rows = [{"seed": seed, "width": width, "loss": 1 / width} for seed in range(8) for width in (1, 2, 4)]
-        >>> falls = Monotone("width", "loss", direction="decreasing", tolerance=0.01, because="of noise")
+        >>> falls = Monotone("width", "loss", direction="decreasing", smallest_difference=0.01)
         >>> falls(pd.DataFrame(rows)).status
         'reproduced'
     """
 
+    thresholds: ClassVar[Mapping[str, ThresholdScale]] = {"smallest_difference": "difference"}
+
     x: str
     y: str
-    tolerance: float
-    because: str
-    direction: Literal["increasing", "decreasing"] = "increasing"
+    smallest_difference: float
+    because: str = field(default="", repr=False)
+    direction: Direction = "increasing"
 
     def __post_init__(self) -> None:
-        if self.tolerance <= 0 or not self.because:
-            raise ClaimError("Monotone takes a positive tolerance and a reason for it (because=...)")
+        if self.smallest_difference <= 0:
+            raise ClaimError("Monotone takes a positive smallest_difference")
+        self.give_reason(Threshold(self.smallest_difference, "difference"))
 
     def columns(self) -> tuple[str, ...]:
         """Name the columns of both axes."""
@@ -246,10 +213,36 @@ class Monotone(SeedwiseCriterion):
         reversals = (highest - height).mask(highest == height, 0.0)  # infinite values have no difference
         return reversals.groupby(ordered["seed"]).max()
 
+    def measurement(self, observations: pd.DataFrame) -> Measurement:
+        """Measure the largest reversal, and that in the other direction."""
+        other: Direction = "decreasing" if self.direction == "increasing" else "increasing"
+        mirrored = median_over_seeds(replace(self, direction=other).effects(observations), self.measure)
+        estimate = median_over_seeds(self.effects(observations), self.measure)
+
+        def levels_at(difference: float) -> Levels:
+            band = Band(high=difference)
+            levels, against = band.levels(estimate), band.levels(mirrored)
+            return replace(levels, opposite=max(levels.fails, against.holds))
+
+        return Measurement(
+            self.measure,
+            estimate,
+            levels_at(self.smallest_difference),
+            not isinstance(estimate, Exact),
+            levels_at=levels_at,
+            turns=partial(_limits, [estimate, mirrored]),
+        )
+
+    def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
+        """Say how large the largest reversal is."""
+        limit = Threshold(self.smallest_difference, "difference")
+        reversal = amount(limit, measured.estimate.point)
+        return f"{self.measure} is {reversal}; {amount(limit, limit.value)} is allowed"
+
     @property
     def band(self) -> Band:
-        """Reversals up to the tolerance."""
-        return Band(high=self.tolerance)
+        """Reversals that do not matter."""
+        return Band(high=self.smallest_difference)
 
     @property
     def measure(self) -> str:
@@ -259,8 +252,8 @@ class Monotone(SeedwiseCriterion):
     def describe(self) -> str:
         """Say what changes in which direction."""
         return (
-            f"{words(self.y)} is {self.direction} in {words(self.x)}, with no reversal over {self.tolerance:g} "
-            f"(median over seeds), because {self.because}"
+            f"{words(self.y)} is {self.direction} in {words(self.x)}, with no reversal over "
+            f"{self.smallest_difference:g} (median over seeds), because {self.because}"
         )
 
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:
@@ -269,7 +262,28 @@ class Monotone(SeedwiseCriterion):
         medians = observations.groupby(self.x)[self.y].median()
         if self.direction == "increasing":
             highest = medians.cummax()
-            corridor(axes, medians.index, highest - self.tolerance, highest, meaning="reversal within the tolerance")
+            corridor(
+                axes,
+                medians.index,
+                highest - self.smallest_difference,
+                highest,
+                meaning="reversal within the tolerance",
+            )
         else:
             lowest = medians.cummin()
-            corridor(axes, medians.index, lowest, lowest + self.tolerance, meaning="reversal within the tolerance")
+            corridor(
+                axes, medians.index, lowest, lowest + self.smallest_difference, meaning="reversal within the tolerance"
+            )
+
+
+def _jointly(both: Mapping[str, Levels], opposites: Mapping[str, Levels]) -> Levels:
+    """Join what must hold together: it fails if either fails, at a shared level."""
+    fails = min(1.0, len(both) * min(levels.fails for levels in both.values()))
+    against = max(levels.holds for levels in opposites.values())
+    return Levels(max(levels.holds for levels in both.values()), fails, max(fails, against))
+
+
+def _limits(estimates: Sequence[Estimate], level: float, shares: int = 1) -> list[float]:
+    """Return the limits of the intervals of several estimates, at a level and at what is left of it when shared."""
+    intervals = [estimate.interval(1 - level / share) for estimate in estimates for share in {1, shares}]
+    return [limit for interval in intervals for limit in (interval.low, interval.high)]

@@ -28,7 +28,7 @@ Space = Mapping[str, list[Any] | tuple[float, float]]
 HYPERBAND_EPOCHS = 9
 
 # Beyond the seeds of every run.
-TUNING_SEEDS = (10_000_000, 10_000_001)
+TUNING_SEEDS = (30_000_000, 30_000_001)
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,7 +93,7 @@ class Check:
             "Criterion": claim.criterion.describe(),
             "Verdict": _conclusion(evaluation),
             "Scope": self._scope(),
-            **{item.kind.capitalize(): self._counterpart(item) for item in self.result.counterparts},
+            **{item.role.capitalize(): self._counterpart(item) for item in self.result.counterparts},
             "Soundness": self.result.soundness,
         }
         return {title: text for title, text in known.items() if text}
@@ -103,7 +103,7 @@ class Check:
         return "\n".join([self.claim.id, *blocks])
 
     def _repr_html_(self) -> str:
-        return Markup("").join([self._statement(), self._evaluations(), self._parts(), self._image()])
+        return Markup("").join([self._statement(), self._evaluations(), self._cells(), self._image()])
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  the interface of IPython
         printer.text(str(self))
@@ -113,13 +113,18 @@ class Check:
         count = len(evaluation.seeds)
         seeds = ("1 seed" if count == 1 else f"{count} seeds") if count else "no randomness"
         parameters = _settings(evaluation.parameters)
-        return f"{self.run.profile} profile on {self.run.backend}, {seeds}" + (f"; {parameters}" if parameters else "")
+        verdict = evaluation.verdict
+        judged = f"{verdict.kind} at scale {verdict.scale}; " if verdict is not None and verdict.kind else ""
+        where = f"{judged}{self.run.profile} profile on {self.run.backend}, {seeds}"
+        return f"{where}; {parameters}" if parameters else where
 
     def _counterpart(self, evaluation: Evaluation) -> str:
-        said = "with the mechanism removed" if evaluation.kind == "control" else evaluation.statement
+        own_words = {"control": "with the mechanism removed", "repetition": "on fresh seeds"}
+        said = own_words.get(evaluation.role, evaluation.statement)
         own = self.result.evaluation.parameters
         changed = {name: value for name, value in evaluation.parameters.items() if own.get(name) != value}
-        return f"{said}\nwith {_settings(changed)}\n{_conclusion(evaluation)}"
+        settings = f"with {_settings(changed)}\n" if changed else ""
+        return f"{said}\n{settings}{_conclusion(evaluation)}"
 
     def _statement(self) -> Markup:
         return Markup("<p>{}</p>").format(prose(self.claim.statement))
@@ -128,22 +133,22 @@ class Check:
         evaluations = (self.result.evaluation, *self.result.counterparts)
         lines = Markup("<br>").join(
             Markup("{}<b>{}</b>: {}").format(
-                "" if item.kind == "claim" else f"{item.kind} ", item.status, _measured(item)
+                "" if item.role == "claim" else f"{item.role} ", item.status, _measured(item)
             )
             for item in evaluations
         )
         return Markup("<p>{}<br>{}</p>").format(lines, self.result.soundness)
 
-    def _parts(self) -> Markup:
+    def _cells(self) -> Markup:
         verdict = self.result.evaluation.verdict
-        if verdict is None or not verdict.parts:
+        if verdict is None or len(verdict.cells) < 2:
             return Markup("")
-        head = Markup("<tr><th>part</th><th>verdict</th><th>effect</th><th>n</th></tr>")
+        head = Markup("<tr><th>condition</th><th>outcome</th><th>effect</th><th>n</th></tr>")
         rows = Markup("").join(
             Markup("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>").format(
-                part.name, part.status, format_effect(part.effect, part.low, part.high), part.n
+                cell.name, cell.outcome, format_effect(cell.effect, cell.low, cell.high), cell.n
             )
-            for part in verdict.parts
+            for cell in verdict.cells
         )
         return Markup("<table>{}{}</table>").format(head, rows)
 
@@ -206,6 +211,8 @@ def _measured(evaluation: Evaluation) -> str:
     verdict = evaluation.verdict
     if verdict is None:
         return evaluation.message
+    if verdict.sentence:
+        return verdict.sentence
     return f"{verdict.measure} {format_effect(verdict.effect, verdict.low, verdict.high)}, n = {verdict.n}"
 
 

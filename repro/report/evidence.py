@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pyarrow
@@ -20,7 +21,7 @@ import pyarrow.csv
 from pydantic import TypeAdapter
 
 import repro
-from repro.catalogue import Claim, Kind, path_of, registry
+from repro.catalogue import Claim, Role, path_of, registry
 from repro.common import ReproError, redirect_output
 from repro.criteria import render
 from repro.report.text import cell, tokens
@@ -28,7 +29,9 @@ from repro.results import Evaluation, Store
 from repro.runner import environment
 
 SHOWN_ROWS = 12
-FORMATS: Mapping[Kind, tuple[str, ...]] = {"claim": ("svg", "png", "pdf"), "control": ("svg",), "correction": ("svg",)}
+FORMATS: Mapping[Role, tuple[str, ...]] = {
+    role: ("svg", "png", "pdf") if role == "claim" else ("svg",) for role in get_args(Role)
+}
 # A process loads pandas and Matplotlib for as long as some ten figures take.
 FEWEST_FOR_PROCESSES = 24
 
@@ -137,7 +140,7 @@ def digest(evaluation: Evaluation, code: str) -> str:
     """
     made_of = (
         code,
-        evaluation.kind,
+        evaluation.role,
         evaluation.observations,
         evaluation.message,
         sorted(evaluation.parameters.items()),
@@ -151,7 +154,7 @@ def make(store: Store, wanted: Wanted, site: Path) -> Evidence:
     Nothing that is missing or fails raises: the evidence says what it was.
     """
     evidence = _make(store, wanted, site)
-    if wanted.claim is not None and wanted.evaluation.kind == "claim":
+    if wanted.claim is not None and wanted.evaluation.role == "claim":
         evidence = replace(evidence, code=tokens(_code(wanted.claim)))
     content = json.dumps({"digest": wanted.digest, **asdict(evidence)})
     (site / "evidence" / f"{wanted.name}.json").write_text(content, encoding="utf-8")
@@ -171,8 +174,8 @@ def _make(store: Store, wanted: Wanted, site: Path) -> Evidence:
     observations = stored
     try:
         observations = claim.read(stored, evaluation.parameters)
-        verdict = claim.criterion(observations)
-        figures = render(claim.draw(observations, verdict), FORMATS[evaluation.kind])
+        verdict = claim.variant(evaluation.role, evaluation.parameters).judge(observations)
+        figures = render(claim.draw(observations, verdict, evaluation.role), FORMATS[evaluation.role])
     except Exception as error:  # noqa: BLE001  a claim's own code may raise anything, the page must stand
         reason = " ".join(str(error).split())
         missing = f"no figure could be drawn: {type(error).__name__}: {reason}"
@@ -217,7 +220,7 @@ def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
         if content.pop("digest") != wanted.digest:
             return None
         evidence = _RECORD.validate_python(content)
-        if not set(evidence.formats) <= set(FORMATS[wanted.evaluation.kind]):  # they make names of files
+        if not set(evidence.formats) <= set(FORMATS[wanted.evaluation.role]):  # they make names of files
             return None
         files = [Path("figures", f"{wanted.name}.{suffix}") for suffix in evidence.formats]
         files += [Path("observations", f"{wanted.name}.csv")] if evidence.excerpt else []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from etils import epy
 
 from repro.catalogue import DOCUMENTS, Claim, address, file_of
-from repro.criteria import MUTED, STATUS_COLOURS, render, style
+from repro.criteria import MUTED, SCALES, STATUS_COLOURS, Scale, render, style
 from repro.report.pages import file_name, is_usual
 from repro.results import ClaimResult, Multiplicity, Outcome, Run, multiplicity
 
@@ -25,6 +25,8 @@ with epy.lazy_imports():
 GONE = "Claims that are not registered any more"
 OUTCOME_COLOURS: Mapping[Outcome, str] = {
     "reproduced": STATUS_COLOURS["reproduced"],
+    "conditional": STATUS_COLOURS["conditional"],
+    "absent": STATUS_COLOURS["absent"],
     "refuted": STATUS_COLOURS["refuted"],
     "inconclusive": "#c9b458",
     "error": "#b3141d",
@@ -69,32 +71,19 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A refuted statement on the page of what the documents get wrong.
-
-    Attributes:
-        result: Result of the claim.
-        sections: Sections of the document that make the statement.
-        explanation: Docstring of the claim; empty if it is not registered any more.
-    """
-
-    result: ClaimResult
-    sections: list[str]
-    explanation: str
-
-
-@dataclass(frozen=True)
 class Overview:
     """Content of the first page.
 
     Attributes:
         counts: Number of claims by status.
+        scales: Number of claims by status, for each scale.
         groups: Groups of claims, those that call for attention first; without empty ones.
         multiplicity: Consequences that the number of verdicts has for them.
         command: Command that repeats the run.
     """
 
     counts: Mapping[Outcome, int]
+    scales: Mapping[Scale, Mapping[Outcome, int]]
     groups: list[Group]
     multiplicity: Multiplicity
     command: str
@@ -121,8 +110,8 @@ class Concern:
 CONCERNS = (
     Concern(
         "Unsound",
-        "A control was reproduced or a correction was refuted: these verdicts say nothing.",
-        lambda result: result.sound is False,
+        "A counterpart contradicts these verdicts: they say nothing.",
+        lambda result: result.sound is False and not result.evaluation.marks,
         attention=True,
     ),
     Concern(
@@ -138,6 +127,11 @@ CONCERNS = (
         attention=True,
     ),
     Concern("Sound", "A counterpart confirms each of these verdicts.", lambda result: result.sound is True),
+    Concern(
+        "Marked",
+        "An expert would not sign these verdicts yet; the page of each says what they lack.",
+        lambda result: bool(result.evaluation.marks),
+    ),
     Concern(
         "Skipped",
         "These claims need something that this machine does not have.",
@@ -158,6 +152,7 @@ def overview(run: Run, results: Sequence[ClaimResult], claims: Mapping[str, Clai
         members.setdefault(next(concern.title for concern in CONCERNS if concern.applies(result)), []).append(result)
     return Overview(
         counts=_counts(results),
+        scales=_by_scale(results),
         groups=[
             Group(concern.title, members[concern.title], concern.note, concern.attention)
             for concern in CONCERNS
@@ -206,22 +201,6 @@ def documents(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> li
     ]
 
 
-def mistakes(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> list[tuple[str, list[Mistake]]]:
-    """Sort the refuted statements by the documents that make them, in the order in which these first appear."""
-    found: dict[str, list[Mistake]] = {}
-    for result in results:
-        if result.status != "refuted":
-            continue
-        claim = claims.get(result.id)
-        if claim is None:
-            found.setdefault(GONE, []).append(Mistake(result, [], ""))
-            continue
-        explanation = inspect.getdoc(claim.function) or ""
-        for title, sections in sections_by_document(claim).items():
-            found.setdefault(title, []).append(Mistake(result, sections, explanation))
-    return list(found.items())
-
-
 def sections_by_document(claim: Claim) -> dict[str, list[str]]:
     """List the sections that make the statement, by the titles of their documents."""
     sections: dict[str, list[str]] = {}
@@ -238,7 +217,7 @@ def document_name(title: str) -> str:
 
 def counterpart_statuses(result: ClaimResult) -> str:
     """Say how the counterparts came out, which is what soundness rests on."""
-    return ", ".join(f"{counterpart.kind} {counterpart.status}" for counterpart in result.counterparts)
+    return ", ".join(f"{counterpart.role} {counterpart.status}" for counterpart in result.counterparts)
 
 
 def module_of(claim: str) -> str:
@@ -284,6 +263,14 @@ def summary_picture(listings: Sequence[Listing]) -> bytes:
 def _counts(results: Iterable[ClaimResult]) -> Mapping[Outcome, int]:
     found = Counter(result.status for result in results)
     return {outcome: found[outcome] for outcome in OUTCOME_COLOURS if found[outcome]}
+
+
+def _by_scale(results: Sequence[ClaimResult]) -> Mapping[Scale, Mapping[Outcome, int]]:
+    by_scale: dict[Scale, list[ClaimResult]] = {scale: [] for scale in SCALES}
+    for result in results:
+        if result.evaluation.verdict is not None and result.evaluation.verdict.scale is not None:
+            by_scale[result.evaluation.verdict.scale].append(result)
+    return {scale: _counts(found) for scale, found in by_scale.items() if found}
 
 
 def _about(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> str:

@@ -7,10 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from repro.catalogue import Claim, Parameters, address, repeat_command
+from repro.catalogue import Claim, Parameters, Role, address, repeat_command
 from repro.report.evidence import Evidence
 from repro.results import ClaimResult, Evaluation, PastVerdict, Run
 from repro.runner import plan_looks, seeds_of
+
+MEANINGS: Mapping[Role, str] = {
+    "control": "The mechanism that the statement credits is taken away: the statement must not be reproduced here.",
+    "rival": "A near rival of the statement, which the same observations must refute.",
+    "positive control": "An effect that is known to be there: it must be found, or nothing could have been.",
+    "correction": "What holds instead must come out reproduced.",
+    "repetition": "The same on fresh seeds: the cell in which it was seen best must show it again.",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class ClaimPage:
         result: Result of the claim.
         claim: Claim of the page; None if it is not registered any more.
         own: Evaluation of the claim itself.
-        counterparts: Evaluations of its control and correction.
+        counterparts: Evaluations of its counterparts.
         command: Command that repeats the evaluations; empty if the claim is not registered any more.
         history: Outcomes of the claim in the latest runs, newest first.
     """
@@ -67,26 +75,30 @@ def claim_page(
         evidence: Evidence by ``evidence_name``.
         history: Outcomes of the claim in the latest runs, newest first.
     """
-    own = result.evaluation.parameters
-
-    def view(evaluation: Evaluation) -> EvaluationView:
-        changed = {name: value for name, value in evaluation.parameters.items() if own.get(name) != value}
-        name = evidence_name(result, evaluation)
-        return EvaluationView(evaluation, changed, name, evidence[name])
-
+    own, *counterparts = (
+        view(result, evaluation, evidence[evidence_name(result, evaluation)])
+        for evaluation in (result.evaluation, *result.counterparts)
+    )
     return ClaimPage(
         result=result,
         claim=claim,
-        own=view(result.evaluation),
-        counterparts=[view(counterpart) for counterpart in result.counterparts],
+        own=own,
+        counterparts=counterparts,
         command="" if claim is None else check_command(run, result, claim),
         history=history,
     )
 
 
+def view(result: ClaimResult, evaluation: Evaluation, evidence: Evidence) -> EvaluationView:
+    """Put an evaluation together with what its observations show."""
+    own = result.evaluation.parameters
+    changed = {name: value for name, value in evaluation.parameters.items() if own.get(name) != value}
+    return EvaluationView(evaluation, changed, evidence_name(result, evaluation), evidence)
+
+
 def evidence_name(result: ClaimResult, evaluation: Evaluation) -> str:
     """Return the stem of the files that show an evaluation."""
-    return f"{file_name(result.id)}-{evaluation.kind}"
+    return f"{file_name(result.id)}-{evaluation.role.replace(' ', '-')}"
 
 
 def file_name(name: str) -> str:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from repro.common import format_duration, format_effect, format_number, format_size
+from repro.criteria import SCALES, heading
 from repro.report import listings, pages, text
 
 STATIC = Path(__file__).parent / "static"
@@ -43,7 +44,10 @@ def environment() -> Environment:
         "counterpart_statuses": listings.counterpart_statuses,
         "document_name": listings.document_name,
         "effect": format_effect,
+        "heading": heading,
+        "meaning_of_role": pages.MEANINGS,
         "module_of": listings.module_of,
+        "scales": SCALES,
         "script": Markup(script),  # noqa: S704  a file of the package
         # Pages may execute this script and no other, whatever statements and messages try to smuggle in.
         "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

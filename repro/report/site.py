@@ -15,7 +15,7 @@ import filelock
 from repro.catalogue import Claim, registry
 from repro.common import StoreError
 from repro.performance import History
-from repro.report import comparisons, evidence, listings, pages, summary
+from repro.report import comparisons, evidence, findings, listings, pages, summary
 from repro.report.evidence import Evidence, Wanted
 from repro.report.performance import write_performance
 from repro.report.rendering import STATIC, environment
@@ -113,15 +113,22 @@ def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evide
         (site / file).write_text(page, encoding="utf-8", errors="backslashreplace")
 
     overview = listings.overview(run, results, claims)
+    found_lists = findings.lists(results, claims)
     write(
         "index.html",
         "overview.html",
         overview=overview,
+        lists=found_lists,
         modules=modules,
         documents=documents,
         comparisons=(site / comparisons.LIST).exists(),
     )
-    write("mistakes.html", "mistakes.html", mistakes=listings.mistakes(results, claims))
+    views = {
+        result.id: pages.view(result, result.evaluation, shown[pages.evidence_name(result, result.evaluation)])
+        for result in results
+    }
+    for found_list in found_lists:
+        write(f"{found_list.name}.html", "findings.html", list=found_list, views=views)
     write("costs.html", "costs.html", results=results)
     for folder, found in (("modules", modules), ("documents", documents)):
         for listing in found:

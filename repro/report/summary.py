@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from repro.catalogue import Claim
 from repro.common import format_effect, format_size, write_atomically
-from repro.report import listings
+from repro.criteria import heading
+from repro.report import findings
 from repro.results import ClaimResult, Evaluation, Run
 
 
@@ -43,7 +44,8 @@ def write_summary(folder: Path, run: Run, results: Sequence[ClaimResult], claims
         claims=claims,
         counts=Counter(result.status for result in results),
         sound=sum(result.sound is True for result in results),
-        mistakes=listings.mistakes(results, claims),
+        lists=findings.lists(results, claims),
+        heading=heading,
     )
     table = io.StringIO()
     verdicts(results).to_csv(table, index=False, float_format="%.6g")
@@ -66,10 +68,10 @@ def verdicts(results: Sequence[ClaimResult]) -> pd.DataFrame:
 def _row(evaluation: Evaluation) -> dict[str, Any]:
     verdict = evaluation.verdict
     found = {} if verdict is None else {name: getattr(verdict, name) for name in NUMBERS}
-    return {"kind": evaluation.kind, "status": evaluation.status, **found, "seconds": round(evaluation.seconds, 1)}
+    return {"role": evaluation.role, "status": evaluation.status, **found, "seconds": round(evaluation.seconds, 1)}
 
 
-NUMBERS = ("measure", "deciding", "effect", "low", "high", "confidence", "p", "n")
+NUMBERS = ("kind", "scale", "measure", "deciding", "effect", "low", "high", "confidence", "p", "n", "sentence")
 
 
 def _line(prose: str) -> str:
@@ -85,5 +87,7 @@ def _measured(evaluation: Evaluation) -> str:
     verdict = evaluation.verdict
     if verdict is None:
         return evaluation.message
+    if verdict.sentence:
+        return verdict.sentence
     part = f" ({verdict.deciding})" if verdict.deciding else ""
     return f"{format_effect(verdict.effect, verdict.low, verdict.high)} {verdict.measure}{part}"

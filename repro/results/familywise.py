@@ -13,13 +13,15 @@ from repro.uncertainty import CONFIDENCE
 with epy.lazy_imports():
     import statsmodels.stats.multitest
 
+DECIDED = ("reproduced", "conditional", "absent", "refuted")
+
 
 @dataclass(frozen=True)
 class Multiplicity:
     """Consequences that the number of verdicts in a run has for them.
 
     Attributes:
-        decided: Number of claims that came out reproduced or refuted and rest on a sample of seeds.
+        decided: Number of claims that were decided and rest on a sample of seeds.
         expected: Upper limit of the number of false verdicts to expect among them.
         fragile: Ids of the claims that would be undecided if the error probability were shared among all of them.
     """
@@ -42,7 +44,7 @@ def multiplicity(results: Sequence[ClaimResult]) -> Multiplicity:
     levels = {
         result.id: result.evaluation.verdict.p
         for result in results
-        if result.status in ("reproduced", "refuted")
+        if result.status in DECIDED
         and result.evaluation.verdict is not None
         and result.evaluation.verdict.p is not None
     }

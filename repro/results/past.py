@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from repro.catalogue import Kind, Profile
+from repro.catalogue import Profile, Role
 from repro.criteria import Verdict
 from repro.results.records import Outcome, Seconds
 from repro.results.serialization import read, read_row
@@ -46,7 +46,7 @@ def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
             "SELECT runs.id AS run, started, profile, backend, claim, status, verdict, seconds "
             "FROM (SELECT * FROM runs ORDER BY started DESC, number DESC LIMIT ?) AS runs "
             "JOIN results ON run = runs.id "
-            "JOIN evaluations ON result = results.number AND kind = 'claim' ORDER BY started DESC, runs.number DESC",
+            "JOIN evaluations ON result = results.number AND role = 'claim' ORDER BY started DESC, runs.number DESC",
             (runs,),
         ).fetchall()
     found: dict[str, list[PastVerdict]] = {}
@@ -56,7 +56,7 @@ def history(store: Store, runs: int) -> dict[str, list[PastVerdict]]:
     return found
 
 
-def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kind], float]:
+def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Role], float]:
     """Return the time that experiments took when last measured; those that shared another's experiment are left out.
 
     Args:
@@ -69,10 +69,10 @@ def seconds(store: Store, profile: Profile, backend: str) -> dict[tuple[str, Kin
     """
     with store.connection() as connection:
         rows = connection.execute(
-            "SELECT claim, kind, seconds FROM durations WHERE profile = ? AND backend = ?", (profile, backend)
+            "SELECT claim, role, seconds FROM durations WHERE profile = ? AND backend = ?", (profile, backend)
         ).fetchall()
     return {
-        (row["claim"], row["kind"]): read_row(
+        (row["claim"], row["role"]): read_row(
             store.folder, f"a time of {row['claim']}", partial(read, Seconds, row["seconds"])
         )
         for row in rows

@@ -12,10 +12,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, Strict
 
-from repro.catalogue import Kind, Parameters, Profile
-from repro.criteria import Count, Verdict
+from repro.catalogue import Parameters, Profile, Role
+from repro.criteria import Contrast, Count, Status, Verdict
+from repro.results import soundness
+from repro.results.soundness import Soundness
 
-Outcome = Literal["reproduced", "refuted", "inconclusive", "error", "skipped"]
+Outcome = Status | Literal["error", "skipped"]
 
 RESERVED = ("latest", "published")
 
@@ -67,10 +69,11 @@ FORBID_OTHERS: Mapping[str, Any] = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One experiment, run and judged: the claim's own, its control's or its correction's.
+    """One experiment, run and judged: the claim's own or that of a counterpart.
 
     Attributes:
-        kind: Kind of the evaluation: ``claim``, ``control`` or ``correction``.
+        role: Role of what was judged: ``claim``, ``control``, ``rival``, ``positive control``, ``correction`` or
+            ``repetition``.
         statement: Statement that was judged.
         parameters: Parameters of the experiment.
         seeds: Seeds that the observations come from; empty for a claim without randomness.
@@ -82,11 +85,13 @@ class Evaluation:
         memory: Peak resident memory in bytes of the process that ran the experiment.
         message: One line that says why there is no verdict.
         traceback: Traceback of an ``error``.
+        marks: Reasons why an expert would not sign the verdict, of the claim's own evaluation.
+        contrast: Difference between the claim and this, its control, paired by seed; None where there is none.
     """
 
     __pydantic_config__: ClassVar = FORBID_OTHERS
 
-    kind: Kind
+    role: Role
     statement: Text
     parameters: Stored
     seeds: tuple[Annotated[int, Strict()], ...]
@@ -97,6 +102,8 @@ class Evaluation:
     memory: Count = 0
     message: Text = ""
     traceback: Text = ""
+    marks: tuple[Text, ...] = ()
+    contrast: Contrast | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ class ClaimResult:
     Attributes:
         id: Id of the claim.
         evaluation: Evaluation of the claim itself.
-        counterparts: Evaluations of its control and correction.
+        counterparts: Evaluations of its counterparts.
         published: Status that the package publishes for this claim and profile; None where it publishes none.
     """
 
@@ -131,44 +138,31 @@ class ClaimResult:
         return max(evaluation.memory for evaluation in (self.evaluation, *self.counterparts))
 
     @property
+    def _soundness(self) -> Soundness:
+        return soundness.assess(self.evaluation, self.counterparts)
+
+    @property
     def sound(self) -> bool | None:
-        """Whether the counterparts show that the verdict means something.
+        """Whether the verdict means something.
 
         Returns:
-            True for a reproduced claim whose control is refuted and for a refuted claim whose correction is reproduced;
-            False for a control that is reproduced or a correction that is refuted; None where that is undecided.
+            True where a counterpart shows that it could have come out otherwise; False where one contradicts it, or
+            the claim is marked; None where that is open.
         """
-        by_kind = {counterpart.kind: counterpart.status for counterpart in self.counterparts}
-        if by_kind.get("control") == "reproduced" or by_kind.get("correction") == "refuted":
-            return False
-        if self.status == "reproduced" and by_kind.get("control") == "refuted":
-            return True
-        if self.status == "refuted" and by_kind.get("correction") == "reproduced":
-            return True
-        return None
+        return self._soundness.sound
 
     @property
     def soundness(self) -> str:
         """Text that tells whether the verdict means something, and if that is open, what would show it."""
-        by_kind = {counterpart.kind: counterpart.status for counterpart in self.counterparts}
-        kind, wanted = ("control", "refuted") if self.status == "reproduced" else ("correction", "reproduced")
-        if self.sound is not None:
-            causes = ", ".join(f"its {kind} is {status}" for kind, status in by_kind.items())
-            return f"{'sound' if self.sound else 'unsound'}: {causes}"
-        if self.evaluation.verdict is None:
-            return f"open: the claim ended as {self.status}, {self.evaluation.message}"
-        if self.status == "inconclusive":
-            return "open: the verdict itself is; more seeds (--seeds) or a larger profile would decide it"
-        if kind not in by_kind:
-            return f"open: it has no {kind}; one that comes out {wanted} would make it sound"
-        remedy = (
-            "mend that error" if by_kind[kind] == "error" else "more seeds (--seeds) or a larger profile may decide it"
-        )
-        return f"open: its {kind} is {by_kind[kind]}, where {wanted} would make it sound; {remedy}"
+        return self._soundness.text
+
+    def counterpart(self, role: Role) -> Evaluation | None:
+        """Return the evaluation of a counterpart; None where the claim has none in that role."""
+        return next((item for item in self.counterparts if item.role == role), None)
 
     @property
     def failed(self) -> bool:
-        """Whether the result calls for attention: an error, unsound, or the contrary of what is published."""
+        """Whether the result calls for attention: an error, a contradiction, or the contrary of what is published."""
         return bool(self.complaints)
 
     @property
@@ -180,21 +174,22 @@ class ClaimResult:
     def complaints(self) -> list[str]:
         """Complaints about the result, one line each; empty unless it is ``failed``."""
         evaluations = (self.evaluation, *self.counterparts)
-        complaints = [f"{item.kind} ended in error, {item.message}" for item in evaluations if item.status == "error"]
-        if self.sound is False:
-            wrong = {"control": "reproduced", "correction": "refuted"}
-            causes = [
-                f"its {item.kind} is {item.status}" for item in self.counterparts if item.status == wrong[item.kind]
-            ]
-            complaints.append(f"unsound, {' and '.join(causes)}")
+        complaints = [f"{item.role} ended in error, {item.message}" for item in evaluations if item.status == "error"]
+        contradictions = self._soundness.contradictions
+        if contradictions:
+            complaints.append(f"unsound, {' and '.join(contradictions)}")
         if self.contradicts_published:
             complaints.append(f"{self.status}, but published as {self.published}")
         return complaints
 
     @property
     def contradicts_published(self) -> bool:
-        """Whether the claim is published as reproduced and was refuted now, or the reverse."""
-        return {self.status, self.published} == {"reproduced", "refuted"}
+        """Whether the claim is published as reproduced and came out otherwise now, or the reverse.
+
+        A verdict that is inconclusive contradicts nothing.
+        """
+        decided = {"reproduced", "conditional", "absent", "refuted"}
+        return self.status != self.published and {self.status, self.published} <= decided
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.catalogue import Kind, Parameters, Profile
+from repro.catalogue import Claim, Parameters, Profile, Role, code, design
 from repro.common import ReproError, StoreError, finite, write_atomically
+from repro.criteria import Kind, Scale
 from repro.results.records import ClaimResult, Evaluation, Outcome, Run
 from repro.results.serialization import strict
 
@@ -62,11 +63,16 @@ class PublishedClaim:
         n: Number of seeds.
         seconds: Wall time in seconds of the claim's own experiment, without its counterparts; zero where it is shared
             with one that bears its cost.
-        counterparts: Counterparts of the claim, by kind.
+        counterparts: Counterparts of the claim, by role.
         memory: Peak memory over the claim's experiments in bytes; zero where it is not published.
         parameters: Parameters of the claim's own experiment, as ``serialization.strict`` returns them; None where they
             are not published.
         sample: Sample behind the effect; None where it is not published.
+        kind: Kind of sentence that was judged; None where it is not published.
+        scale: Distance of the experiment from the setting that the passage means; None where it is not published.
+        sentence: The verdict in plain words.
+        design: Fingerprint of the design that the verdict is on; empty where it is not published.
+        code: Fingerprint of the code that made the observations; empty where it is not published.
     """
 
     status: Outcome
@@ -75,10 +81,15 @@ class PublishedClaim:
     high: float | None
     n: int
     seconds: float
-    counterparts: dict[Kind, PublishedCounterpart]
+    counterparts: dict[Role, PublishedCounterpart]
     memory: int = 0
     parameters: Parameters | None = None
     sample: PublishedSample | None = None
+    kind: Kind | None = None
+    scale: Scale | None = None
+    sentence: str = ""
+    design: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,7 @@ def publish(
     results: Iterable[ClaimResult],
     folder: Path = FOLDER,
     samples: Mapping[str, PublishedSample] | None = None,
+    claims: Mapping[str, Claim] | None = None,
 ) -> Path:
     """Make a run the reference of its profile.
 
@@ -131,6 +143,7 @@ def publish(
         results: Results of that run; what is published of other claims, and of those that were skipped, stays.
         folder: Folder of the file, made if missing.
         samples: Samples of the claims, by id.
+        claims: Claims by id, whose fingerprints are published.
 
     Returns:
         The file.
@@ -141,7 +154,7 @@ def publish(
     """
     found = published(run.profile, folder)
     new = [result for result in results if result.status != "skipped"]
-    found |= {result.id: _published(result, (samples or {}).get(result.id)) for result in new}
+    found |= {result.id: _published(result, (samples or {}).get(result.id), claims) for result in new}
     document = {
         "started": run.started,
         "backend": run.backend,
@@ -164,7 +177,7 @@ def _document(profile: Profile, folder: Path) -> Any:
 
 
 def _claim(values: dict[str, Any]) -> PublishedClaim:
-    counterparts = {kind: PublishedCounterpart(**counterpart) for kind, counterpart in values["counterparts"].items()}
+    counterparts = {role: PublishedCounterpart(**counterpart) for role, counterpart in values["counterparts"].items()}
     sample = values.get("sample")
     return PublishedClaim(
         **values
@@ -184,14 +197,17 @@ def _stated(claim: PublishedClaim) -> dict[str, Any]:
     plain = asdict(claim)
     if claim.sample is not None:
         plain["sample"]["numbers"] = " ".join(f"{number:g}" for number in claim.sample.numbers)
-    return {name: value for name, value in plain.items() if value is not None or name in NULLABLE}
+    return {name: value for name, value in plain.items() if value not in (None, "") or name in NULLABLE}
 
 
-def _published(result: ClaimResult, sample: PublishedSample | None) -> PublishedClaim:
+def _published(
+    result: ClaimResult, sample: PublishedSample | None, claims: Mapping[str, Claim] | None
+) -> PublishedClaim:
     failed = [item for item in (result.evaluation, *result.counterparts) if item.status == "error"]
     if failed or result.evaluation.verdict is None:
         raise ReproError(f"{result.id} ended in error and cannot be published; mend it and run it again")
     verdict = result.evaluation.verdict
+    claim = (claims or {}).get(result.id)
     return PublishedClaim(
         status=result.status,
         effect=finite(verdict.effect),
@@ -199,10 +215,15 @@ def _published(result: ClaimResult, sample: PublishedSample | None) -> Published
         high=finite(verdict.high),
         n=verdict.n,
         seconds=_rounded(result.evaluation),
-        counterparts={item.kind: PublishedCounterpart(item.status, _rounded(item)) for item in result.counterparts},
+        counterparts={item.role: PublishedCounterpart(item.status, _rounded(item)) for item in result.counterparts},
         memory=result.memory,
         parameters=strict(result.evaluation.parameters),
         sample=sample,
+        kind=verdict.kind,
+        scale=verdict.scale,
+        sentence=verdict.sentence,
+        design="" if claim is None else design(claim),
+        code="" if claim is None else code(claim),
     )
 
 

@@ -83,6 +83,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             WHERE excluded.started >= durations.started;
         END""",
     ),
+    (
+        # Statements have kinds since; what the claim, its control and others are to each other is their role.
+        "DROP TRIGGER remember_duration",
+        "ALTER TABLE evaluations RENAME COLUMN kind TO role",
+        "ALTER TABLE durations RENAME COLUMN kind TO role",
+        "ALTER TABLE evaluations ADD COLUMN marks TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE evaluations ADD COLUMN contrast TEXT",
+        """CREATE TRIGGER remember_duration AFTER INSERT ON evaluations WHEN NEW.seconds > 0 BEGIN
+            INSERT INTO durations
+            SELECT profile, backend, claim, NEW.role, NEW.seconds, started
+            FROM results JOIN runs ON runs.id = run WHERE results.number = NEW.result
+            ON CONFLICT DO UPDATE SET seconds = excluded.seconds, started = excluded.started
+            WHERE excluded.started >= durations.started;
+        END""",
+    ),
 )
 
 

@@ -23,7 +23,7 @@ from repro.catalogue import Parameters
 from repro.common import StoreError
 from repro.results.records import FORBID_OTHERS, ClaimResult, Evaluation, Name, Outcome, Request, Run
 
-VERSION = 1
+VERSION = 2
 
 Record = TypeVar("Record")
 Decoded = TypeVar("Decoded")
@@ -47,7 +47,7 @@ class _Document:
     __pydantic_config__: ClassVar = FORBID_OTHERS
 
     format: Literal["keras-repro run"]
-    version: Annotated[int, Strict(), Field(ge=VERSION, le=VERSION)]
+    version: Annotated[int, Strict(), Field(ge=1, le=VERSION)]
     run: Run
     results: tuple[_StoredResult, ...]
 
@@ -139,13 +139,13 @@ def run_of_row(row: sqlite3.Row) -> Run:
 
 
 def evaluation_to_row(evaluation: Evaluation) -> tuple[Any, ...]:
-    """Return the values of an evaluation's columns in the table ``evaluations``, from ``kind`` to ``traceback``.
+    """Return the values of an evaluation's columns in the table ``evaluations``, from ``role`` to ``contrast``.
 
     Raises:
         StoreError: a parameter is no plain value.
     """
     return (
-        evaluation.kind,
+        evaluation.role,
         storable(evaluation.statement),
         _parameters_to_text(evaluation.parameters),
         to_text(evaluation.seeds),
@@ -156,6 +156,8 @@ def evaluation_to_row(evaluation: Evaluation) -> tuple[Any, ...]:
         int(evaluation.memory),
         storable(evaluation.message),
         storable(evaluation.traceback),
+        to_text(evaluation.marks),
+        None if evaluation.contrast is None else to_text(asdict(evaluation.contrast)),
     )
 
 
@@ -171,7 +173,7 @@ def result_of_rows(row: sqlite3.Row, evaluations: Sequence[sqlite3.Row]) -> Clai
     """
     plain = [{item.name: each[item.name] for item in fields(Evaluation)} for each in evaluations]
     for each in plain:
-        for name in ("parameters", "seeds", "verdict"):
+        for name in ("parameters", "seeds", "verdict", "marks", "contrast"):
             each[name] = None if each[name] is None else json.loads(each[name])
     return _result(read(_StoredResult, {"id": row["claim"], "published": row["published"], "evaluations": plain}))
 
@@ -206,7 +208,7 @@ def run_of_bytes(content: bytes) -> tuple[Run, tuple[ClaimResult, ...]]:
     if type(version) is int and version > VERSION:
         raise ValueError(f"it is from a newer version of repro (format {version}, known up to {VERSION})")
     try:
-        document = read(_Document, plain)
+        document = read(_Document, _with_roles(plain) if version == 1 else plain)
         results = tuple(map(_result, document.results))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
@@ -223,9 +225,9 @@ def _adapter(record: Hashable) -> TypeAdapter[Any]:
 
 
 def _result(stored: _StoredResult) -> ClaimResult:
-    kinds = [evaluation.kind for evaluation in stored.evaluations]
-    if kinds[0] != "claim" or len(set(kinds)) < len(kinds):
-        raise ValueError("evaluations: the claim's own comes first, and each kind once")
+    roles = [evaluation.role for evaluation in stored.evaluations]
+    if roles[0] != "claim" or len(set(roles)) < len(roles):
+        raise ValueError("evaluations: the claim's own comes first, and each role once")
     for evaluation in stored.evaluations:
         if evaluation.status != (evaluation.verdict.status if evaluation.verdict else evaluation.status):
             raise ValueError("evaluations: a status is not that of its verdict")
@@ -233,6 +235,17 @@ def _result(stored: _StoredResult) -> ClaimResult:
             raise ValueError("evaluations: only errors and skipped claims have no verdict")
     own, *counterparts = stored.evaluations
     return ClaimResult(stored.id, own, tuple(counterparts), stored.published)
+
+
+def _with_roles(plain: Any) -> Any:
+    """Return a document of version 1 with roles, which it calls kinds."""
+    try:
+        for result in plain["results"]:
+            for evaluation in result["evaluations"]:
+                evaluation["role"] = evaluation.pop("kind")
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError("results: an evaluation has no kind") from error
+    return plain
 
 
 def _parameters_to_text(parameters: Parameters) -> str:

@@ -269,15 +269,16 @@ class Store:
             "INSERT INTO results (run, claim, published) VALUES (?, ?, ?)", (run, result.id, result.published)
         ).lastrowid
         connection.executemany(
-            "INSERT INTO evaluations (result, kind, statement, parameters, seeds, status, verdict, observations, "
-            "seconds, memory, message, traceback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO evaluations (result, role, statement, parameters, seeds, status, verdict, observations, "
+            "seconds, memory, message, traceback, marks, contrast) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(number, *evaluation_to_row(evaluation)) for evaluation in (result.evaluation, *result.counterparts)],
         )
 
     def _require_observations(self, result: ClaimResult) -> None:
         for evaluation in (result.evaluation, *result.counterparts):
             if evaluation.observations is not None and not self._file(evaluation.observations).is_file():
-                raise StoreError(f"{result.id}: its {evaluation.kind} has no observations on disk; write them first")
+                raise StoreError(f"{result.id}: its {evaluation.role} has no observations on disk; write them first")
 
     @property
     def _database(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,11 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from repro.catalogue import Profile, registry, user_files
+from repro.catalogue import Claim, Profile, registry, user_files
 from repro.common import ObservationsError, ReproError, one_line, paths
+from repro.criteria import Scores, contrast
 from repro.engine import backend
-from repro.results import ClaimResult, Evaluation, Run, Store
-from repro.runner import cluster, planning, resumption
+from repro.results import ClaimResult, Evaluation, Outcome, Run, Store
+from repro.runner import cluster, marking, planning, resumption
 from repro.runner.interim import Look, Stage, grow, is_decided, judge_at
 from repro.runner.jobs import Job, JobResult, Workers
 from repro.runner.planning import Plan, Task
@@ -187,6 +188,7 @@ def evaluate(
         The result of each claim as soon as its last evaluation is done.
     """
     evaluations: dict[Task, Evaluation] = {}
+    scores: dict[Task, dict[str, Scores]] = {}
     costs: dict[Task, float] = defaultdict(float)
 
     def undecided(job: Job) -> list[Task]:
@@ -203,7 +205,11 @@ def evaluate(
             stored, made = _kept(keep, stage.made)
             for task in ready:
                 evaluations[task] = judge(task, made, look=stage.look, stored=stored, seconds=costs[task])
-        yield from _complete(plan, evaluations, ready)
+                scores[task] = _scores(task, made, evaluations[task])
+        for claim in dict.fromkeys(task.claim for task in ready):
+            tasks_of_claim = [task for task in plan.tasks if task.claim is claim]
+            if all(task in evaluations for task in tasks_of_claim):
+                yield _result(claim, tasks_of_claim, evaluations, scores, plan.published.get(claim.id))
 
 
 def judge(
@@ -220,7 +226,7 @@ def judge(
     """
     look = look or Look(len(task.job.seeds))
     evaluation = Evaluation(
-        kind=task.variant.kind,
+        role=task.variant.role,
         statement=task.variant.statement,
         parameters=task.variant.parameters,
         seeds=task.job.seeds[: look.seeds],
@@ -235,10 +241,12 @@ def judge(
         return evaluation
     try:
         observations = task.claim.read(made.observations, task.variant.parameters)
-        verdict = judge_at(look, task.claim.criterion, observations)
+        verdict = judge_at(look, task.variant, observations)
+        own = task.variant.role == "claim"
+        marks = tuple(marking.of_observations(task.claim, observations, verdict)) if own else ()
     except Exception as error:  # noqa: BLE001  a claim that cannot be judged must not end the run
         return replace(evaluation, status="error", message=one_line(error), traceback=traceback.format_exc())
-    return replace(evaluation, status=verdict.status, verdict=verdict)
+    return replace(evaluation, status=verdict.status, verdict=verdict, marks=marks)
 
 
 def new_run(plan: Plan, environment: dict[str, Any]) -> Run:
@@ -274,13 +282,33 @@ def _is_decided(task: Task, stage: Stage) -> bool:
     return verdict is None or is_decided(verdict)
 
 
-def _complete(plan: Plan, evaluations: Mapping[Task, Evaluation], new: Sequence[Task]) -> Iterator[ClaimResult]:
-    """Yield the results of claims whose last evaluation is among the new ones."""
-    for claim in dict.fromkeys(task.claim for task in new):
-        of_claim = [task for task in plan.tasks if task.claim is claim]
-        if all(task in evaluations for task in of_claim):
-            main, *counterparts = (evaluations[task] for task in of_claim)
-            yield ClaimResult(claim.id, main, tuple(counterparts), plan.published.get(claim.id))
+def _result(
+    claim: Claim,
+    tasks: Sequence[Task],
+    evaluations: Mapping[Task, Evaluation],
+    scores: Mapping[Task, Mapping[str, Scores]],
+    published: Outcome | None,
+) -> ClaimResult:
+    """Put the evaluations of a claim together: what its counterparts say of its verdict needs all of them."""
+    own, *others = tasks
+    counterparts = [
+        replace(evaluations[task], contrast=contrast(scores[own], scores[task]))
+        if task.variant.role == "control"
+        else evaluations[task]
+        for task in others
+    ]
+    evaluation = evaluations[own]
+    if evaluation.verdict is not None:
+        marks = marking.of_counterparts(claim, evaluation.verdict, counterparts)
+        evaluation = replace(evaluation, marks=(*evaluation.marks, *marks))
+    return ClaimResult(claim.id, evaluation, tuple(counterparts), published)
+
+
+def _scores(task: Task, made: JobResult, evaluation: Evaluation) -> dict[str, Scores]:
+    """Say for each cell how far each seed is on the side where the statement holds; nothing without a verdict."""
+    if made.observations is None or evaluation.verdict is None or task.variant.role not in ("claim", "control"):
+        return {}
+    return task.variant.criterion.scores(task.claim.read(made.observations, task.variant.parameters))
 
 
 def _kept(keep: Callable[[pd.DataFrame], str], made: JobResult) -> tuple[str | None, JobResult]:

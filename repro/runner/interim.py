@@ -15,7 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from repro.criteria import Criterion, Verdict
+from repro.catalogue import Variant
+from repro.criteria import Verdict
 from repro.runner.jobs import Job, JobResult, Workers
 from repro.uncertainty import CONFIDENCE
 
@@ -55,20 +56,20 @@ def plan_looks(budget: int) -> tuple[Look, ...]:
     return (*map(Look, early, shares), Look(budget, 1 - sum(shares)))
 
 
-def judge_at(look: Look, criterion: Criterion, observations: pd.DataFrame) -> Verdict:
-    """Judge a sample at one look.
+def judge_at(look: Look, variant: Variant, observations: pd.DataFrame) -> Verdict:
+    """Judge a sample at one look, as the claim or as one of its counterparts.
 
     Returns:
         The verdict with the look's interval. Its ``p`` is the overall level at which its status would flip, comparable
         with that of a fixed sample.
     """
-    verdict = criterion(observations, look.confidence())
+    verdict = variant.judge(observations, look.confidence())
     return verdict if verdict.p is None else replace(verdict, p=min(1.0, verdict.p / look.share))
 
 
 def is_decided(verdict: Verdict) -> bool:
-    """Tell whether an early look may be the last: not where the deciding part has no sampling error (``p`` is None)."""
-    return verdict.p is not None and verdict.status != "inconclusive"
+    """Tell whether an early look may be the last: every cell is decided, and with a sampling error (``p`` is given)."""
+    return verdict.p is not None and verdict.status != "inconclusive" and not verdict.outcomes["open"]
 
 
 @dataclass(frozen=True)

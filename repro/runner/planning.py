@@ -6,7 +6,20 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from repro.catalogue import LIMITS, SEEDS, Claim, Kind, Limits, Parameters, Profile, Variant, check_profile, file_of
+from repro.catalogue import (
+    FRESH,
+    LIMITS,
+    SEEDS,
+    Claim,
+    Limits,
+    Parameters,
+    Profile,
+    Role,
+    Variant,
+    check_profile,
+    file_of,
+    first_seed,
+)
 from repro.common import ReproError
 from repro.engine import backend
 from repro.results import Outcome, Request, Store, past, published
@@ -74,8 +87,8 @@ def make_plan(
     Args:
         claims: Claims to be run.
         profile: Profile of the run, which sets how much work it does.
-        seeds: Exact number of seeds; by default at most that of the profile, capped by what the claim finds useful, and
-            no more than its verdict takes.
+        seeds: Exact number of seeds; by default at most that of the profile, or what the claim asks for, and no more
+            than its verdict takes.
         overrides: Parameters that replace those of the profile, by claim id.
 
     Raises:
@@ -87,12 +100,12 @@ def make_plan(
     tasks = []
     for claim in claims:
         for variant in claim.variants(profile, overrides.get(claim.id)):
-            job = _job(claim, variant, seeds_of(claim, profile, seeds), LIMITS[profile])
+            job = _job(claim, variant, seeds_of(claim, profile, seeds, variant.role), LIMITS[profile])
             tasks.append(Task(claim, variant, jobs.setdefault(job.key, job)))
     references = published(profile) if seeds is None else {}
     comparable = {claim.id for claim in claims} - set(overrides)
     statuses = {name: reference.status for name, reference in references.items() if name in comparable}
-    sampled = {task.job for task in tasks if task.claim.criterion.has_sampling_error} if seeds is None else set()
+    sampled = {task.job for task in tasks if task.variant.criterion.has_sampling_error} if seeds is None else set()
     return Plan(
         profile,
         tuple(claims),
@@ -124,21 +137,23 @@ def data_overrides(claims: Sequence[Claim], data: str | None) -> dict[str, Param
 
 def with_expected_times(plan: Plan, store: Store) -> Plan:
     """Add how long each job is expected to take: as measured last in this results folder, else as published."""
-    known: dict[tuple[str, Kind], float] = {}
+    known: dict[tuple[str, Role], float] = {}
     for name, claim in published(plan.profile).items():
         known[name, "claim"] = claim.seconds
-        known |= {(name, kind): counterpart.seconds for kind, counterpart in claim.counterparts.items()}
+        known |= {(name, role): counterpart.seconds for role, counterpart in claim.counterparts.items()}
     known |= past.seconds(store, plan.profile, backend.name())
     expected: dict[Job, float] = {}
     for task in plan.tasks:
-        seconds = known.get((task.claim.id, task.variant.kind), 0.0)
+        seconds = known.get((task.claim.id, task.variant.role), 0.0)
         if seconds > 0:  # zero where another evaluation bore the cost
             expected[task.job] = max(expected.get(task.job, 0.0), seconds)
     return replace(plan, expected=expected)
 
 
-def seeds_of(claim: Claim, profile: Profile, seeds: int | None) -> tuple[int, ...]:
+def seeds_of(claim: Claim, profile: Profile, seeds: int | None, role: Role = "claim") -> tuple[int, ...]:
     """Return the seeds that a claim is run with at most; none for a claim without randomness.
+
+    They follow from the design; a repetition has fresh ones.
 
     Raises:
         ReproError: fewer than one is asked for, or more than anyone has memory for.
@@ -149,8 +164,19 @@ def seeds_of(claim: Claim, profile: Profile, seeds: int | None) -> tuple[int, ..
         raise ReproError(f"seeds must be at most {MOST_SEEDS}, not {seeds}")
     if not claim.takes_seeds:
         return ()
-    useful = SEEDS[profile] if claim.seeds is None else min(SEEDS[profile], claim.seeds)
-    return tuple(range(useful if seeds is None else seeds))
+    count = number_of_seeds(claim, profile) if seeds is None else seeds
+    first = first_seed(claim) + (max(FRESH, count) if role == "repetition" else 0)
+    return tuple(range(first, first + count))
+
+
+def number_of_seeds(claim: Claim, profile: Profile) -> int:
+    """Return how many seeds a claim is run with at most: those of the profile, or those that the claim asks for.
+
+    Smoke takes no more than its own number, which decides what is clear.
+    """
+    if claim.seeds is None:
+        return SEEDS[profile]
+    return min(SEEDS["smoke"], claim.seeds) if profile == "smoke" else claim.seeds
 
 
 def expected_seconds(plan: Plan, jobs: Iterable[Job], count: int) -> float:

@@ -5,6 +5,7 @@ from repro.uncertainty.intervals import (
     RESOLUTION,
     SMALLEST,
     Band,
+    CellOutcome,
     Estimate,
     Exact,
     Interval,
@@ -12,7 +13,7 @@ from repro.uncertainty.intervals import (
     Median,
     Rate,
     Slopes,
-    Status,
+    Spread,
     slopes,
 )
 from repro.uncertainty.two_samples import IntervalEstimate, Sample, compare_intervals, compare_samples, rank_sum
@@ -22,6 +23,7 @@ __all__ = [
     "RESOLUTION",
     "SMALLEST",
     "Band",
+    "CellOutcome",
     "Estimate",
     "Exact",
     "Interval",
@@ -31,7 +33,7 @@ __all__ = [
     "Rate",
     "Sample",
     "Slopes",
-    "Status",
+    "Spread",
     "compare_intervals",
     "compare_samples",
     "rank_sum",

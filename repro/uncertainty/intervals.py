@@ -2,7 +2,7 @@
 
 An ``Estimate`` answers two questions: which interval holds at a given confidence, and at which level (one minus the
 confidence) that interval comes to lie on one side of a threshold. A ``Band`` is what a statement allows; it turns an
-estimate into the ``Levels`` at which the statement is reproduced and refuted.
+estimate into the ``Levels`` at which the statement holds and fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONFIDENCE = 0.99
 RESOLUTION = float(np.finfo(np.float32).eps) / 2
 SMALLEST = 1e-300
 EXACT_HIT = 1e-12
-Status = Literal["reproduced", "refuted", "inconclusive"]
+CellOutcome = Literal["holds", "fails", "opposite", "open"]
 
 
 @dataclass(frozen=True)
@@ -158,26 +158,57 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Levels:
-    """Smallest levels at which a statement comes out reproduced and refuted; 1 where there is none.
+class Spread:
+    """A quantity of which the largest value over seeds counts, such as an error that no seed may have.
 
-    At least one of them is 1: an interval that shrinks on its estimate cannot come to lie on both sides of a threshold.
+    Attributes:
+        values: Values, one per seed.
     """
 
-    reproduced: float
-    refuted: float
+    values: tuple[float, ...]
 
-    def status(self, confidence: float) -> Status:
-        """Return the status at a confidence under 1."""
-        level = 1 - confidence
-        if self.reproduced <= level:
-            return "reproduced"
-        return "refuted" if self.refuted <= level else "inconclusive"
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
 
-    def flip(self, confidence: float) -> float:
-        """Return the level at which the status at this confidence changes."""
-        by_status = {"reproduced": self.reproduced, "refuted": self.refuted}
-        return by_status.get(self.status(confidence), min(self.reproduced, self.refuted))
+    @property
+    def point(self) -> float:
+        """Largest value."""
+        return max(self.values)
+
+    def interval(self, confidence: float) -> Interval:  # noqa: ARG002  the same at every confidence
+        """Return the range over seeds."""
+        return Interval(min(self.values), max(self.values))
+
+    def level_below(self, threshold: float) -> float:
+        """Return zero if all values are below the threshold, else one."""
+        return float(max(self.values) >= threshold)
+
+    def level_above(self, threshold: float) -> float:
+        """Return zero if all values are above the threshold, else one."""
+        return float(min(self.values) <= threshold)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Smallest levels at which a statement is seen to hold, to fail, and to be the opposite; 1 where there is none.
+
+    At least one of ``holds`` and ``fails`` is 1: an interval that shrinks on its estimate cannot come to lie on both
+    sides of a threshold. What is opposite fails, so ``fails`` is at most ``opposite``.
+    """
+
+    holds: float
+    fails: float
+    opposite: float = 1.0
+
+    def outcome(self, level: float) -> CellOutcome:
+        """Return what is seen at a level, which is one minus the confidence."""
+        if self.holds <= level:
+            return "holds"
+        if self.opposite <= level:
+            return "opposite"
+        return "fails" if self.fails <= level else "open"
 
 
 @dataclass(frozen=True)
@@ -187,12 +218,16 @@ class Band:
     low: float = -np.inf
     high: float = np.inf
 
-    def levels(self, estimate: Estimate) -> Levels:
+    def levels(self, estimate: Estimate, opposite: Band | None = None) -> Levels:
         """Place an estimate relative to the band.
 
+        Args:
+            estimate: Estimate of the effect.
+            opposite: Effects that are the opposite of the statement, all outside the band; None where nothing is.
+
         Returns:
-            The level from which on the whole interval lies inside the band, and that from which on all of it lies
-            outside the band on one side.
+            The level from which on the whole interval lies inside the band, that from which on all of it lies outside
+            the band on one side, and that from which on all of it lies inside the opposite band.
         """
         above_low, below_low = 0.0, 1.0
         if np.isfinite(self.low):
@@ -200,7 +235,8 @@ class Band:
         below_high, above_high = 0.0, 1.0
         if np.isfinite(self.high):
             below_high, above_high = estimate.level_below(self.high), estimate.level_above(self.high)
-        return Levels(reproduced=max(above_low, below_high), refuted=min(below_low, above_high))
+        against = 1.0 if opposite is None else opposite.levels(estimate).holds
+        return Levels(holds=max(above_low, below_high), fails=min(below_low, above_high), opposite=against)
 
 
 @dataclass(frozen=True)

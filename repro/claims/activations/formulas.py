@@ -19,6 +19,7 @@ with epy.lazy_imports():
     r"The Gaussian error linear unit is $\frac{1}{2} z (1 + \mathrm{erf}(z / \sqrt{2}))$, that is $z$ times the "
     r"probability that a standard normal variable is at most $z$.",
     source=notes("3.2.5"),
+    kind="formula",
     literature="Hendrycks and Gimpel 2016, who also give the approximation by tanh",
     # TensorFlow takes the root of two in single precision, whatever the type of its inputs.
     criterion=Identity("keras", "formula", dtype="float32", each=("form",)),
@@ -47,6 +48,7 @@ def gelu_forms(seed, *, approximate=False, points=512):
     r"The derivative of the sigmoid $g(a) = 1 / (1 + e^{-a})$ is $g(a)(1 - g(a))$, that of $g(a) = \tanh(a)$ is "
     r"$1 - g(a)^2$.",
     source=lectures("2.2"),
+    kind="formula",
     # On JAX, Keras' tanh is in single precision whatever the type of its inputs.
     criterion=Identity("derivative", "formula", operations=16, dtype="float32", each=("activation",)),
     control={"exchanged": True},
@@ -79,6 +81,7 @@ def sigmoid_derivative(seed, *, exchanged=False, points=512):
 @claim(
     r"$\tanh(z) = 2\sigma(2z) - 1$.",
     source=cheatsheet("1.2.3"),
+    kind="formula",
     # On JAX, Keras' tanh is in single precision whatever the type of its inputs.
     criterion=Identity("tanh", "scaled_sigmoid", operations=16, dtype="float32"),
     control={"stretch": 1.0},
@@ -117,6 +120,7 @@ FAR = 1e6
     r"$[0, \infty)$, leaky ReLU $(-\infty, \infty)$, ELU $(-\alpha, \infty)$, GELU $(-0.17, \infty)$, SiLU "
     r"$(-0.28, \infty)$, softmax $(0, 1)$, maxout $(-\infty, \infty)$.",
     source=notes("3.2.5"),
+    kind="formula",
     criterion=AllOf(
         limits=Identity("value", "printed", digits=2, where={"infinite": False}, each=("activation",)),
         unbounded=AtLeast("distance", bound=1e3, where={"infinite": True}, each=("activation",)),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import Correction, Greater, claim, lectures, notes
+from repro import Correction, Greater, Reported, claim, lectures, notes
 from repro.engine import classifier, compare_arms, convolution, load_data
 
 with epy.lazy_imports():
@@ -89,10 +89,17 @@ def alexnet_experiment(seeds, *, training_images=300, steps=400, batch_size=32, 
 @claim(
     "ReLU, dropout, data augmentation, weight decay and max pooling were key to AlexNet's performance.",
     source=(notes("Remark 3.86"), lectures("3.5.1")),
+    kind="finding",
     literature="Krizhevsky et al. 2012, sections 3.1, 3.4 and 4",
     reads=alexnet_experiment,
     criterion=Greater(
-        "test_error", of="without", than="with", by="arm", margin=MARGIN, because=REASON, each=("ingredient",)
+        "test_error",
+        of="without",
+        than="with",
+        by="arm",
+        smallest_difference=MARGIN,
+        because=REASON,
+        each=("ingredient",),
     ),
     smoke={"steps": 150, "rates": (0.003,)},
     full={"data": "mnist", "training_images": 1000, "steps": 10000},
@@ -104,9 +111,20 @@ def alexnet_experiment(seeds, *, training_images=300, steps=400, batch_size=32, 
         ingredients=("max pooling",),
     ),
     seeds=12,
-    reported={
-        "Krizhevsky et al. 2012, top-1 error without overlapping pooling, without colour augmentation": "+0.4, +1"
-    },
+    reported=(
+        Reported(
+            "0.4 points more",
+            measure="top-1 error without overlapping pooling",
+            setting="AlexNet, ImageNet",
+            place="Krizhevsky et al. 2012, section 3.4",
+        ),
+        Reported(
+            "over 1 point more",
+            measure="top-1 error without colour augmentation",
+            setting="AlexNet, ImageNet",
+            place="Krizhevsky et al. 2012, section 4.1",
+        ),
+    ),
 )
 def alexnet_innovations(observations, *, ingredients=tuple(ABLATIONS), without=None):
     """Compares the test error without each ingredient with that of the complete network, paired by seed.
@@ -162,10 +180,11 @@ CHANGES = {
 @claim(
     "In LeNet ReLU and max pooling work better than the sigmoid and average pooling.",
     source=notes("Remark 3.85"),
+    kind="tendency",
     literature="Zhang et al. 2021, section 6.6",
     reads=lenet_experiment,
     criterion=Greater(
-        "test_error", of="old", than="new", by="version", margin=MARGIN, because=REASON, each=("change",)
+        "test_error", of="old", than="new", by="version", smallest_difference=MARGIN, because=REASON, each=("change",)
     ),
     smoke={
         "steps": 150,
@@ -247,10 +266,17 @@ def stacks_experiment(
 @claim(
     "Several layers of deep and narrow convolutions are more effective than fewer layers of wider convolutions.",
     source=notes("Remark 3.87"),
+    kind="finding",
     literature="Simonyan and Zisserman 2014, section 4.1",
     reads=stacks_experiment,
     criterion=Greater(
-        "test_error", of="wide", than="deep and narrow", by="arm", margin=MARGIN, because=REASON, each=("wider",)
+        "test_error",
+        of="wide",
+        than="deep and narrow",
+        by="arm",
+        smallest_difference=MARGIN,
+        because=REASON,
+        each=("wider",),
     ),
     smoke={"steps": 150, "rates": (0.01,)},
     full={"data": "cifar10", "training_images": 20000, "steps": 20000, "batch_size": 128},
@@ -261,7 +287,14 @@ def stacks_experiment(
         wider=("1x1",),
     ),
     seeds=12,
-    reported={"Simonyan and Zisserman 2014, top-1 error of 5x5 filters instead of pairs of 3x3": "7 % higher"},
+    reported=(
+        Reported(
+            "7 % higher",
+            measure="top-1 error of 5x5 filters instead of pairs of 3x3",
+            setting="ImageNet",
+            place="Simonyan and Zisserman 2014, section 2.3",
+        ),
+    ),
 )
 def deep_narrow_beats_shallow_wide(observations, *, deep="deep and narrow", wider=("5x5", "more channels")):
     """Compares the test error of the deep network with those of the wide ones, paired by seed.

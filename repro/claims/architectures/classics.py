@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Correction, Identity, claim, lectures, notes
+from repro import AllOf, AtLeast, AtMost, Correction, Identity, Reported, claim, lectures, notes
 from repro.claims.architectures._counts import layers_of
 from repro.engine import backend
 
@@ -23,6 +23,7 @@ VGG_11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
     r"LeNet has two sigmoid convolutions, each followed by average pooling, and three dense layers, the first of which "
     r"takes $16 \cdot 5 \cdot 5$ features of a $28 \times 28$ image.",
     source=notes("3.5.2"),
+    kind="formula",
     literature="LeCun et al. 1998; Zhang et al. 2021, section 6.6",
     criterion=Identity("counted", "stated", digits=0),
     control={"padding": "valid"},
@@ -41,6 +42,7 @@ def lenet_shapes(*, padding="same"):
 @claim(
     "The documented AlexNet recipe hands 6400 features to its first dense layer.",
     source=notes("3.5.3 snippet"),
+    kind="formula",
     literature="Krizhevsky et al. 2012; Zhang et al. 2021, section 7.1",
     criterion=Identity("counted", "stated", digits=0),
     control={"padding": 2},
@@ -59,6 +61,7 @@ def alexnet_shapes(*, size=224, padding=1):
     r"The documented VGG recipe, blocks of $(1, 64), (1, 128), (2, 256), (2, 512), (2, 512)$ convolutions and filters, "
     r"ends in $512 \cdot 7 \cdot 7$ features.",
     source=notes("3.5.4 snippet"),
+    kind="formula",
     literature="Simonyan and Zisserman 2014, configuration A; Zhang et al. 2021, section 7.2",
     criterion=Identity("counted", "stated", digits=0),
     control={"padding": "valid"},
@@ -75,10 +78,13 @@ def vgg_snippet_shapes(*, size=224, padding="same"):
 @claim(
     r"VGG16 takes images of $224 \times 224 \times 3$ and has 138 million parameters.",
     source=lectures("3.5.2"),
+    kind="formula",
     literature="Simonyan and Zisserman 2014, table 2",
     criterion=Identity("counted", "stated", digits=0),
     control={"dense": False},
-    reported={"Simonyan and Zisserman 2014, table 2, millions": 138},
+    reported=(
+        Reported("138", measure="parameters, millions", setting="VGG16", place="Simonyan and Zisserman 2014, table 2"),
+    ),
 )
 def vgg16_parameters(*, dense=True):
     """Counts the parameters of Keras' own VGG16 and of the block recipe, in millions.
@@ -107,13 +113,16 @@ def vgg16_parameters(*, dense=True):
     r"AlexNet has five convolutional and three dense layers, takes images of $224 \times 224 \times 3$, and has 60 "
     "million parameters.",
     source=lectures("3.5.1"),
+    kind="formula",
     literature="Krizhevsky et al. 2012",
     criterion=AllOf(
         layers=Identity("counted", "stated", digits=0, where={"unit": "layers"}, each=("groups",)),
         parameters=Identity("counted", "stated", digits=-1, where={"unit": "million"}, each=("groups",)),
     ),
     control={"hidden": ()},
-    reported={"Krizhevsky et al. 2012, abstract, millions": 60},
+    reported=(
+        Reported("60", measure="parameters, millions", setting="AlexNet", place="Krizhevsky et al. 2012, abstract"),
+    ),
 )
 def alexnet_parameters(*, groups=(1, 2), hidden=(4096, 4096)):
     """Counts layers and parameters of the original net, two towers that exchange maps once, and of a single tower.
@@ -136,6 +145,7 @@ def alexnet_parameters(*, groups=(1, 2), hidden=(4096, 4096)):
     r"A stack of $3 \times 3$ convolutions has the receptive field of one larger filter, with fewer parameters and "
     "more non-linearities.",
     source=lectures("3.5.2"),
+    kind="formula",
     literature="Simonyan and Zisserman 2014, section 2.3, where inputs and outputs have equally many channels",
     criterion=AllOf(
         receptive_field=Identity("stack_side", "filter_side"),

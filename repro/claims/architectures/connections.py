@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Greater, Identity, claim, lectures
+from repro import AllOf, AtMost, Correction, Greater, Identity, Reported, claim, lectures
 from repro.claims.architectures._counts import multiplications
 from repro.engine import Record, classifier, compare_arms, convolution, corrupt_labels, load_data, probe, train, tune
 
@@ -73,6 +73,7 @@ def paths_experiment(
 @claim(
     "The parallel paths of one topology in a ResNeXt block increase the network's capacity at the same cost.",
     source=lectures("3.5.7"),
+    kind="finding",
     literature="Xie et al. 2017, sections 3.2 and 5.1",
     reads=paths_experiment,
     criterion=AllOf(
@@ -83,7 +84,7 @@ def paths_experiment(
             of="less capable",
             than="more capable",
             by="expected",
-            factor=1.1,
+            smallest_ratio=1.1,
             because="a tenth of the loss is about what a tenth more weights would bring at this size",
             where={"part": "training"},
         ),
@@ -99,7 +100,17 @@ def paths_experiment(
         less_capable="paths",
     ),
     seeds=12,
-    reported={"Xie et al. 2017, ImageNet top-1 error, ResNet-50 and ResNeXt-50 at equal cost": "23.9 % and 22.2 %"},
+    reported=(
+        Reported(
+            "23.9 %", measure="top-1 error, bottleneck", setting="ResNet-50, ImageNet", place="Xie et al. 2017, table 3"
+        ),
+        Reported(
+            "22.2 %",
+            measure="top-1 error, paths at equal cost",
+            setting="ResNeXt-50, ImageNet",
+            place="Xie et al. 2017, table 3",
+        ),
+    ),
 )
 def resnext(observations, *, more_capable="paths", less_capable="bottleneck"):
     """Compares the losses of both kinds of blocks; in the control both are of parallel paths.
@@ -141,6 +152,7 @@ def _paths_and_groups(seed, paths=4, width=3, side=5):
     "Dense connections, from every layer to all later ones, alleviate vanishing gradients and learn more compact "
     "representations.",
     source=lectures("3.5.7"),
+    kind="tendency",
     literature="Huang et al. 2017, sections 1 and 5",
     criterion=AllOf(
         gradient=Greater(
@@ -148,7 +160,7 @@ def _paths_and_groups(seed, paths=4, width=3, side=5):
             of="dense",
             than="plain",
             by="connections",
-            factor=10,
+            smallest_ratio=10,
             because="a gradient that is not ten times larger would still vanish a few layers further down",
             where={"part": "gradient"},
             each=("activation",),
@@ -158,7 +170,7 @@ def _paths_and_groups(seed, paths=4, width=3, side=5):
             of="plain",
             than="dense",
             by="connections",
-            margin=-0.01,
+            smallest_difference=-0.01,
             because="the dense network has half the parameters; one point of error is what choosing another seed "
             "changes here",
             where={"part": "training"},
@@ -168,7 +180,14 @@ def _paths_and_groups(seed, paths=4, width=3, side=5):
     full={"data": "mnist", "steps": 10000},
     control={"connections": ("plain", "plain")},
     seeds=16,
-    reported={"Huang et al. 2017, parameters of DenseNet and ResNet at equal error on ImageNet": "about half"},
+    reported=(
+        Reported(
+            "about half",
+            measure="parameters of DenseNet over those of ResNet at equal error",
+            setting="ImageNet",
+            place="Huang et al. 2017, section 4.4",
+        ),
+    ),
 )
 def densenet_gradients(
     seeds,
@@ -258,6 +277,7 @@ def growth_for_half(depth, width, shape):
     "Auxiliary classifiers at intermediate layers make training more stable and counter dying neurons; they are left "
     "out at inference.",
     source=lectures("3.5.4"),
+    kind="tendency",
     literature="Szegedy et al. 2015, section 5; Lee et al. 2015",
     criterion=AllOf(
         dying=Greater(
@@ -265,7 +285,7 @@ def growth_for_half(depth, width, shape):
             of="without",
             than="with",
             by="auxiliary",
-            margin=0.02,
+            smallest_difference=0.02,
             because="two percent of the units are less than one of 32 in a layer",
         ),
         training=Greater(
@@ -273,7 +293,7 @@ def growth_for_half(depth, width, shape):
             of="without",
             than="with",
             by="auxiliary",
-            margin=0.01,
+            smallest_difference=0.01,
             because="one point of error is what choosing another seed changes here",
         ),
     ),

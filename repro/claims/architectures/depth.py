@@ -6,7 +6,7 @@ from functools import partial
 
 from etils import epy
 
-from repro import AllOf, Greater, claim, lectures
+from repro import AllOf, Greater, Reported, claim, lectures
 from repro.engine import classifier, compare_arms, load_data, residual_network
 
 with epy.lazy_imports():
@@ -62,18 +62,26 @@ def depth_experiment(
     "As the depth of plain networks increases their performance often worsens, on training as well as on test error: a "
     "difficulty of optimisation, not overfitting.",
     source=lectures("3.5.5"),
+    kind="tendency",
     literature="He et al. 2016, figure 1 and section 4.2",
     reads=depth_experiment,
     criterion=AllOf(
-        training=Greater("train_error", of="deepest", than="shallowest", by="network", margin=MARGIN, because=REASON),
-        test=Greater("test_error", of="deepest", than="shallowest", by="network", margin=MARGIN, because=REASON),
+        training=Greater(
+            "train_error", of="deepest", than="shallowest", by="network", smallest_difference=MARGIN, because=REASON
+        ),
+        test=Greater(
+            "test_error", of="deepest", than="shallowest", by="network", smallest_difference=MARGIN, because=REASON
+        ),
     ),
     smoke=SMOKE,
     full=FULL,
     control={"shortcut": 1.0},
     tags=("headline",),
     seeds=13,
-    reported={"He et al. 2016, CIFAR-10, plain-20 and plain-56, test error": "about 9 % and 13 % (figure 6)"},
+    reported=(
+        Reported("27.94 %", measure="top-1 error", setting="plain-18, ImageNet", place="He et al. 2016, table 2"),
+        Reported("28.54 %", measure="top-1 error", setting="plain-34, ImageNet", place="He et al. 2016, table 2"),
+    ),
 )
 def plain_degrades(observations):
     """Compares the deepest network with the shallowest, paired by seed. Shortcuts take the difficulty away."""
@@ -83,15 +91,23 @@ def plain_degrades(observations):
 @claim(
     "Residual blocks let a network stack more layers without degradation.",
     source=lectures("3.5.5"),
+    kind="tendency",
     literature="He et al. 2016, section 4.2",
     reads=partial(depth_experiment, shortcut=1.0),
-    criterion=Greater("train_error", of="shallowest", than="deepest", by="network", margin=-MARGIN, because=REASON),
+    criterion=Greater(
+        "train_error", of="shallowest", than="deepest", by="network", smallest_difference=-MARGIN, because=REASON
+    ),
     smoke=SMOKE,
     full=FULL,
     control={"shortcut": 0.0},
     tags=("headline",),
     seeds=13,
-    reported={"He et al. 2016, CIFAR-10, ResNet-20 and ResNet-56, test error": "8.75 % and 6.97 % (table 6)"},
+    reported=(
+        Reported("8.75 %", measure="test error", setting="ResNet-20, CIFAR-10", place="He et al. 2016, table 6"),
+        Reported("6.97 %", measure="test error", setting="ResNet-56, CIFAR-10", place="He et al. 2016, table 6"),
+        Reported("6.43 %", measure="test error", setting="ResNet-110, CIFAR-10", place="He et al. 2016, table 6"),
+        Reported("7.93 %", measure="test error", setting="ResNet-1202, CIFAR-10", place="He et al. 2016, table 6"),
+    ),
 )
 def resnet_trains_deep(observations):
     """Asks that the deepest network fits the training images no worse than the shallowest, paired by seed.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Identity, claim, lectures, notes
+from repro import AllOf, AtMost, Correction, Identity, Reported, claim, lectures, notes
 from repro.claims.architectures._counts import multiplications
 from repro.engine import backend
 
@@ -20,6 +20,7 @@ MOBILENET = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), *((1, 51
 @claim(
     "A depth-wise and a point-wise convolution need far fewer parameters and operations than a standard one.",
     source=lectures("3.5.6"),
+    kind="formula",
     literature=r"Howard et al. 2017, section 3.1: a share $1/N + 1/k^2$ for N filters of side k",
     criterion=AllOf(
         parameters=Identity("parameters_share", "share", operations=10, where={"network": "layer"}),
@@ -28,10 +29,22 @@ MOBILENET = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), *((1, 51
         fewer_operations=AtMost("operations_share", 0.5),
     ),
     control={"sides": (1,)},
-    reported={
-        "Howard et al. 2017, table 4, parameters of MobileNet and of its dense twin, millions": "4.2 and 29.3",
-        "Howard et al. 2017, table 4, multiply-adds, millions": "569 and 4866",
-    },
+    reported=(
+        Reported("4.2", measure="parameters, millions", setting="MobileNet", place="Howard et al. 2017, table 4"),
+        Reported(
+            "29.3",
+            measure="parameters, millions",
+            setting="its twin of dense convolutions",
+            place="Howard et al. 2017, table 4",
+        ),
+        Reported("569", measure="multiply-adds, millions", setting="MobileNet", place="Howard et al. 2017, table 4"),
+        Reported(
+            "4866",
+            measure="multiply-adds, millions",
+            setting="its twin of dense convolutions",
+            place="Howard et al. 2017, table 4",
+        ),
+    ),
 )
 def separable_convolution(*, sides=(3, 5, 7), channels=(16, 64, 256), filters=(8, 64, 512)):
     """Counts weights and multiply-adds of separable and standard Keras layers, and of MobileNet and its dense twin.
@@ -72,6 +85,7 @@ def mobilenet(*, separable):
     "Splitting a batch over replicas of a network on several devices and summing their gradients gives the gradient of "
     "the whole batch on one device.",
     source=notes("Remark 3.30"),
+    kind="formula",
     literature="PyTorch documentation of DataParallel",
     criterion=Identity("summed", "whole", operations=1000, dtype="float32", each=("network",)),
     control={"loss_over": "chunk"},

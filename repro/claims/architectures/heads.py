@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Greater, Identity, claim, lectures, notes
+from repro import AllOf, AtMost, Correction, Greater, Identity, Reported, claim, lectures, notes
 from repro.claims.architectures._canvas import placed
 from repro.engine import Record, compare_arms, convolution, load_data, train
 
@@ -65,12 +65,15 @@ def heads_experiment(
     "Global average pooling needs far fewer parameters than fully connected layers, as many for every input size, and "
     "overfits less.",
     source=(lectures("3.5.3"), notes("Remark 3.22")),
+    kind="tendency",
     literature="Lin, Chen and Yan 2013, section 4.6",
     reads=heads_experiment,
     criterion=AllOf(
         parameters=AtMost("parameters", "tenth_of_dense", where={"head": "pooled"}),
         size=Identity("parameters", "parameters_of_smaller", where={"head": "pooled"}),
-        overfitting=Greater("generalization_gap", of="dense", than="pooled", by="head", margin=0.02, because=POINTS),
+        overfitting=Greater(
+            "generalization_gap", of="dense", than="pooled", by="head", smallest_difference=0.02, because=POINTS
+        ),
     ),
     smoke=SMOKE,
     full=FULL,
@@ -82,7 +85,20 @@ def heads_experiment(
         tested="shift 2",
     ),
     seeds=12,
-    reported={"Lin, Chen and Yan 2013, CIFAR-10, test error of dense and pooled head": "11.59 % and 10.41 %"},
+    reported=(
+        Reported(
+            "11.59 %",
+            measure="test error, dense head",
+            setting="network in network, CIFAR-10",
+            place="Lin, Chen and Yan 2013, table 5",
+        ),
+        Reported(
+            "10.41 %",
+            measure="test error, pooled head",
+            setting="network in network, CIFAR-10",
+            place="Lin, Chen and Yan 2013, table 5",
+        ),
+    ),
 )
 def gap_parameters(observations, *, pooled="average", tested="clean", channels=512, classes=1000, sides=(7, 14)):
     """Counts parameters of heads for VGG16's last maps, for two input sizes, and takes test minus training error.
@@ -103,13 +119,14 @@ def gap_parameters(observations, *, pooled="average", tested="clean", channels=5
 @claim(
     "A head of global average pooling is more robust to shifts of the image than a dense head.",
     source=(lectures("3.5.3"), notes("Remark 3.22")),
+    kind="tendency",
     reads=heads_experiment,
     criterion=Greater(
         "rise",
         of="dense",
         than="pooled",
         by="head",
-        margin=0.02,
+        smallest_difference=0.02,
         because=POINTS,
         each=("shift",),
     ),
@@ -130,13 +147,14 @@ def gap_shift_robust(observations, *, pooled="average"):
 @claim(
     "Global average pooling is more robust to noise than global max pooling.",
     source=notes("Remark 3.23"),
+    kind="tendency",
     reads=heads_experiment,
     criterion=Greater(
         "rise",
         of="maximum",
         than="average",
         by="head",
-        margin=0.02,
+        smallest_difference=0.02,
         because=POINTS,
         each=("noise",),
     ),

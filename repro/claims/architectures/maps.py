@@ -51,6 +51,8 @@ def weights_experiment(seed, *, sides=(1, 2, 4, 7), channels=6, classes=4, expon
     r"In the class activation map $\sum_k W_{ck} A_k$ of a network with global average pooling the weight is the sum "
     r"of the score's gradient over positions: $W_{ck} = \sum_{ij} \partial y_c / \partial A_{kij}$.",
     source=(notes("Definition 3.33"), notes("Remark 3.25")),
+    kind="formula",
+    root="cam_factor_z",
     literature="Zhou et al. 2016; Selvaraju et al. 2019",
     reads=weights_experiment,
     criterion=Identity("sum", "weight", operations=200, dtype="float32", each=("side",)),
@@ -69,6 +71,8 @@ def cam(observations):
     r"The weight $W_{ck}$ of a class activation map is nothing but the average of the gradient of $y_c$ with respect "
     r"to $A_{kij}$.",
     source=notes("Remark 3.25"),
+    kind="formula",
+    root="cam_factor_z",
     literature="Selvaraju et al. 2019, section 3.1",
     reads=weights_experiment,
     criterion=Identity("gradient", "weight", operations=200, dtype="float32", each=("side",)),
@@ -146,6 +150,8 @@ def localisation_experiment(
     r"A_{kij}$, needs no layer of global average pooling, and on a network that has one its weights are those of the "
     "class activation map.",
     source=(notes("Definition 3.34"), notes("Remark 3.24"), notes("Remark 3.25")),
+    kind="formula",
+    root="cam_factor_z",
     literature="Selvaraju et al. 2019, section 3.1",
     reads=localisation_experiment,
     criterion=AllOf(
@@ -158,7 +164,7 @@ def localisation_experiment(
             of="Grad-CAM",
             than="chance",
             by="pointed_by",
-            margin=0.25,
+            smallest_difference=0.25,
             because="of two objects chance points at the right one half of the time; clearly better is halfway from "
             "there to always",
             where={"part": "localisation"},
@@ -194,6 +200,7 @@ def gradcam_generalises_cam(observations, *, divided=False, without=("maximum", 
 @claim(
     "Global average pooling is more suitable for class activation maps than global max pooling.",
     source=notes("Remark 3.23"),
+    kind="tendency",
     literature="Zhou et al. 2016, section 2",
     reads=localisation_experiment,
     criterion=Greater(
@@ -201,7 +208,7 @@ def gradcam_generalises_cam(observations, *, divided=False, without=("maximum", 
         of="average",
         than="maximum",
         by="head",
-        margin=0.05,
+        smallest_difference=0.05,
         because="a twentieth of the overlap shifts every side of the region by a fortieth of its length",
     ),
     smoke=SMOKE,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Correction, Identity, claim, lectures, notes
+from repro import AllOf, AtLeast, AtMost, Correction, Identity, Reported, claim, lectures, notes
 from repro.claims.architectures._counts import layers_of, multiplications, weighted_depth
 
 with epy.lazy_imports():
@@ -34,6 +34,7 @@ TABULATED_THOUSANDS = (2.7, 112, 159, 380, 364, 437, 463, 580, 840, 1072, 1388, 
     r"An mlpconv layer, a stack of $1 \times 1$ convolutions with ReLU, is a multi-layer perceptron over the channels "
     "that slides over the pixels.",
     source=(lectures("3.5.3"), notes("Example 32")),
+    kind="formula",
     literature="Lin, Chen and Yan 2013",
     criterion=Identity("convolution", "perceptron", operations=100),
     control={"side": 3},
@@ -74,6 +75,7 @@ def nin_mlpconv(seeds, *, widths=(12, 8, 5), channels=6, image=7, side=1):
     r"$i < n_{\mathrm{layers}}$ (2 by default), is a multi-layer perceptron over each pixel with the given number of "
     "outputs.",
     source=notes("Example 32"),
+    kind="formula",
     criterion=AllOf(
         runs=AtLeast("runs", 1, each=("layers", "dropout")),
         outputs=Identity("outputs", "stated_outputs", each=("layers",)),
@@ -117,6 +119,7 @@ def mlp_snippet(seed, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidden
     r"$1 \times 1$ bottlenecks before the $3 \times 3$ and $5 \times 5$ convolutions significantly lower the module's "
     "computation.",
     source=lectures("3.5.4"),
+    kind="formula",
     literature="Szegedy et al. 2015, table 1",
     criterion=AllOf(
         multiplications=AtMost("multiplications", "half_without"),
@@ -158,6 +161,7 @@ def inception_bottleneck(*, bottlenecks=True):
     "GoogLeNet has 22 layers, pooling layers included, nine inception modules, global average pooling instead of "
     "hidden dense layers, and only 5 million parameters.",
     source=lectures("3.5.4"),
+    kind="formula",
     literature="Szegedy et al. 2015, table 1",
     criterion=Identity("counted", "stated", digits=0),
     correction=Correction(
@@ -166,7 +170,14 @@ def inception_bottleneck(*, bottlenecks=True):
         layers=27,
         millions=(round(sum(TABULATED_THOUSANDS) / 1000), 13),
     ),
-    reported={"Szegedy et al. 2015, sum of table 1, millions without biases": 6.8},
+    reported=(
+        Reported(
+            "6.8",
+            measure="parameters without biases, millions",
+            setting="GoogLeNet",
+            place="Szegedy et al. 2015, sum of table 1",
+        ),
+    ),
 )
 def googlenet_size(*, layers=22, millions=(5,)):
     """Builds GoogLeNet in Keras from the paper's table and counts; parameters in millions.

@@ -23,6 +23,7 @@ with epy.lazy_imports():
     "Global average pooling is multiplication of the feature maps by a block-diagonal constant matrix that is not "
     "trained.",
     source=lectures("3.5.3"),
+    kind="formula",
     literature="Lin, Chen and Yan 2013, section 3.2",
     criterion=AllOf(
         product=Identity("pooled", "product", operations=100, dtype="float32", each=("side",)),
@@ -54,6 +55,7 @@ def gap_constant_matrix(seeds, *, sides=(1, 3, 7), channels=5, pooling="average"
     "Global average pooling spreads the gradient equally over all positions, global max pooling passes it only to the "
     "maximum.",
     source=notes("Remark 3.23"),
+    kind="formula",
     criterion=Identity("gradient", "expected", operations=100, dtype="float32", each=("pooling",)),
     control={"exponent": 2},
 )
@@ -80,12 +82,13 @@ def gap_gradients_dense(seed, *, side=6, channels=5, exponent=1):
     "Global average pooling preserves more spatial information than global max pooling: its output retains a coarse "
     "understanding of the layout.",
     source=notes("Remark 3.23"),
+    kind="tendency",
     criterion=Greater(
         "position_accuracy",
         of="average",
         than="maximum",
         by="pooling",
-        margin=0.1,
+        smallest_difference=0.1,
         because="with four positions chance is right in a quarter of the cases; a tenth more is the least that could "
         "be called a coarse understanding",
     ),
@@ -121,6 +124,7 @@ def gap_keeps_layout(seed, *, cells=1, images=200, filters=8, data="digits"):
 @claim(
     "A head of global average pooling takes significantly less computation than a fully connected one.",
     source=notes("Remark 3.22"),
+    kind="tendency",
     criterion=AtMost("pooling_head", "half_connected_head"),
     control={"pooled": False},
 )
@@ -155,6 +159,7 @@ def gap_cheaper(*, sides=(2, 4, 7, 14), channels=(64, 512), classes=(10, 1000), 
     r"Adaptive average pooling gives maps of $(H_{\mathrm{out}}, W_{\mathrm{out}})$ for any input size, as many as it "
     r"gets; $1 \times 1$ is the global average.",
     source=(notes("Function 3.9"), notes("Example 71")),
+    kind="formula",
     literature="PyTorch documentation of AdaptiveAvgPool2d",
     criterion=AllOf(
         size=Identity("values", "stated_values"),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Identity, cheatsheet, claim, lectures, notes
+from repro import AllOf, AtMost, Correction, Identity, Reported, cheatsheet, claim, lectures, notes
 from repro.claims.architectures._counts import multiplications, operations
 
 with epy.lazy_imports():
@@ -16,6 +16,7 @@ with epy.lazy_imports():
 @claim(
     "Identity shortcuts add no parameters and no significant computation.",
     source=lectures("3.5.5"),
+    kind="formula",
     literature="He et al. 2016, section 3.2",
     criterion=AllOf(
         parameters=AtMost("added_parameters", 0),
@@ -48,6 +49,7 @@ def identity_shortcut_is_free(*, shortcut="identity", widths=(16, 64, 128, 256, 
     r"With zero weights a residual block is the identity: $F[0, 0] = \mathrm{id}$ for "
     r"$F[W, b](x) = x + (\varphi(Wx + b) - \varphi(0))$.",
     source=(lectures("3.5.5"), cheatsheet("1.2.2")),
+    kind="formula",
     literature="He et al. 2016; Hardt and Ma 2017",
     criterion=Identity("output", "input", operations=10, each=("block", "activation")),
     control={"centred": False},
@@ -86,13 +88,17 @@ def residual_zero_is_identity(
     r"In networks deeper than 50 layers $1 \times 1$ convolutions that reduce the dimension before the larger "
     "convolution cut the cost of a block.",
     source=lectures("3.5.5"),
+    kind="formula",
     literature="He et al. 2016, table 1",
     criterion=AllOf(
         multiplications=AtMost("multiplications", "single_multiplications"),
         parameters=AtMost("parameters", "single_parameters"),
     ),
     control={"reduction": 1},
-    reported={"He et al. 2016, table 1, multiply-adds of ResNet-34 and ResNet-50": "3.6 and 3.8 billion"},
+    reported=(
+        Reported("3.6", measure="multiply-adds, billions", setting="ResNet-34", place="He et al. 2016, table 1"),
+        Reported("3.8", measure="multiply-adds, billions", setting="ResNet-50", place="He et al. 2016, table 1"),
+    ),
 )
 def bottleneck_saves(*, reduction=4, stages=((56, 256), (28, 512), (14, 1024), (7, 2048))):
     """Counts multiply-adds and parameters of bottleneck blocks in Keras, at the sides and widths of ResNet-50.
@@ -122,6 +128,7 @@ def bottleneck_saves(*, reduction=4, stages=((56, 256), (28, 512), (14, 1024), (
     "Global average pooling and a softmax classifier at the end of ResNet eliminate the need for fully connected "
     "layers.",
     source=lectures("3.5.5"),
+    kind="formula",
     literature="He et al. 2016, table 1",
     criterion=AtMost("fully_connected", 0),
     smoke={"networks": ("ResNet50",)},
@@ -152,6 +159,7 @@ def resnet_without_dense(*, networks=("ResNet50", "ResNet101", "ResNet152"), cou
     "Every layer of a dense block takes the outputs of all preceding layers as its input, so that the channels grow "
     "linearly, by the growth rate.",
     source=(lectures("3.5.7"), notes("Figure 56")),
+    kind="formula",
     literature="Huang et al. 2017, section 3",
     criterion=Identity("channels", "linear_growth", each=("network",)),
     control={"joined_by": "addition"},

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Greater, claim, lectures
+from repro import AllOf, AtMost, Greater, Reported, claim, lectures
 from repro.claims.architectures._counts import multiplications, weighted_depth
 from repro.engine import classifier, compare_arms, convolution, load_data, residual_network
 
@@ -56,21 +56,32 @@ def widening_experiment(
     "More filters in each layer instead of more layers make a network cheaper to compute and easier to parallelise, "
     "and improve its performance without a significant increase in complexity.",
     source=lectures("3.5.7"),
+    kind="finding",
     literature="Zagoruyko and Komodakis 2016, section 2 and table 5",
     reads=widening_experiment,
     criterion=AllOf(
         parameters=AtMost("parameters", "parameters_allowed", where={"network": "wide"}),
         multiplications=AtMost("multiplications", "multiplications_allowed", where={"network": "wide"}),
         longest_path=AtMost("layers", "layers_allowed", where={"network": "wide"}),
-        performance=Greater("test_error", of="other", than="wide", by="network", margin=-0.01, because=POINT),
+        performance=Greater(
+            "test_error", of="other", than="wide", by="network", smallest_difference=-0.01, because=POINT
+        ),
     ),
     smoke={"steps": 60, "rates": (0.1,)},
     full={"data": "cifar10", "steps": 30000, "batch_size": 128, "widths": (16, 31), "depths": (14, 44)},
     control={"against": "narrow"},
     seeds=12,
-    reported={
-        "Zagoruyko and Komodakis 2016, CIFAR-10, WRN-16-8 and ResNet-1001 of as many parameters": "4.27 % and 4.92 %"
-    },
+    reported=(
+        Reported(
+            "4.27 %", measure="test error", setting="WRN-16-8, CIFAR-10", place="Zagoruyko and Komodakis 2016, table 5"
+        ),
+        Reported(
+            "4.92 %",
+            measure="test error",
+            setting="ResNet-1001 of as many parameters, CIFAR-10",
+            place="Zagoruyko and Komodakis 2016, table 5",
+        ),
+    ),
 )
 def wide_resnet(observations, *, against="deep"):
     """Compares the wide network in cost and error with a deeper one of narrow layers.
@@ -126,12 +137,15 @@ def scaling_experiment(
 @claim(
     "Scaling depth, width and resolution together by one coefficient is more efficient than scaling one of them.",
     source=lectures("3.5.7"),
+    kind="finding",
     literature="Tan and Le 2019, section 3 and figure 8",
     reads=scaling_experiment,
     criterion=AllOf(
         cost=AtMost("multiplications", "tenth_over_cheapest", where={"scaled": "compound"}),
         **{
-            single: Greater("test_error", of=single, than="compound", by="scaled", margin=0.01, because=POINT)
+            single: Greater(
+                "test_error", of=single, than="compound", by="scaled", smallest_difference=0.01, because=POINT
+            )
             for single in ("depth", "width", "resolution")
         },
     ),
@@ -141,9 +155,32 @@ def scaling_experiment(
     seeds=12,
     decided_by="images of 32 x 32 pixels, as profile full has: on 8 x 8 errors of one kind of network differ by tens "
     "of points between seeds.",
-    reported={
-        "Tan and Le 2019, EfficientNet-B0 scaled in depth, width, resolution, compound": "79.0, 78.9, 79.1, 81.1 %"
-    },
+    reported=(
+        Reported(
+            "79.0 %",
+            measure="top-1 accuracy, scaled in depth",
+            setting="EfficientNet-B0, ImageNet",
+            place="Tan and Le 2019, table 7",
+        ),
+        Reported(
+            "78.9 %",
+            measure="top-1 accuracy, scaled in width",
+            setting="EfficientNet-B0, ImageNet",
+            place="Tan and Le 2019, table 7",
+        ),
+        Reported(
+            "79.1 %",
+            measure="top-1 accuracy, scaled in resolution",
+            setting="EfficientNet-B0, ImageNet",
+            place="Tan and Le 2019, table 7",
+        ),
+        Reported(
+            "81.1 %",
+            measure="top-1 accuracy, compound scaling",
+            setting="EfficientNet-B0, ImageNet",
+            place="Tan and Le 2019, table 7",
+        ),
+    ),
 )
 def efficientnet(observations, *, compound="compound"):
     """Compares each network that is scaled in one way with that of compound scaling, at no more multiply-adds.

@@ -38,6 +38,7 @@ ACTIVATIONS = {
     r"$\partial x_i^l / \partial b_i^l = \dot\varphi_i^l$, where $\dot\varphi_i^l = \dot\varphi((w_i^l)^\top x^{l-1} + "
     r"b_i^l)$.",
     source=cheatsheet("1.3.1"),
+    kind="formula",
     literature="Rumelhart, Hinton and Williams 1986",
     # TensorFlow's gelu takes the root of two in single precision, whatever the type of its inputs.
     criterion=Identity("autodiff", "formula", operations=64, dtype="float32", each=("activation", "parameter")),

@@ -17,6 +17,7 @@ with epy.lazy_imports():
 @claim(
     r"A convolution equals a dense layer $a = Wx + b$ whose $W$ is mostly zero, shares its weights and is circular.",
     source=lectures("3.3.5"),
+    kind="formula",
     criterion=AllOf(
         product=Identity("convolution", "product", operations=100, dtype="float32", each=("padding",)),
         zeros=AtLeast("zeros", 0.5, each=("padding",)),
@@ -65,6 +66,7 @@ def sparse_shared_dense(seed, *, paddings=("valid", "same", "periodic"), side=6,
     r"A $3 \times 3$ convolution of four channels is a dense layer that gets, at every point, the nine neighbouring "
     "vectors concatenated to one of 36 components.",
     source=(notes("Remark 3.28"), notes("Figure 24")),
+    kind="formula",
     criterion=Identity("convolution", "dense", operations=100, dtype="float32"),
     control={"neighbours": False},
 )
@@ -96,6 +98,7 @@ def patch_mlp(seed, *, neighbours=True, side=6, channels=4, filters=5, window=3)
 @claim(
     "Without non-linear activation functions a convolutional network is equivalent to a linear classifier.",
     source=lectures("3.3.2"),
+    kind="theorem",
     criterion=Identity("network", "linear", operations=200, dtype="float32", each=("subsampling",)),
     correction=Correction(
         "It is where it subsamples by strides or by averages; max pooling is not linear itself.",

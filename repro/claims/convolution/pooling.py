@@ -16,6 +16,7 @@ with epy.lazy_imports():
     r"Max pooling over $2 \times 2$ windows with stride 2 halves height and width, discards three quarters of the "
     "values and treats channels separately.",
     source=(lectures("3.3.3"), notes("Remark 3.20")),
+    kind="formula",
     criterion=AllOf(
         size=Identity("sides", "half_sides", each=("axis",)),
         kept=Identity("kept_values", "quarter_of_values"),

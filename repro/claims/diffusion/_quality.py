@@ -19,6 +19,7 @@ with epy.lazy_imports():
     r"The squared Fréchet distance of $N(\mu, \Sigma)$ and $N(\mu', \Sigma')$ is $\|\mu - \mu'\|^2 + "
     r"\mathrm{tr}\left(\Sigma + \Sigma' - 2(\Sigma^{1/2}\Sigma'\Sigma^{1/2})^{1/2}\right)$.",
     source=notes("Definition 3.87"),
+    kind="formula",
     literature="Dowson and Landau 1982; Olkin and Pukelsheim 1982; Gelbrich 1990",
     criterion=AllOf(
         reached=Identity("transport", "formula", operations=10**4, where={"second": "mapped"}),

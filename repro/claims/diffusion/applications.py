@@ -25,6 +25,7 @@ with epy.lazy_imports():
     "The scale of classifier-free guidance, typically 7 to 13, raises or lowers the influence of the condition on what "
     "is generated, and can sometimes improve it.",
     source=(notes("Definition 3.88"), notes("Figure 46")),
+    kind="possibility",
     literature="Ho and Salimans 2022",
     criterion=AllOf(
         influence=Greater(
@@ -32,7 +33,7 @@ with epy.lazy_imports():
             of=7.0,
             than=0.0,
             by="scale",
-            margin=0.3,
+            smallest_difference=0.3,
             because="a condition that decides at least three images in ten has influence",
         ),
         improvement=Greater(
@@ -40,7 +41,7 @@ with epy.lazy_imports():
             of=7.0,
             than=1.0,
             by="scale",
-            margin=0.02,
+            smallest_difference=0.02,
             because="two images in a hundred that come to show what was asked for are an improvement",
         ),
         price=Greater(
@@ -48,7 +49,7 @@ with epy.lazy_imports():
             of=1.0,
             than=13.0,
             by="scale",
-            factor=1.1,
+            smallest_ratio=1.1,
             because="a tenth less spread among images of a class shows that the condition counts for more",
         ),
     ),
@@ -106,6 +107,7 @@ def guidance(
 @claim(
     "Diffusion can run on latent variables instead of the images themselves.",
     source=notes("Definition 3.94"),
+    kind="possibility",
     literature="Rombach et al. 2022",
     criterion=AllOf(
         samples=Greater(
@@ -113,7 +115,7 @@ def guidance(
             of="pixels",
             than="latent variables",
             by="space",
-            factor=0.5,
+            smallest_ratio=0.5,
             because="samples less than twice as far from the data as those of diffusion on pixels are of their kind",
         ),
         cost=Greater(
@@ -121,7 +123,7 @@ def guidance(
             of="pixels",
             than="latent variables",
             by="space",
-            factor=2.0,
+            smallest_ratio=2.0,
             because="half of the cost of a step pays for an autoencoder that is trained once",
         ),
     ),

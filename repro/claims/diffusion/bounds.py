@@ -20,13 +20,15 @@ ESTIMATES = ("divergences as written", "log-ratios drawn one by one")
     "The form of the bound whose terms are expectations over two random variables for each step has a higher Monte "
     "Carlo variance than that over one.",
     source=notes("Remark 3.72"),
+    kind="possibility",
+    root="two_variable_variance",
     literature="Luo 2022; Ho et al. 2020 call the use of closed divergences a Rao-Blackwellisation",
     criterion=Greater(
         "variance",
         of="two variables",
         than="one variable",
         by="form",
-        factor=2.0,
+        smallest_ratio=2.0,
         because="twice the variance takes twice the samples",
         each=("terms",),
     ),
@@ -61,6 +63,8 @@ def two_elbo_variances(seed, *, one_path=False, levels=200, paths=200, data="dig
     "With $T - 1$ consistency terms over two random variables the estimate of the bound has considerable variance for "
     "large $T$.",
     source=notes("Remark 3.72"),
+    kind="possibility",
+    root="two_variable_variance",
     literature="Luo 2022",
     criterion=ScalingLaw(
         x="length",

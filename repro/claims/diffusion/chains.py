@@ -22,6 +22,8 @@ STATES = 3
 @claim(
     r"In a Markov chain $p(x_t | x_{t-1}) = p(x_t | x_0)$ for all $t$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
+    transcription=True,
     criterion=Identity("given_previous", "given_other", operations=4096, each=("chain",)),
     smoke={"steps": 4},
     correction=Correction(
@@ -53,6 +55,7 @@ def markov_property(seed, *, steps=5, given="start"):
     r"A Markov chain factorises in both directions, $p(x_{s:t}) = p(x_t) \prod_{\tau=s+1}^t p(x_{\tau-1} | x_\tau) = "
     r"p(x_s) \prod_{\tau=s+1}^t p(x_\tau | x_{\tau-1})$, and $x_{0:t-1} \perp x_{t+1:\infty} | x_t$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
     criterion=Identity("product", "joint", operations=4096, each=("factors",)),
     smoke={"steps": 5},
     control={"order": 2},
@@ -84,6 +87,7 @@ def reverse_factorisation(seed, *, steps=7, order=1):
     r"If entropy does not fall along a Markov chain, denoising is the less random direction: $H(x_t) \ge H(x_{t-1})$ "
     r"implies $H(x_t | x_{t-1}) \ge H(x_{t-1} | x_t)$.",
     source=cheatsheet("1.10.3"),
+    kind="theorem",
     criterion=AtLeast("forward_entropy", bound="backward_entropy", atol=1e-9, each=("chain",)),
     smoke={"pairs": 200},
     control={"growing": False},
@@ -108,6 +112,7 @@ def entropy_bound(seed, *, pairs=1000, growing=True):
     r"D(q(x_T|x_{T-1}) \| p(x_T)) - \sum_{t=1}^{T-1} \mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)} "
     r"D(q(x_t|x_{t-1}) \| p(x_t|x_{t+1}))$.",
     source=notes("Remark 3.72"),
+    kind="formula",
     literature="Luo 2022, equations 37 to 45, has the same step",
     criterion=Identity("terms", "bound", operations=4096),
     smoke={"steps": 4},
@@ -143,6 +148,7 @@ def elbo_two_variable_terms(seed, *, steps=6, divergence=True):
     r"For any Markovian chain the evidence lower bound is $\mathbb{E}\log p(x_0|x_1) - D(q(x_T|x_0) \| p(x_T)) - "
     r"\sum_{t=2}^T \mathbb{E}_{q(x_t|x_0)} D(q(x_{t-1}|x_t,x_0) \| p(x_{t-1}|x_t))$.",
     source=notes("Remark 3.72"),
+    kind="formula",
     literature="Sohl-Dickstein et al. 2015; Ho et al. 2020, appendix A",
     criterion=Identity("terms", "bound", operations=4096),
     smoke={"steps": 4},
@@ -169,6 +175,7 @@ def elbo_one_variable_terms(seed, *, steps=6, order=1):
     r"The evidence lower bound is $\sum_{t=0}^T L_t$ with $L_0 = \mathbb{E}\ln p(x_0|x_1)$, "
     r"$L_T = -D(q(x_T|x_0) \| \pi)$ and $L_t = -D(q(x_{t-1}|x_t,x_0) \| p(x_{t-1}|x_t))$ for every other $t$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
     literature="Ho et al. 2020, equation 5, whose terms of this kind run from 2 to T",
     criterion=Identity("terms", "bound", operations=4096),
     smoke={"steps": 4},
@@ -200,6 +207,7 @@ def elbo_terms(seed, *, steps=6, first=1):
     r"With $T = 1$ the diffusion bound is that of a variational autoencoder, "
     r"$\mathbb{E}_{q(z|x)}\log p(x|z) - D(q(z|x) \| p(z))$ with $z = x_1$ and $x = x_0$.",
     source=notes("Remark 3.72"),
+    kind="formula",
     literature="Kingma and Welling 2014; Luo 2022",
     criterion=Identity("diffusion", "autoencoder", operations=10**5),
     smoke={"points": 10},

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Equivalent, ExponentialDecay, Identity, cheatsheet, claim, notes
+from repro import AllOf, AtMost, Correction, Equivalent, ExponentialDecay, Identity, Reported, cheatsheet, claim, notes
 from repro.claims.diffusion._processes import Schedule, images_as_points, log_normal, random_network, schedule
 
 with epy.lazy_imports():
@@ -24,11 +24,13 @@ BOTH = Identity("formula", "conditioned", operations=10**4, each=("moment",))
     r"Noising step by step has a closed form, $x_t | x_0 \sim N(\sqrt{\bar\alpha_t}\, x_0, (1 - \bar\alpha_t) I)$, and "
     r"tends to $N(0, I)$.",
     source=(cheatsheet("1.10.3"), notes("Remark 3.73")),
+    kind="formula",
+    transcription=True,
     literature="Sohl-Dickstein et al. 2015; Ho et al. 2020, equation 4",
     criterion=Equivalent(
         "distance",
         0.0,
-        within=0.05,
+        smallest_difference=0.05,
         because="distributions whose probabilities differ by less than 5 % nowhere are hard to tell apart in a figure",
         each=("distribution", "schedule"),
     ),
@@ -68,6 +70,7 @@ def forward_marginal(
     r"\sqrt{\bar\alpha_{t-1}}(1 - \alpha_t)\, x_0}{1 - \bar\alpha_t}$ and "
     r"$\sigma_q^2 = \frac{(1 - \alpha_t)(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}$.",
     source=notes("Remark 3.74"),
+    kind="formula",
     literature="Ho et al. 2020, equations 6 and 7",
     criterion=BOTH,
     smoke={"levels": 100},
@@ -93,6 +96,8 @@ def posterior(seed, *, levels=400, pixels=4, image_known=True, data="digits"):
     r"{1 - \bar\alpha_t} x_0 + \frac{(1 - \bar\alpha_{t-1})\sqrt{1 - \beta_t}}{1 - \bar\alpha_t} x_t$ and "
     r"$\tilde\beta_t = \frac{1 - \bar\alpha_{t-1}\beta_t}{1 - \bar\alpha_t}$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
+    transcription=True,
     literature="Ho et al. 2020, equation 7",
     criterion=BOTH,
     smoke={"levels": 100},
@@ -124,6 +129,7 @@ def posterior_cheatsheet(seed, *, levels=400, pixels=4, as_printed=True, data="d
     r"With $x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon$ the posterior mean equals "
     r"$\frac{1}{\sqrt{\alpha_t}}\left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\,\epsilon\right)$.",
     source=(cheatsheet("1.10.3"), notes("Remark 3.75")),
+    kind="formula",
     literature="Ho et al. 2020, equation 10",
     criterion=Identity("formula", "conditioned", operations=10**4),
     smoke={"levels": 100},
@@ -151,6 +157,7 @@ def noise_form_of_mean(seed, *, levels=400, pixels=4, noise="of all steps", data
     r"With reverse covariance $\sigma_t^2 I$ the term of the bound is "
     r"$L_t = -\frac{\|m(x_t, x_0, t) - m_\theta(x_t, t)\|^2}{2\sigma_t^2} + \mathrm{const}$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
     literature="Ho et al. 2020, equation 8",
     criterion=Identity("term", "formula", operations=10**5, each=("variance",)),
     smoke={"levels": 50},
@@ -181,6 +188,7 @@ def simplified_elbo(seed, *, levels=200, fixed=True, data="digits"):
     r"$\mathbb{E}_q[L_t | x_0] = \mathbb{E}_\epsilon[\rho_t \|\epsilon - \epsilon_\theta\|^2 | x_0]$ with "
     r"$\rho_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t(1 - \bar\alpha_t)}$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
     literature="Ho et al. 2020, equation 12, for the term of a loss, which is minus the bound",
     criterion=Identity("term", "formula", operations=10**5, each=("variance",)),
     smoke={"levels": 50},
@@ -219,6 +227,7 @@ def expected_error_sign(seed, *, levels=200, sign=1.0, data="digits"):
     r"\mathrm{tr}(\Sigma_y^{-1}\Sigma_x) + (\mu_y - \mu_x)^\top \Sigma_y^{-1} (\mu_y - \mu_x)\right]$; equal "
     r"covariances $\sigma_q^2 I$ leave $\|\mu_\theta - \mu_q\|^2 / (2\sigma_q^2)$.",
     source=notes("Remark 3.74"),
+    kind="formula",
     criterion=Identity("formula", "quadrature", operations=10**5, each=("covariances",)),
     smoke={"pairs": 10},
     control={"under": "second"},
@@ -256,6 +265,7 @@ def gaussian_kl(seed, *, pairs=40, dimensions=3, under="first"):
     r"With $T$ large the prior matching term of the bound over two random variables for each step, "
     r"$E_{q(x_{T-1} | x_0)} D(q(x_T | x_{T-1}) \| N(0, I))$, is effectively zero.",
     source=notes("Remark 3.72"),
+    kind="theorem",
     literature="Ho et al. 2020, section 4.3",
     criterion=AllOf(
         falling=ExponentialDecay(
@@ -275,7 +285,14 @@ def gaussian_kl(seed, *, pairs=40, dimensions=3, under="first"):
         "where the schedule is refined.",
         given="image",
     ),
-    reported={"Ho et al. 2020, CIFAR-10, T = 1000, bits per dimension": "about 0.00001"},
+    reported=(
+        Reported(
+            "about 1e-5",
+            measure="bits per dimension, term given the image",
+            setting="CIFAR-10, T = 1000",
+            place="Ho et al. 2020, section 4",
+        ),
+    ),
 )
 def prior_matching_vanishes(
     seed, *, given="last step", lengths=(100, 200, 400, 800), beta=0.01, refined=False, data="digits"

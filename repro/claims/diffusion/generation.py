@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Greater, cheatsheet, claim, notes
+from repro import AllOf, Greater, Reported, cheatsheet, claim, notes
 from repro.claims.diffusion._processes import Array, Schedule, schedule
 from repro.claims.diffusion._quality import energy_distance, squared_frechet_distance
 from repro.claims.diffusion._trained import simulations, tuned, weighted_squared_error
@@ -231,6 +231,7 @@ def _distances(seed, data, arm, samples, test):
     r"Averaging $\|\epsilon - \epsilon_\theta(\sqrt{\bar\alpha_t}\, x + \sqrt{1 - \bar\alpha_t}\,\epsilon, t)\|^2$ "
     r"over $t$ without weights trains a generator.",
     source=cheatsheet("1.10.3"),
+    kind="advice",
     literature="Ho et al. 2020, section 3.4",
     reads=generators,
     criterion=AllOf(
@@ -239,7 +240,7 @@ def _distances(seed, data, arm, samples, test):
             of="pure noise",
             than="noise",
             by="arm",
-            factor=10.0,
+            smallest_ratio=10.0,
             because="a generator takes its samples from noise to near the data, and an order of magnitude is near",
             each=("data",),
         ),
@@ -248,7 +249,7 @@ def _distances(seed, data, arm, samples, test):
             of="noise, weighted",
             than="noise",
             by="arm",
-            factor=0.5,
+            smallest_ratio=0.5,
             because="less than twice the distance that the bound's own weights leave is still a generator of that kind",
             each=("data",),
         ),
@@ -256,7 +257,17 @@ def _distances(seed, data, arm, samples, test):
     smoke=SMOKE,
     full=FULL,
     control={"trained_levels": "last", "arms": ("noise", "noise, weighted")},
-    reported={"Ho et al. 2020, CIFAR-10, Fréchet inception distance, unweighted and weighted": "3.17 and 13.51"},
+    reported=(
+        Reported(
+            "3.17",
+            measure="Fréchet inception distance, unweighted",
+            setting="CIFAR-10",
+            place="Ho et al. 2020, table 2",
+        ),
+        Reported(
+            "13.51", measure="Fréchet inception distance, weighted", setting="CIFAR-10", place="Ho et al. 2020, table 2"
+        ),
+    ),
     seeds=12,
 )
 def simplified_criterion(observations):
@@ -270,6 +281,7 @@ def simplified_criterion(observations):
 @claim(
     "Predicting the noise performs better than predicting the image, as some works have found.",
     source=notes("Remark 3.75"),
+    kind="possibility",
     literature="Ho et al. 2020, table 2; Salimans and Ho 2022, who find the image no worse",
     reads=generators,
     criterion=Greater(
@@ -277,7 +289,7 @@ def simplified_criterion(observations):
         of="other",
         than="noise",
         by="predicted",
-        factor=1.25,
+        smallest_ratio=1.25,
         because="a quarter more distance is the least that a reader of a table of distances would call better",
         each=("data",),
     ),

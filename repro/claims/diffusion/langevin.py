@@ -26,8 +26,9 @@ ORDER = "an order of magnitude is beyond what another network or rate would chan
     r"Estimated scores are inaccurate where data density is low, because score matching minimises "
     r"$\int p(x)\|\nabla\log p(x) - s_\theta(x)\|^2 dx$, which ignores such regions.",
     source=notes("Remark 3.78"),
+    kind="tendency",
     literature="Song and Ermon 2019, section 3.2.1",
-    criterion=Greater("error", of="low", than="high", by="density", factor=10.0, because=ORDER),
+    criterion=Greater("error", of="low", than="high", by="density", smallest_ratio=10.0, because=ORDER),
     smoke={"steps": 1000},
     full={"steps": 50_000, "examples": 100_000, "width": 256},
     control={"drawn": "uniform"},
@@ -63,13 +64,16 @@ def low_density_scores(
     "Perturbing data with noise that fills the regions of low density makes estimated scores accurate there, and "
     "Langevin sampling work.",
     source=notes("Remark 3.78"),
+    kind="tendency",
     literature="Song and Ermon 2019, sections 3.2.2 and 4",
     criterion=AllOf(
-        scores=Greater("error", of="data alone", than="with noise", by="trained_on", factor=10.0, because=ORDER),
+        scores=Greater(
+            "error", of="data alone", than="with noise", by="trained_on", smallest_ratio=10.0, because=ORDER
+        ),
         sampling=Equivalent(
             "share",
             WEIGHTS[0],
-            within=0.05,
+            smallest_difference=0.05,
             because="a quarter of the smaller mode's weight is less than what a wrong start would change",
             where={"trained_on": "with noise"},
         ),

@@ -68,6 +68,7 @@ def gradients(seed, *, prediction="image", averaged=False, mean_of_noised=True, 
     rf"The arg min over $\theta$ of {DIVERGENCE} is that of "
     r"$\frac{\bar\alpha_{t-1}(1 - \alpha_t)^2}{2\sigma_q^2(t)(1 - \bar\alpha_t)^2}\|\hat x_\theta(x_t, t) - x_0\|^2$.",
     source=notes("Remark 3.74"),
+    kind="formula",
     literature="Luo 2022, equations 95 to 99",
     reads=partial(gradients, prediction="image"),
     criterion=SAME_GRADIENT,
@@ -85,6 +86,7 @@ def loss_x0(observations):
     r"$\frac{(1 - \alpha_t)^2}{2\sigma_q^2(t)(1 - \bar\alpha_t)\alpha_t}"
     r"\|\epsilon_0 - \hat\epsilon_\theta(x_t, t)\|^2$.",
     source=notes("Remark 3.75"),
+    kind="formula",
     literature="Ho et al. 2020, equation 12",
     reads=partial(gradients, prediction="noise"),
     criterion=SAME_GRADIENT,
@@ -101,6 +103,8 @@ def loss_noise(observations):
     rf"The arg min over $\theta$ of {DIVERGENCE} is that of "
     r"$\frac{(1 - \alpha_t)^2}{2\sigma_q^2(t)\alpha_t}\|s_\theta(x_t, t) - \nabla\log p(x_t)\|^2$.",
     source=notes("Remark 3.76"),
+    kind="formula",
+    root="posterior_mean_for_image",
     literature="Vincent 2011 on the expectation that makes them the same",
     reads=partial(gradients, prediction="score"),
     criterion=SAME_GRADIENT,

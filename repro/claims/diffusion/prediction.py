@@ -39,6 +39,7 @@ INTERCHANGEABLE = partial(
     r"$\frac{(1-\alpha_t)^2}{2\sigma_q^2(1-\bar\alpha_t)\alpha_t}\|\epsilon_0 - \hat\epsilon\|^2$ and "
     r"$\frac{(1-\alpha_t)^2}{2\sigma_q^2\alpha_t}\|s - \nabla\log p\|^2$ are the same problem.",
     source=notes("Remarks 3.74-3.76"),
+    kind="formula",
     literature="Ho et al. 2020; Luo 2022; Salimans and Ho 2022 on how the trainings differ",
     criterion=AllOf(
         gradients=Identity(

@@ -60,6 +60,7 @@ class Mixture:
     r"$dx = -\frac{1}{2}\beta_t x\, dt + \sqrt{\beta_t}\, d\omega$ is the continuous limit of the chain "
     r"$x_t = \sqrt{1 - \beta_t}\, x_{t-1} + \sqrt{\beta_t}\,\epsilon_t$.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
     literature="Song et al. 2021, appendix B",
     criterion=ScalingLaw(
         x="step",
@@ -102,8 +103,10 @@ def forward_sde(*, steps=(100, 200, 400, 800, 1600), time=0.25, drift=-0.5):
     r"$dx = \left[-\frac{1}{2}\beta_t x - \beta_t \nabla\log q_t(x)\right] dt + \sqrt{\beta_t}\, d\bar\omega$, run "
     r"backward from $N(0, I)$, generates data.",
     source=cheatsheet("1.10.3"),
+    kind="formula",
+    transcription=True,
     literature="Anderson 1982; Song et al. 2021, equation 6",
-    criterion=Equivalent("distance", 0.0, within=0.05, because=ALIKE),
+    criterion=Equivalent("distance", 0.0, smallest_difference=0.05, because=ALIKE),
     smoke={"steps": 250, "samples": 2000},
     control={"score": 0.0},
 )
@@ -127,8 +130,9 @@ def reverse_sde(seed, *, steps=1000, samples=4000, score=1.0):
     r"Both $\sigma_t^2 = \beta_t$ and $\sigma_t^2 = \tilde\beta_t$, the posterior variance, serve as variance of the "
     r"reverse steps.",
     source=cheatsheet("1.10.3"),
+    kind="advice",
     literature="Ho et al. 2020, section 3.2: the choices are optimal for normal data and for a single point",
-    criterion=Equivalent("distance", 0.0, within=0.05, because=ALIKE, each=("data", "variance")),
+    criterion=Equivalent("distance", 0.0, smallest_difference=0.05, because=ALIKE, each=("data", "variance")),
     smoke={"levels": 500, "samples": 2000},
     control={"variances": ("none",)},
 )

@@ -20,6 +20,7 @@ SIGMAS = (0.25, 0.5, 1.0, 2.0)
 @claim(
     r"Tweedie's formula: for $z \sim N(\mu_z, \Sigma_z)$, $\mathbb{E}[\mu_z | z] = z + \Sigma_z \nabla \log p(z)$.",
     source=notes("Remark 3.76"),
+    kind="formula",
     literature="Robbins 1956; Efron 2011",
     criterion=Identity("posterior_mean", "formula", operations=10**5),
     smoke={"points": 50},
@@ -57,6 +58,8 @@ def tweedie(seed, *, points=200, means=400, noise="Gaussian"):
 @claim(
     r"The score is the scaled noise: $\nabla \log p(x_t) = -\epsilon_0 / \sqrt{1 - \bar\alpha_t}$.",
     source=notes("Remark 3.76"),
+    kind="formula",
+    root="posterior_mean_for_image",
     literature="Vincent 2011; Song et al. 2021",
     criterion=Identity("score", "scaled_noise", operations=10**5),
     smoke={"levels": 50, "images": 30},
@@ -87,6 +90,8 @@ def score_is_scaled_noise(seed, *, levels=100, images=100, expected=False, data=
     r"$x_0 = \frac{x_t + (1 - \bar\alpha_t)\nabla\log p(x_t)}{\sqrt{\bar\alpha_t}}$ and $\mu_q(x_t, x_0) = "
     r"\frac{1}{\sqrt{\alpha_t}} x_t + \frac{1 - \alpha_t}{\sqrt{\alpha_t}} \nabla\log p(x_t)$.",
     source=notes("Remark 3.76"),
+    kind="formula",
+    root="posterior_mean_for_image",
     literature="Efron 2011; Luo 2022, equations 133 to 142",
     criterion=Identity("value", "formula", operations=10**6, each=("quantity",)),
     smoke={"levels": 50, "images": 30},
@@ -125,6 +130,7 @@ def score_form_of_mean(seed, *, levels=100, images=100, averaged=False, data="di
     r"For $x_T = x_0 + \sigma\epsilon$, "
     r"$\nabla\log p(x_T) = -\frac{1}{\sigma^2\sqrt{2\pi\sigma^2}}\left(x_T - \mathbb{E}[x_0 | x_T]\right)$.",
     source=notes("Remark 3.77"),
+    kind="formula",
     literature="Robbins 1956; Efron 2011",
     criterion=Identity("score", "formula", operations=10**5, each=("sigma",)),
     smoke={"points": 50},
@@ -155,6 +161,7 @@ def score_from_posterior_mean(seed, *, points=200, sigmas=SIGMAS, normalized=Tru
     r"$\mathbb{E}[x_0 | x_T] = x_T - \nabla\log p(x_T)$: to denoise move along the gradient of $-\log p(x_T)$, which "
     r"gives a higher likelihood.",
     source=notes("Remark 3.77"),
+    kind="formula",
     literature="Robbins 1956; Efron 2011",
     criterion=AllOf(
         mean=Identity("posterior_mean", "formula", operations=10**5, each=("sigma",)),
@@ -196,11 +203,12 @@ def denoising_direction(seed, *, points=200, sigmas=SIGMAS, sign=-1.0, power=0.0
     "Where data reside in a high-dimensional space, the initial sample of Langevin dynamics is highly likely in a "
     "region of low data density.",
     source=notes("Remark 3.78"),
+    kind="tendency",
     literature="Song and Ermon 2019",
     criterion=Equivalent(
         "share_low",
         1.0,
-        within=0.01,
+        smallest_difference=0.01,
         because="99 starts in a hundred are highly likely",
         where={"largest": True},
     ),

@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Greater, Identity, ScalingLaw, cheatsheet, claim, lectures
+from repro import (
+    AllOf,
+    Correction,
+    Greater,
+    Identity,
+    ScalingLaw,
+    cheatsheet,
+    claim,
+    lectures,
+)
 from repro.engine import classifier, load_data
 
 with epy.lazy_imports():
@@ -20,7 +29,7 @@ CLOSER = Greater(
     of="one sub-network",
     than="full network",
     by="prediction",
-    factor=2.0,
+    smallest_ratio=2.0,
     because="twice as near as a single sub-network is as near as the average of four of them, a cheap approximation",
     where={"quantity": "distance to the average"},
     each=("dropout",),
@@ -32,6 +41,7 @@ ENUMERABLE = 14  # units whose sub-networks can all be put through
     "With the weights scaled at test time the full network gives approximately the average prediction of all "
     "sub-networks.",
     source=(cheatsheet("1.8.3"), lectures("2.5.4")),
+    kind="tendency",
     literature="Baldi and Sadowski 2013: exact for the normalised geometric mean of one softmax layer",
     criterion=AllOf(
         geometric=Identity(
@@ -98,6 +108,7 @@ def geometric_mean(
     r"$p(y|x) = \sum_b p(b)\, p(y|x; b)$ with $p(b) = \prod_i \varphi_i^{b_i} (1-\varphi_i)^{1-b_i}$: dropout predicts "
     r"with an ensemble of sub-networks, which weight scaling approximates.",
     source=cheatsheet("1.8.3"),
+    kind="formula",
     literature="Srivastava et al. 2014, section 7.5, compare weight scaling with Monte Carlo averaging",
     criterion=AllOf(
         sampling=ScalingLaw(

@@ -19,6 +19,7 @@ with epy.lazy_imports():
     "With the weights multiplied by $p$ at test time the output is the same as the expected output at training time, "
     "where units are present with probability $p$.",
     source=notes("Figure 26"),
+    kind="formula",
     literature="Srivastava et al. 2014, figure 2; Baldi and Sadowski 2013",
     criterion=Identity("keras", "expected", operations=4096, each=("activation",)),
     control={"scaled": False},
@@ -57,6 +58,7 @@ def expected_preactivation(seeds, *, activations=("linear", "relu", "sigmoid"), 
     "Training a network of $n$ units with dropout trains a collection of $2^n$ thinned networks with shared weights, "
     "of which each is trained very rarely, if at all.",
     source=notes("Remark 3.31"),
+    kind="tendency",
     literature="Srivastava et al. 2014, section 1",
     criterion=AllOf(
         collection=Identity("distinct", "possible", where={"network": "few units"}),
@@ -103,9 +105,10 @@ PERCENT = "a hundredth is five standard errors of the share of 65,536 coins"
     r"Dropout multiplies a layer by independent Bernoulli variables $r_i \sim \mathrm{Bernoulli}(p)$, with $p$ the "
     "probability of keeping a unit.",
     source=(notes("Remark 3.32"), lectures("2.5.4")),
+    kind="formula",
     literature="Srivastava et al. 2014, section 4",
     criterion=AllOf(
-        rate=Equivalent("kept", "keep", within=0.01, because=PERCENT, each=("keep",)),
+        rate=Equivalent("kept", "keep", smallest_difference=0.01, because=PERCENT, each=("keep",)),
         independence=Ratio(
             "variance",
             of="observed",

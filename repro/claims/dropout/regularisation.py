@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Greater, claim, lectures, notes
+from repro import AllOf, Correction, Greater, Reported, claim, lectures, notes
 from repro.engine import Training, classifier, compare_arms, convolution, corrupt_labels, load_data, mlp
 
 with epy.lazy_imports():
@@ -19,6 +19,7 @@ with epy.lazy_imports():
 @claim(
     "Dropout alleviates overfitting.",
     source=(notes("Definition 3.36"), lectures("2.5.4")),
+    kind="tendency",
     literature="Srivastava et al. 2014",
     criterion=AllOf(
         gap=Greater(
@@ -26,7 +27,7 @@ with epy.lazy_imports():
             of="no dropout",
             than="dropout",
             by="arm",
-            factor=1.2,
+            smallest_ratio=1.2,
             because="a sixth less between test and training loss is the least that alleviates anything",
         ),
         test=Greater(
@@ -34,14 +35,19 @@ with epy.lazy_imports():
             of="no dropout",
             than="dropout",
             by="arm",
-            factor=1.05,
+            smallest_ratio=1.05,
             because="a twentieth less test loss is worth a layer that costs next to nothing",
         ),
     ),
     smoke={"steps": 1000, "rates": (0.03, 0.1)},
     full={"data": "mnist", "images": 1000, "width": 1024, "steps": 5000},
     control={"dropped": 0.0},
-    reported={"Srivastava et al. 2014, MNIST, test error without and with dropout": "1.60 % and 1.25 %"},
+    reported=(
+        Reported(
+            "1.60 %", measure="test error without dropout", setting="MNIST", place="Srivastava et al. 2014, table 2"
+        ),
+        Reported("1.25 %", measure="test error with dropout", setting="MNIST", place="Srivastava et al. 2014, table 2"),
+    ),
 )
 def reduces_overfitting(
     seeds,
@@ -73,13 +79,14 @@ def reduces_overfitting(
     "Dropout prevents the co-adaptation of hidden units: they depend less on single others, and become more "
     "independent features.",
     source=lectures("2.5.4"),
+    kind="tendency",
     literature="Hinton et al. 2012; Srivastava et al. 2014, section 7.1",
     criterion=Greater(
         "value",
         of="no dropout",
         than="dropout",
         by="arm",
-        factor=1.1,
+        smallest_ratio=1.1,
         because="a tenth less is the least that deserves to be called prevention",
         each=("measure",),
     ),
@@ -153,6 +160,7 @@ def _reliance(weights, chosen):
     "Dropout on the densely connected layers only, rather than on every layer, can reduce overfitting better, and is "
     "computationally more efficient.",
     source=lectures("2.5.4"),
+    kind="possibility",
     literature="Srivastava et al. 2014 drop in all layers, convolutional ones at lower rates",
     criterion=AllOf(
         error=Greater(
@@ -160,7 +168,7 @@ def _reliance(weights, chosen):
             of="every layer",
             than="dense layers",
             by="dropout",
-            factor=1.05,
+            smallest_ratio=1.05,
             because="a twentieth less test loss is what dropout is worth in small networks",
         ),
         cost=Greater(
@@ -168,7 +176,7 @@ def _reliance(weights, chosen):
             of="every layer",
             than="dense layers",
             by="dropout",
-            factor=1.1,
+            smallest_ratio=1.1,
             because="a tenth fewer random numbers in every step count as efficient",
         ),
     ),

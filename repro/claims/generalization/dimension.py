@@ -20,6 +20,7 @@ with epy.lazy_imports():
     "Generalising gets exponentially harder with dimension because a training set of fixed size covers a dwindling "
     "fraction of the input space: in dimension 100 a trillion examples cover about $10^{-18}$ of it.",
     source=(notes("Definition 3.53"), notes("Remark 3.37")),
+    kind="law",
     literature="Domingos 2012, section 6: the fraction is that of Boolean inputs",
     criterion=AllOf(
         trillion=Identity("logarithm", "printed", digits=0, where={"quantity": "trillion"}),
@@ -36,7 +37,7 @@ with epy.lazy_imports():
             of=64,
             than=2,
             by="dimension",
-            margin=0.05,
+            smallest_difference=0.05,
             because="a learner that is wrong once more in twenty cases generalises noticeably worse",
             where={"quantity": "neighbours"},
         ),
@@ -69,6 +70,7 @@ def curse_of_dimensionality(seed, *, examples=500, tests=1000, intrinsic=None):
     "In high dimension all examples look alike: on a grid the $2d$ nearest examples of a point are equally far, and "
     "with the dimension more become nearest neighbours, until the choice among them, and so of the class, is random.",
     source=notes("Example 38"),
+    kind="tendency",
     literature="Domingos 2012, section 6; Beyer et al. 1999",
     criterion=AllOf(
         grid=Identity("nearest", "expected", where={"quantity": "grid"}),
@@ -83,7 +85,7 @@ def curse_of_dimensionality(seed, *, examples=500, tests=1000, intrinsic=None):
         choice=Equivalent(
             "error",
             0.5,
-            within=0.05,
+            smallest_difference=0.05,
             because="a choice that is right at most 55 times in 100 is as good as random",
             where={"quantity": "class"},
         ),
@@ -119,13 +121,14 @@ def distances_concentrate(seed, *, examples=500, tests=1000, intrinsic=None):
     "Gathering more features can hurt: the benefits of features that say nothing about the class may be outweighed by "
     "the curse of dimensionality.",
     source=notes("Remark 3.38"),
+    kind="possibility",
     literature="Domingos 2012, section 6",
     criterion=Greater(
         "error",
         of="more",
         than="fewer",
         by="features",
-        margin=0.02,
+        smallest_difference=0.02,
         because="two more errors in a hundred images are twice what another choice of neighbours changes",
         each=("learner",),
     ),

@@ -8,7 +8,19 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Greater, Monotone, Peak, Ratio, cheatsheet, claim, lectures, notes
+from repro import (
+    AllOf,
+    Correction,
+    Greater,
+    Monotone,
+    Peak,
+    Ratio,
+    Reported,
+    cheatsheet,
+    claim,
+    lectures,
+    notes,
+)
 from repro.engine import corrupt_labels, load_data, train
 
 with epy.lazy_imports():
@@ -18,6 +30,7 @@ with epy.lazy_imports():
 @claim(
     "Test error peaks at the interpolation point: where a model is just large enough to fit its training data.",
     source=cheatsheet("1.9.4"),
+    kind="law",
     literature="Belkin et al. 2019; Hastie et al. 2022",
     criterion=Peak(
         x="size",
@@ -75,19 +88,27 @@ def double_descent_peak(
     "Beyond the interpolation point models start to learn and eventually may level out at a lower generalisation "
     "error.",
     source=cheatsheet("1.9.4"),
+    kind="possibility",
     literature="Belkin et al. 2019; Nakkiran et al. 2020",
     criterion=Greater(
         "test_error",
         of="best below interpolation",
         than="largest",
         by="model",
-        factor=1.05,
+        smallest_ratio=1.05,
         because="a twentieth less error is what a better model of the same kind may be worth",
     ),
     smoke={"images": 150},
     full={"data": "mnist", "images": 1000},
     control={"largest": 1.07},
-    reported={"Belkin et al. 2019, random features on MNIST, squared loss": "lowest error far beyond interpolation"},
+    reported=(
+        Reported(
+            "lowest error far beyond interpolation",
+            measure="squared test error",
+            setting="random features, MNIST",
+            place="Belkin et al. 2019, figure 2",
+        ),
+    ),
 )
 def double_descent_second_descent(
     seed, *, images=300, noise=0.0, sizes=(0.05, 0.1, 0.2, 0.35, 0.6, 0.8), largest=20.0, draws=3, data="digits"
@@ -115,6 +136,7 @@ def double_descent_second_descent(
         notes("Definition 3.44"),
         notes("Definition 3.45"),
     ),
+    kind="tendency",
     literature="Hastie, Tibshirani and Friedman 2009, figure 2.11",
     criterion=AllOf(
         test=Peak(
@@ -129,7 +151,7 @@ def double_descent_second_descent(
         training=Monotone(
             "size",
             "train_error",
-            tolerance=0.002,
+            smallest_difference=0.002,
             direction="decreasing",
             because="a fiftieth of the error of the simplest model is what random features differ by",
         ),
@@ -152,6 +174,7 @@ def capacity_u_curve(
 @claim(
     "error = bias + variance, where models of low capacity have high bias and those of high capacity high variance.",
     source=(notes("Remark 3.13"), notes("Definition 3.43"), notes("Definition 3.44"), notes("Definition 3.45")),
+    kind="formula",
     literature="Geman, Bienenstock and Doursat 1992",
     criterion=AllOf(
         sum=Ratio(
@@ -169,7 +192,7 @@ def capacity_u_curve(
             of=1,
             than=9,
             by="capacity",
-            factor=2.0,
+            smallest_ratio=2.0,
             because="a bias is high if it is a multiple of another",
             where={"quantity": "sum"},
         ),
@@ -178,7 +201,7 @@ def capacity_u_curve(
             of=9,
             than=1,
             by="capacity",
-            factor=2.0,
+            smallest_ratio=2.0,
             because="a variance is high if it is a multiple of another",
             where={"quantity": "sum"},
         ),

@@ -18,6 +18,8 @@ with epy.lazy_imports():
     "The VC dimension is the largest $s$ at which some sample of size $s$ can be labelled in all $2^s$ ways; for "
     "half-spaces of dimension $d$ that is $d + 1$.",
     source=cheatsheet("1.9.4"),
+    kind="formula",
+    root="vc_dimension",
     literature="Vapnik and Chervonenkis 1971; Radon 1921 for the upper limit",
     criterion=Identity("dimension", "expected", each=("inputs",)),
     control={"threshold": False},
@@ -39,6 +41,9 @@ def vc_halfspaces(seed, *, inputs=(1, 2, 3), samples=3, threshold=True):
 @claim(
     r"$\mathrm{VC\text{-}dim}(F) := \max_s \sup_{|S|=s} \mathbf{1}[|F(S)| = 2^s]$.",
     source=cheatsheet("1.9.4"),
+    kind="formula",
+    root="vc_dimension",
+    transcription=True,
     literature="Vapnik and Chervonenkis 1971",
     criterion=Identity("value", "expected", each=("inputs",)),
     correction=Correction(
@@ -63,6 +68,7 @@ def vc_formula(seed, *, inputs=(1, 2, 3), samples=3, of="indicator"):
 @claim(
     r"$P(\sup_{f \in F} |\hat E(f) - E(f)| > \varepsilon) \le 8 |F(s)| e^{-s\varepsilon^2/32}$.",
     source=cheatsheet("1.9.4"),
+    kind="theorem",
     literature="Devroye, Györfi and Lugosi 1996, theorem 12.5",
     criterion=AtMost("frequency", bound="bound"),
     control={"shatters": True},

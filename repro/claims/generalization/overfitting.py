@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Equivalent, Greater, Monotone, Ratio, claim, lectures
+from repro import AllOf, Correction, Equivalent, Greater, Monotone, Ratio, Reported, claim, lectures
 from repro.engine import Record, classifier, compare_arms, corrupt_labels, load_data, mlp, train
 
 with epy.lazy_imports():
@@ -21,11 +21,12 @@ with epy.lazy_imports():
     "Overfitting shows as a training error that decreases monotonically with the gradient descent iterations, "
     "especially with stochastic gradient descent, while beyond a point generalisation degrades.",
     source=lectures("2.5.2"),
+    kind="tendency",
     criterion=AllOf(
         falls=Monotone(
             "step",
             "train_loss",
-            tolerance=0.01,
+            smallest_difference=0.01,
             direction="decreasing",
             because="a hundredth of a nat is less than a hundredth of the loss that training starts from",
             where={"moment": "every"},
@@ -36,7 +37,7 @@ with epy.lazy_imports():
             of="end",
             than="best",
             by="moment",
-            factor=1.1,
+            smallest_ratio=1.1,
             because="a tenth more loss than at the best moment deserves stopping there",
             each=("descent",),
         ),
@@ -77,6 +78,7 @@ def training_error_falls(
 @claim(
     "Stopping the training when the validation error starts to increase is where the model generalises best.",
     source=lectures("2.5.2"),
+    kind="tendency",
     literature="Prechelt 1998: validation error has many local minima",
     criterion=AllOf(
         end=Greater(
@@ -84,7 +86,7 @@ def training_error_falls(
             of="end",
             than="stop",
             by="moment",
-            factor=1.1,
+            smallest_ratio=1.1,
             because="a tenth more loss at the end of training deserves stopping before",
         ),
         best=Ratio(
@@ -159,13 +161,14 @@ def early_stopping(
     "The error on the training set is an overly optimistic estimate of the error on future data, because the model has "
     "been trained on the same data.",
     source=lectures("2.5"),
+    kind="tendency",
     literature="Hastie, Tibshirani and Friedman 2009, section 7.4",
     criterion=Greater(
         "error",
         of="future",
         than="estimate",
         by="of",
-        margin=0.02,
+        smallest_difference=0.02,
         because="two mistakes more in a hundred images would mislead the choice of a model",
     ),
     smoke={"steps": 200},
@@ -188,25 +191,33 @@ def training_error_optimistic(seed, *, estimated_on="training", images=200, step
 @claim(
     "Patterns can be found even in random data, which leads to the false belief that the model performs well.",
     source=lectures("2.5"),
+    kind="possibility",
     literature="Zhang et al. 2017",
     criterion=AllOf(
         found=Equivalent(
             "train_accuracy",
             1.0,
-            within=0.02,
+            smallest_difference=0.02,
             because="a network that fits all but two of a hundred random labels seems to perform well",
         ),
         belief_is_false=Equivalent(
             "test_accuracy",
             "chance",
-            within=0.05,
+            smallest_difference=0.05,
             because="ten classes are guessed right once in ten times; half of that more would be a pattern",
         ),
     ),
     smoke={"steps": 500, "draws": 2},
     full={"data": "cifar10", "images": 5000, "width": 512, "steps": 20_000},
     control={"width": 1},
-    reported={"Zhang et al. 2017, Inception on CIFAR-10 with random labels, training accuracy": "100 %"},
+    reported=(
+        Reported(
+            "100 %",
+            measure="training accuracy",
+            setting="Inception, CIFAR-10 with random labels",
+            place="Zhang et al. 2017, table 1",
+        ),
+    ),
 )
 def random_labels_fit(seed, *, images=100, width=64, steps=1500, draws=4, data="digits"):
     """Trains networks on 100 images whose labels were shuffled, and measures accuracy on them and on test images.

@@ -24,6 +24,9 @@ LABEL_NOISE = 0.2
     r"For fixed $\varepsilon$ and any $Q$ over $s$ samples, $E_Q[E(f)] - E_Q[\hat E(f)] \le \sqrt{\frac{2}{s}"
     r"\left[\mathrm{KL}(Q\|P) + \ln\frac{1}{2\sqrt{s\varepsilon}}\right]}$, with probability $1 - \varepsilon$.",
     source=cheatsheet("1.9.4"),
+    kind="theorem",
+    root="pac_bayes_log_term",
+    transcription=True,
     literature=r"McAllester 1999; Maurer 2004: $\frac{1}{2s}[\mathrm{KL} + \ln(2\sqrt{s}/\varepsilon)]$ under the root",
     criterion=AtMost("violations", bound="epsilon"),
     correction=Correction(
@@ -63,6 +66,7 @@ def pac_bayes_bound(
     r"The PAC-Bayesian theorem ensures the rate $\tilde O(1/\sqrt{s})$ for the gap between expected and empirical "
     "error.",
     source=cheatsheet("1.9.4"),
+    kind="law",
     literature="McAllester 1999",
     criterion=ScalingLaw(
         x="size",
@@ -97,6 +101,8 @@ def pac_bayes_rate(
     r"For $Q = N(\theta, \mathrm{diag}\,\sigma_i^2)$: $\mathrm{KL}(Q\|P) = \sum_i \log\left(\frac{\lambda}{\sigma_i} + "
     r"\frac{\sigma_i^2 + \theta_i^2}{2\lambda^2} - \frac12\right)$, with $P = N(0, \lambda^2 I)$.",
     source=cheatsheet("1.9.4"),
+    kind="formula",
+    transcription=True,
     criterion=Identity("formula", "integral", operations=1000),
     correction=Correction(
         r"$\mathrm{KL}(Q\|P) = \sum_i \left(\log\frac{\lambda}{\sigma_i} + \frac{\sigma_i^2 + \theta_i^2}{2\lambda^2} "
@@ -130,6 +136,7 @@ def pac_bayes_gaussian_kl(seeds, *, parameters=5, logarithm="of the sum"):
     r"$\nabla E_Q[\hat E] = \nabla \hat E(\tilde\theta)$ with $\tilde\theta = \theta + \mathrm{diag}(\sigma_i)"
     r"\varepsilon$, $\varepsilon \sim N(0, I)$: backpropagation to $\theta$ and to $\sigma_i$ at perturbed parameters.",
     source=cheatsheet("1.9.4"),
+    kind="formula",
     literature="Kingma and Welling 2014; Blundell et al. 2015",
     criterion=Identity("perturbed", "gradient", operations=10_000, each=("parameter",)),
     correction=Correction(
@@ -177,13 +184,14 @@ def perturbed_gradient(seeds, *, examples=40, nodes=80, draws="one", chain_rule=
     r"Training the PAC-Bayesian objective by the gradient on perturbed parameters favours minima that are robust to "
     r"perturbations of the parameters.",
     source=cheatsheet("1.9.4"),
+    kind="tendency",
     literature="Dziugaite and Roy 2017; Neyshabur et al. 2017",
     criterion=Greater(
         "rise",
         of="plain",
         than="perturbed",
         by="training",
-        factor=1.5,
+        smallest_ratio=1.5,
         because="a third less rise of the loss is more than the seeds of one training differ by",
     ),
     smoke={"steps": 400, "width": 16, "rates": (0.03,)},

@@ -11,7 +11,7 @@ from repro.engine import load_data
 HELD_OUT = Equivalent(
     "estimate",
     "error",
-    within=0.03,
+    smallest_difference=0.03,
     because="three errors in a hundred images are what one of the ten classes weighs among the mistakes",
 )
 
@@ -20,6 +20,7 @@ HELD_OUT = Equivalent(
     "K-fold cross-validation estimates the error on unseen data: shuffle, split into k groups, fit on all groups but "
     "one and evaluate on that one, and average over the groups.",
     source=(lectures("2.5.1"), notes("Example 26")),
+    kind="tendency",
     literature="Hastie, Tibshirani and Friedman 2009, section 7.10",
     criterion=AllOf(
         estimate=HELD_OUT,
@@ -65,6 +66,7 @@ def k_fold(seed, *, images=200, folds=5, training_sets=100, evaluated="held-out 
     "Leave-one-out cross-validation gives an unbiased estimate of the performance of the model, but is computationally "
     "expensive.",
     source=lectures("2.5.1"),
+    kind="theorem",
     literature="Luntz and Brailovsky 1969: unbiased for a training set that is smaller by one",
     criterion=AllOf(
         unbiased=Ratio(
@@ -109,6 +111,7 @@ def leave_one_out_unbiased(seed, *, examples=10, features=4, examples_of_model=1
 @claim(
     "Cross-validation evaluates a type of model, not a specific parameterised model.",
     source=notes("Remark 3.17"),
+    kind="tendency",
     literature="Bates, Hastie and Tibshirani 2023",
     criterion=AllOf(
         nearer=Greater(
@@ -116,13 +119,13 @@ def leave_one_out_unbiased(seed, *, examples=10, features=4, examples_of_model=1
             of="this model",
             than="the type",
             by="error",
-            factor=1.05,
+            smallest_ratio=1.05,
             because="the errors of single models vary a fifth as much as the estimate; a quarter of that would count",
         ),
         unrelated=Equivalent(
             "correlation",
             0.0,
-            within=0.1,
+            smallest_difference=0.1,
             because="an estimate that explains less than a hundredth of a model's error says nothing about that model",
         ),
     ),
@@ -157,6 +160,7 @@ def cross_validation_rates_the_type(seed, *, examples=100, features=20, folds=10
 @claim(
     "Cross-validation splits the data by random subsampling with replacement.",
     source=lectures("2.5"),
+    kind="advice",
     literature="Efron and Tibshirani 1997 on samples with replacement, which need the examples that were not drawn",
     criterion=HELD_OUT,
     smoke={"training_sets": 10},
@@ -193,13 +197,14 @@ def resampled_splits(seed, *, images=200, training_sets=40, replacement=True, da
 @claim(
     "In classification problems the class distribution should be preserved by stratified sampling.",
     source=lectures("2.5"),
+    kind="advice",
     literature="Kohavi 1995: stratification lowers bias and variance",
     criterion=Greater(
         "variance",
         of="plain",
         than="stratified",
         by="folds",
-        factor=1.1,
+        smallest_ratio=1.1,
         because="a tenth less variance is worth a tenth more data, at no cost",
         each=("classes",),
     ),

@@ -21,6 +21,8 @@ with epy.lazy_imports():
 @claim(
     "All-zero weights give zero gradients: no learning happens.",
     source=lectures("2.3.5"),
+    kind="theorem",
+    root="zero_weights",
     criterion=AllOf(
         gradients=AtMost("gradient", bound=0.0, atol=1e-7, each=("activation", "biases")),
         learning=AtMost("learned", bound=0.0, atol=1e-6, each=("activation", "biases")),
@@ -77,11 +79,12 @@ def _descend(model, x, y, steps):
     r"$\mathrm{Var}(w_i x_i) = \mathrm{Var}(w_i)\mathrm{Var}(x_i)$, and a linear neuron with $I$ inputs has "
     r"$\mathrm{Var}(h) = I\,\mathrm{Var}(w)\mathrm{Var}(x)$.",
     source=lectures("2.3.5"),
+    kind="formula",
     literature="Goodman 1960 on the variance of products; Glorot and Bengio 2010 assume means of zero",
     criterion=Equivalent(
         "ratio",
         1.0,
-        within=0.1,
+        smallest_difference=0.1,
         because="a tenth more variance a layer is a factor of about twenty over thirty layers",
         each=("inputs", "mean_w", "mean_x"),
     ),
@@ -118,6 +121,7 @@ def variance_sum(seed, *, inputs=(1, 16, 64), means=(0.0, 1.0), sums=20_000, ind
 @claim(
     r"$\mathcal{N}(0, \sigma^2)$ and $\mathrm{Uniform}(-\sqrt{3}\sigma, \sqrt{3}\sigma)$ have the same variance.",
     source=cheatsheet("1.8.1"),
+    kind="formula",
     criterion=AllOf(
         weights=Ratio(
             "variance",
@@ -174,12 +178,15 @@ UNIFORM = (
     r"Orthogonal initialisation draws $\frac{1}{\sqrt{m}} W$ uniformly from $O(m)$, so that "
     r"$W^\top W = W W^\top = m I$.",
     source=cheatsheet("1.8.1"),
+    kind="formula",
     literature="Saxe et al. 2014; Mezzadri 2007 on drawing from the Haar measure",
     criterion=AllOf(
         orthogonal=Identity("product", "expected", operations=256, dtype="float32", where={"quantity": "products"}),
-        trace=Equivalent("trace", 0.0, within=0.5, because=UNIFORM, where={"quantity": "draws"}),
-        square=Equivalent("squared_trace", 1.0, within=0.5, because=UNIFORM, where={"quantity": "draws"}),
-        determinant=Equivalent("determinant", 0.0, within=0.5, because=UNIFORM, where={"quantity": "draws"}),
+        trace=Equivalent("trace", 0.0, smallest_difference=0.5, because=UNIFORM, where={"quantity": "draws"}),
+        square=Equivalent("squared_trace", 1.0, smallest_difference=0.5, because=UNIFORM, where={"quantity": "draws"}),
+        determinant=Equivalent(
+            "determinant", 0.0, smallest_difference=0.5, because=UNIFORM, where={"quantity": "draws"}
+        ),
         deep=Identity("stretch", "expected", operations=4096, dtype="float32", where={"quantity": "deep"}),
     ),
     smoke={"matrices": 30},

@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Equivalent, Greater, Preserved, cheatsheet, claim, lectures
+from repro import (
+    AllOf,
+    Correction,
+    Equivalent,
+    Greater,
+    Preserved,
+    cheatsheet,
+    claim,
+    lectures,
+)
 from repro.claims.initialization._networks import (
     HALF_WIDTHS,
     normal_network,
@@ -23,15 +32,20 @@ with epy.lazy_imports():
 
 PER_LAYER = "5 % a layer multiplies to a factor of four over thirty layers, as much as a change of data would"
 WEIGHTS = partial(
-    Equivalent, "weight_variance", 1.0, within=0.05, because="a twentieth is what a layer may change the signal by"
+    Equivalent,
+    "weight_variance",
+    1.0,
+    smallest_difference=0.05,
+    because="a twentieth is what a layer may change the signal by",
 )
 
 
 @claim(
     r"$w \sim \mathcal{N}(0, 1/n_{\mathrm{in}})$ keeps the variance of activations constant from layer to layer.",
     source=lectures("2.3.5"),
+    kind="formula",
     literature="Glorot and Bengio 2010; LeCun et al. 1998 for this variance; Poole et al. 2016 for tanh",
-    criterion=Preserved("variance", along="layer", within=1.05, because=PER_LAYER, each=("activation",)),
+    criterion=Preserved("variance", along="layer", smallest_ratio=1.05, because=PER_LAYER, each=("activation",)),
     smoke={"width": 128, "depth": 15},
     full={"data": "mnist", "width": 2048, "depth": 100},
     control={"scale": 0.5},
@@ -58,11 +72,15 @@ def xavier_forward(seeds, *, activations=("linear", "tanh"), depth=30, width=256
     r"$w \sim \mathcal{N}(0, 2/n_{\mathrm{in}})$ keeps the signal of deep ReLU networks; typically only $n/2$ units "
     r"are active.",
     source=(lectures("2.3.5"), cheatsheet("1.8.1")),
+    kind="law",
     literature="He et al. 2015",
     criterion=AllOf(
-        signal=Preserved("second_moment", along="layer", within=1.05, because=PER_LAYER),
+        signal=Preserved("second_moment", along="layer", smallest_ratio=1.05, because=PER_LAYER),
         active=Equivalent(
-            "active", 0.5, within=0.05, because="half of the units means nearer to a half than to four or six tenths"
+            "active",
+            0.5,
+            smallest_difference=0.05,
+            because="half of the units means nearer to a half than to four or six tenths",
         ),
         weights=WEIGHTS(),
     ),
@@ -89,8 +107,9 @@ def he_relu(seeds, *, depth=40, width=256, scale=2.0, data="digits"):
 @claim(
     r"$w \sim \mathrm{Uniform}[-a, a]$ with $a = 1/\sqrt{n}$ and $b = 0$ stabilises the variance.",
     source=cheatsheet("1.8.1"),
+    kind="formula",
     literature=r"LeCun et al. 1998, section 4.6: a standard deviation of $1/\sqrt{n}$, which is $a = \sqrt{3/n}$",
-    criterion=Preserved("variance", along="layer", within=1.05, because=PER_LAYER, each=("activation",)),
+    criterion=Preserved("variance", along="layer", smallest_ratio=1.05, because=PER_LAYER, each=("activation",)),
     smoke={"width": 128, "depth": 10},
     full={"data": "mnist", "width": 2048, "depth": 50},
     correction=Correction(
@@ -115,9 +134,12 @@ def lecun_uniform(seeds, *, half_width="1/sqrt(n)", activations=("linear", "tanh
     r"$w \sim \mathrm{Uniform}[-\sqrt{3}\gamma, \sqrt{3}\gamma]$ with $\gamma = \frac{2}{n + m}$ stabilises the "
     "variance of the gradients in backpropagation.",
     source=cheatsheet("1.8.1"),
+    kind="formula",
+    root="root_over_gamma",
+    transcription=True,
     literature=r"Glorot and Bengio 2010: $\mathrm{Uniform}[-\sqrt{6}/\sqrt{n + m}, \sqrt{6}/\sqrt{n + m}]$",
     criterion=Preserved(
-        "gradient_variance", along="layers_back", within=1.05, because=PER_LAYER, each=("activation", "width")
+        "gradient_variance", along="layers_back", smallest_ratio=1.05, because=PER_LAYER, each=("activation", "width")
     ),
     smoke={"widths": (128,)},
     full={"data": "mnist", "widths": (256, 2048)},
@@ -152,10 +174,15 @@ def glorot_uniform(
     r"$w \sim \mathcal{N}(0, \gamma)$ and $w \sim \mathrm{Uniform}[-\sqrt{3}\gamma, \sqrt{3}\gamma]$ with "
     r"$\gamma = \frac{2}{n}$ suit ReLU networks alike.",
     source=cheatsheet("1.8.1"),
+    kind="formula",
+    root="root_over_gamma",
+    transcription=True,
     literature="He et al. 2015",
     criterion=AllOf(
         weights=WEIGHTS(each=("distribution",)),
-        signal=Preserved("second_moment", along="layer", within=1.05, because=PER_LAYER, each=("distribution",)),
+        signal=Preserved(
+            "second_moment", along="layer", smallest_ratio=1.05, because=PER_LAYER, each=("distribution",)
+        ),
     ),
     smoke={"depth": 10},
     full={"data": "mnist", "width": 2048, "depth": 12},
@@ -209,6 +236,7 @@ TENTH = "a tenth of the logarithm is a tenth more variance a layer, a factor of 
     r"$w \sim \mathcal{N}(0, \frac{2}{n_{\mathrm{in}} + n_{\mathrm{out}}})$ accounts for the gradients as well as for "
     "the activations.",
     source=lectures("2.3.5"),
+    kind="formula",
     literature="Glorot and Bengio 2010, equations 10 to 12",
     criterion=AllOf(
         inputs=Greater(
@@ -216,7 +244,7 @@ TENTH = "a tenth of the logarithm is a tenth more variance a layer, a factor of 
             of="1/n_in",
             than="2/(n_in+n_out)",
             by="rule",
-            margin=0.1,
+            smallest_difference=0.1,
             because=TENTH,
             each=("shape",),
         ),
@@ -225,7 +253,7 @@ TENTH = "a tenth of the logarithm is a tenth more variance a layer, a factor of 
             of="1/n_out",
             than="2/(n_in+n_out)",
             by="rule",
-            margin=0.1,
+            smallest_difference=0.1,
             because=TENTH,
             each=("shape",),
         ),

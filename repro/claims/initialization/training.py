@@ -24,11 +24,19 @@ def tuned(arms, rates, seeds, by="weights", **labels):
 @claim(
     "With all weights zero the symmetry between units is never broken, and the model fails to converge.",
     source=INITIAL,
+    kind="theorem",
+    root="zero_weights",
     literature="Goodfellow, Bengio and Courville 2016, section 8.4",
     criterion=AllOf(
         symmetric=AtMost("distance", bound=0.0, atol=1e-3, where={"weights": "zero"}, each=("activation",)),
         converges=Greater(
-            "train_loss", of="zero", than="random", by="weights", factor=2.0, because=TWOFOLD, each=("activation",)
+            "train_loss",
+            of="zero",
+            than="random",
+            by="weights",
+            smallest_ratio=2.0,
+            because=TWOFOLD,
+            each=("activation",),
         ),
     ),
     smoke={"activations": ("sigmoid",), "steps": 200, "rates": (0.3, 1.0)},
@@ -79,6 +87,8 @@ def _unit_distance(kernel, bias, output_kernel, _):
     "In deep networks large initial weights can make gradients explode, which leads to instability and slow "
     "convergence.",
     source=INITIAL,
+    kind="possibility",
+    root="large_weights",
     literature="Glorot and Bengio 2010; He et al. 2015",
     criterion=AllOf(
         explode=Greater(
@@ -86,7 +96,7 @@ def _unit_distance(kernel, bias, output_kernel, _):
             of="large",
             than="usual",
             by="weights",
-            factor=10.0,
+            smallest_ratio=10.0,
             because="ten times the growth from the last to the first layer is no matter of chance",
             where={"quantity": "gradient"},
             each=("depth",),
@@ -96,7 +106,7 @@ def _unit_distance(kernel, bias, output_kernel, _):
             of="large",
             than="usual",
             by="weights",
-            factor=2.0,
+            smallest_ratio=2.0,
             because=TWOFOLD,
             where={"quantity": "training"},
             each=("depth",),
@@ -181,6 +191,8 @@ def small_weights_experiment(
     r"Small Gaussian weights, $\mathcal{N}(0, \sigma^2)$ with $\sigma^2 = 0.01$, work in shallow networks, but in deep "
     "ones the gradients shrink and learning effectively stops.",
     source=INITIAL,
+    kind="possibility",
+    transcription=True,
     reads=small_weights_experiment,
     literature="Glorot and Bengio 2010; Krizhevsky et al. 2012 used a standard deviation of 0.01",
     criterion=AllOf(
@@ -189,7 +201,7 @@ def small_weights_experiment(
             of="Xavier, shallow",
             than="small, shallow",
             by="network",
-            factor=0.5,
+            smallest_ratio=0.5,
             because="weights work that leave less than twice the loss",
             where={"quantity": "training"},
         ),
@@ -206,7 +218,7 @@ def small_weights_experiment(
             of="small, deep",
             than="Xavier, deep",
             by="network",
-            factor=2.0,
+            smallest_ratio=2.0,
             because=TWOFOLD,
             where={"quantity": "training"},
         ),
@@ -237,6 +249,7 @@ def constant_variance_network(*, depth, width, activation, weight_variance, inpu
     "He initialisation prevents gradients from shrinking and keeps a better gradient flow than Xavier's, especially in "
     "deep ReLU networks.",
     source=INITIAL,
+    kind="tendency",
     literature="He et al. 2015, figure 3: a 30-layer network learns from it and stalls from Xavier's",
     criterion=AllOf(
         he=ExponentialDecay(
@@ -258,7 +271,7 @@ def constant_variance_network(*, depth, width, activation, weight_variance, inpu
             of="Xavier",
             than="He",
             by="weights",
-            factor=2.0,
+            smallest_ratio=2.0,
             because=TWOFOLD,
             where={"quantity": "training"},
         ),
@@ -317,6 +330,7 @@ def xavier_experiment(
 @claim(
     "Xavier initialisation works well for activations like sigmoid or tanh.",
     source=INITIAL,
+    kind="tendency",
     reads=xavier_experiment,
     literature="Glorot and Bengio 2010: sigmoid networks of four hidden layers hardly train, tanh networks do",
     criterion=Proportion(

@@ -17,6 +17,7 @@ with epy.lazy_imports():
 @claim(
     r"$\sigma(z) + \sigma(-z) = 1$, $\sigma' = \sigma(1 - \sigma)$ and $\sigma'' = \sigma(1 - \sigma)(1 - 2\sigma)$.",
     source=cheatsheet("1.2.1"),
+    kind="formula",
     criterion=Identity("left", "right", operations=64, each=("identity",)),
     control={"steepness": 2.0},
 )
@@ -45,6 +46,7 @@ def logistic_identities(seed, *, steepness=1.0, points=512):
 @claim(
     r"$-y \log \sigma(z) - (1 - y) \log(1 - \sigma(z)) = -\log \sigma((2y - 1) z)$.",
     source=cheatsheet("1.2.1"),
+    kind="formula",
     criterion=Identity("cross_entropy", "logarithm", operations=64, dtype="float32", each=("evaluated",)),
     control={"labels": (0.0, 0.5, 1.0)},
 )

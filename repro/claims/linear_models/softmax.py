@@ -17,6 +17,7 @@ with epy.lazy_imports():
 @claim(
     r"$\ell(y, z) = (-z_y + \log \sum_j e^{z_j}) / \ln 2$ is the cross-entropy of the softmax of $z$ in bits.",
     source=cheatsheet("1.2.2"),
+    kind="formula",
     # On JAX, Keras' softmax is in single precision whatever the type of its inputs.
     criterion=Identity("softmax", "formula", operations=64, dtype="float32", each=("quantity",)),
     control={"bits": False},

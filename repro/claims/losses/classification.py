@@ -17,6 +17,7 @@ with epy.lazy_imports():
 @claim(
     "The cross-entropy of scores is the negative log-likelihood of their logarithmic softmax.",
     source=notes("Function 3.7"),
+    kind="formula",
     criterion=Identity("cross_entropy", "negative_log_likelihood", operations=64, dtype="float32", each=("evaluated",)),
     control={"scores": False},
 )
@@ -45,6 +46,7 @@ def cross_entropy_decomposes(seed, *, scores=True, examples=128, classes=10):
 @claim(
     r"The hinge loss $\max(0, 1 - y \hat y)$ is zero where $y \hat y \geq 1$ and linear in $\hat y$ below.",
     source=notes("Definition 3.71"),
+    kind="formula",
     criterion=Identity("keras", "stated", operations=16, dtype="float32", each=("quantity",)),
     control={"margin": 0.0},
 )

@@ -18,6 +18,7 @@ DIFFERENCES = (1, 4, 25, 127)  # of 255 levels
 @claim(
     "With the L2 loss even small differences in pixel values lead to a relatively higher loss than with L1.",
     source=notes("Remark 3.45"),
+    kind="possibility",
     criterion=AtLeast("l2", "l1", each=("quantity",)),
     correction=Correction(
         "L2 raises differences above one and lowers those below, and its gradient exceeds that of L1 for differences "

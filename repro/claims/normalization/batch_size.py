@@ -12,6 +12,7 @@ SIZES = (8, 16, 32, 64, 128, 256, 512)
 @claim(
     "Batch normalisation works best for moderate mini-batch sizes in the range of 50 to 100.",
     source=notes("Remark 3.59"),
+    kind="law",
     literature="Masters and Luschi 2018: from 2 to 32 with or without batch normalisation",
     criterion=Peak(
         x="batch_size",
@@ -57,13 +58,14 @@ def bn_batch_size(
 @claim(
     "With batch normalisation the choice of the batch size may be even more significant than without.",
     source=notes("Remark 3.59"),
+    kind="possibility",
     literature="Wu and He 2018, figure 1",
     criterion=Greater(
         "spread",
         of="batch",
         than="none",
         by="statistics",
-        factor=1.2,
+        smallest_ratio=1.2,
         because="a fifth more between the best and the worst batch size makes the choice more significant",
     ),
     smoke={"batch_sizes": (8, 64, 512), "rates": (0.01, 0.1, 0.5, 2.0)},

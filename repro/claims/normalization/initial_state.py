@@ -18,13 +18,14 @@ with epy.lazy_imports():
 @claim(
     "Batch normalisation improves the flow of gradients through deep networks.",
     source=lectures("2.3.4"),
+    kind="tendency",
     literature="Yang et al. 2019: at initialisation it makes gradients explode with depth",
     criterion=Greater(
         "imbalance",
         of="plain",
         than="batch normalisation",
         by="arm",
-        factor=2.0,
+        smallest_ratio=2.0,
         because="half the factor between the gradients of the first and the last layer is a clear improvement",
         each=("activation",),
     ),
@@ -75,13 +76,14 @@ def bn_gradient_flow(
 @claim(
     "Batch normalisation reduces the strong dependence of training on the initial weights.",
     source=lectures("2.3.4"),
+    kind="tendency",
     literature="Ioffe and Szegedy 2015, section 3.3",
     criterion=Greater(
         "spread",
         of="plain",
         than="batch normalisation",
         by="arm",
-        margin=0.1,
+        smallest_difference=0.1,
         because="a tenth of all images is a strong dependence to be rid of",
     ),
     smoke={"steps": 150},
@@ -126,13 +128,14 @@ def bn_init_robust(
     "If the variables of one layer are 100 times those of another, compensating changes of the learning rates are "
     "needed; such differences hamper convergence.",
     source=notes("Remark 3.58"),
+    kind="possibility",
     literature="Ioffe and Szegedy 2015",
     criterion=Greater(
         "train_loss",
         of="one rate",
         than="compensated rates",
         by="arm",
-        factor=2.0,
+        smallest_ratio=2.0,
         because="a training that leaves twice the loss has been hampered",
     ),
     smoke={"steps": 200, "arms": ("one rate", "compensated rates")},

@@ -28,6 +28,7 @@ NORMALIZATION = partial(Identity, "keras", "formula", operations=64, dtype="floa
     r"channel over batch and space, gives $\hat f = (f - E[f])/\sqrt{V[f]}$ with $E[\hat f] = 0$, $V[\hat f] = 1$ "
     "before the learned scale and shift.",
     source=(cheatsheet("1.8.4"), lectures("2.3.4"), notes("Definition 3.75")),
+    kind="formula",
     literature="Ioffe and Szegedy 2015",
     criterion=AllOf(
         formula=NORMALIZATION(where={"quantity": "output"}, each=("input",)),
@@ -59,6 +60,7 @@ def bn_standardises(seed, *, epsilon=EPSILON, training=True):
     r"Layer normalisation, $\hat x_n = (x_n - \mu_n)/\sqrt{\sigma_n^2 + \epsilon}$, takes the mean and variance of "
     r"each sample over all its units, $E[f] = \frac{1}{m}\sum_i f_i$, $V[f] = \frac{1}{m}\sum_i (f_i - E[f])^2$.",
     source=(cheatsheet("1.8.4"), notes("Definition 3.76")),
+    kind="formula",
     literature="Ba, Kiros and Hinton 2016",
     criterion=AllOf(
         formula=NORMALIZATION(where={"quantity": "output"}, each=("input",)),
@@ -93,6 +95,7 @@ def layer_norm(seed, *, layer="layer", epsilon=EPSILON):
     r"Instance normalisation, $\hat x_{cn} = (x_{cn} - \mu_{cn})/\sqrt{\sigma_{cn}^2 + \epsilon}$, normalises each "
     "channel of each sample over space.",
     source=notes("Definition 3.77"),
+    kind="formula",
     literature="Ulyanov, Vedaldi and Lempitsky 2016",
     criterion=NORMALIZATION(),
     control={"channels_per_group": 2},
@@ -111,6 +114,7 @@ def instance_norm(seed, *, channels_per_group=1, epsilon=EPSILON):
     "Group normalisation is a middle ground between layer and instance normalisation: with a single group it is the "
     "one, with a group for every channel the other.",
     source=notes("Definition 3.78"),
+    kind="formula",
     literature="Wu and He 2018",
     criterion=NORMALIZATION(each=("end",)),
     control={"ends": (2, 4)},
@@ -136,6 +140,7 @@ def group_norm(seed, *, ends=(1, 8), epsilon=EPSILON):
     r"\frac{1}{HW|G_i|}\sum (x_{cnhw} - \mu_n)^2$, $\hat x_{gn} = (x_n - \mu_n)/\sqrt{\sigma_n^2 + \epsilon}$, with "
     r"$\mu_n$ and $\sigma_n^2$ the moments of the whole sample.",
     source=notes("Definition 3.78"),
+    kind="formula",
     literature="Wu and He 2018, equations 1 and 7: mean and deviation of the group itself",
     criterion=NORMALIZATION(each=("groups",)),
     correction=Correction(
@@ -164,6 +169,7 @@ def group_norm_formula(seed, *, groups=(1, 4, 8), moments="sample", epsilon=EPSI
     r"With $w = \gamma v/\|v\|$: $\partial E/\partial\gamma = \nabla_w E \cdot v/\|v\|$ and "
     r"$\nabla_v E = \frac{\gamma}{\|v\|}\left(I - \frac{w w^\top}{\|w\|^2}\right)\nabla_w E$.",
     source=cheatsheet("1.8.4"),
+    kind="formula",
     literature="Salimans and Kingma 2016, equations 3 and 4",
     criterion=Identity("autodiff", "formula", operations=1024, each=("parameter",)),
     control={"projected": False},
@@ -205,6 +211,7 @@ def weight_norm_gradients(seed, *, inputs=12, examples=64, projected=True):
     "Batch normalisation takes the statistics of the mini-batch while training, and those of the population for "
     "inference.",
     source=notes("Remark 3.60"),
+    kind="formula",
     literature="Ioffe and Szegedy 2015, section 3.1",
     criterion=AllOf(
         inference=NORMALIZATION(where={"quantity": "inference"}),
@@ -212,7 +219,7 @@ def weight_norm_gradients(seed, *, inputs=12, examples=64, projected=True):
         population=Equivalent(
             "keras",
             "formula",
-            within=0.1,
+            smallest_difference=0.1,
             because="a batch of 32 misses the population by 0.18 deviations, which is what inference should avoid",
             where={"quantity": "population"},
         ),
@@ -258,12 +265,13 @@ NORMAL = "three standard errors of a sample of 256 normal values are less: any f
     "Batch normalisation forces activations to take on values that approximate a unit Gaussian at the start of "
     "training.",
     source=lectures("2.3.4"),
+    kind="tendency",
     literature="Ioffe and Szegedy 2015, section 3, claim normalised moments only",
     criterion=AllOf(
-        mean=Equivalent("mean", 0.0, within=0.1, because=EXACT, each=("input",)),
-        variance=Equivalent("variance", 1.0, within=0.1, because=EXACT, each=("input",)),
-        skewness=Equivalent("skewness", 0.0, within=0.5, because=NORMAL, each=("input",)),
-        kurtosis=Equivalent("kurtosis", 0.0, within=1.0, because=NORMAL, each=("input",)),
+        mean=Equivalent("mean", 0.0, smallest_difference=0.1, because=EXACT, each=("input",)),
+        variance=Equivalent("variance", 1.0, smallest_difference=0.1, because=EXACT, each=("input",)),
+        skewness=Equivalent("skewness", 0.0, smallest_difference=0.5, because=NORMAL, each=("input",)),
+        kurtosis=Equivalent("kurtosis", 0.0, smallest_difference=1.0, because=NORMAL, each=("input",)),
     ),
     correction=Correction(
         "Batch normalisation gives activations mean 0 and variance 1 and keeps the shape of their distribution, with "

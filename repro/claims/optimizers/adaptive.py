@@ -21,6 +21,8 @@ RATE, FIRST_DECAY, SECOND_DECAY, EPSILON = 2**-7, 0.9, 0.999, 1e-8
     r"(1 - \beta_2) \lVert g \rVert_2^2$, corrects both, $\hat m = m / (1 - \beta_1^t)$ and $\hat v = "
     r"v / (1 - \beta_2^t)$, and steps $\theta \leftarrow \theta - \eta \hat m / (\sqrt{\hat v} + \varepsilon)$.",
     source=notes("Definition 3.83"),
+    kind="formula",
+    root="squared_norm",
     literature="Kingma and Ba 2015, algorithm 1",
     criterion=Identity("keras", "formula", operations=256, dtype="float32"),
     correction=Correction(
@@ -50,6 +52,7 @@ def adam_notes(seed, *, squares="norm", steps=20):
     r"(1 - \alpha) (\partial_i h)^2$, and takes the step $\theta_i \leftarrow \theta_i - \eta g_i / \sqrt{\gamma_i + "
     r"\delta}$.",
     source=cheatsheet("1.3.3"),
+    kind="formula",
     literature="Kingma and Ba 2015, algorithm 1 and section 3",
     criterion=Identity("keras", "formula", operations=256, dtype="float32"),
     correction=Correction(

@@ -17,6 +17,7 @@ RATE, MOMENTUM = 2**-5, 0.875
 @claim(
     r"Heavy-ball momentum is $\theta_{t+1} = \theta_t - \eta \nabla h(\theta_t) + \beta(\theta_t - \theta_{t-1})$.",
     source=cheatsheet("1.3.3"),
+    kind="formula",
     literature="Polyak 1964",
     criterion=Identity("keras", "formula", operations=4096),
     control={"nesterov": True},

@@ -18,6 +18,7 @@ COVER = cheatsheet("1.1 Cover's Theorem")
     r"$C(s+1, n) = 2 \sum_{i=0}^{n-1} \binom{s}{i}$, where $C(s, n)$ is the number of ways to separate $s$ points in "
     r"$n$ dimensions; $C(s, n) = 2^s$ for $s \le n$.",
     source=COVER,
+    kind="formula",
     literature="Cover 1965; for hyperplanes through the origin and points in general position",
     criterion=AllOf(
         formula=Identity("separable", "formula"),
@@ -56,12 +57,13 @@ def _separable_labellings(x):
 @claim(
     r"Whether $s$ randomly labelled points in dimension $n$ can be separated has a phase transition at $s = 2n$.",
     source=COVER,
+    kind="law",
     literature="Cover 1965: the largest separable number has mean and median 2n and standard deviation √(2n)",
     criterion=AllOf(
         place=Equivalent(
             "half_point",
             2.0,
-            within=0.2,
+            smallest_difference=0.2,
             because="a tenth of the place is a point for five dimensions, about what whole numbers of points resolve",
             each=("dimension",),
         ),
@@ -121,13 +123,14 @@ def _crossing(largest, most, share):
     "For $s > 2n$ randomly labelled points an empty version space, no separating weights, is the exception, otherwise "
     "the rule.",
     source=COVER,
+    kind="law",
     literature="Cover 1965: the probability of a separable labelling is C(s, n) / 2^s, which falls through 1/2 at 2n",
     criterion=Greater(
         "share",
         of="rule",
         than="exception",
         by="version_space",
-        margin=0.3,
+        smallest_difference=0.3,
         because="a rule holds at least about twice as often as its exception",
         each=("dimension", "points_per_dimension"),
     ),

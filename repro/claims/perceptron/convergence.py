@@ -6,8 +6,24 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Equivalent, Greater, Identity, cheatsheet, claim, lectures, notes
-from repro.claims.perceptron._sets import draw_pairs, maximum_margin, pair_of_classes, random_set
+from repro import (
+    AllOf,
+    AtLeast,
+    AtMost,
+    Equivalent,
+    Greater,
+    Identity,
+    cheatsheet,
+    claim,
+    lectures,
+    notes,
+)
+from repro.claims.perceptron._sets import (
+    draw_pairs,
+    maximum_margin,
+    pair_of_classes,
+    random_set,
+)
 from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
@@ -19,6 +35,7 @@ with epy.lazy_imports():
     r"If a unit vector separates the data with margin $\gamma$ and all points have norm at most $R$, the perceptron "
     r"makes at most $R^2/\gamma^2$ updates.",
     source=cheatsheet("1.1 Convergence"),
+    kind="theorem",
     literature="Novikoff 1962",
     criterion=AtMost("updates", bound="bound"),
     smoke={"points": 50},
@@ -83,6 +100,7 @@ def _updates(signed, order, at_most):
     r"$\cos(u, w_t) \ge \sqrt{t}\,\gamma / R$, for a unit vector $u$ that separates the data with margin $\gamma$ and "
     r"points of norm at most $R$.",
     source=cheatsheet("1.1 Convergence"),
+    kind="theorem",
     literature="Novikoff 1962",
     criterion=AllOf(
         progress=AtLeast("projection", bound="least_projection"),
@@ -141,6 +159,7 @@ def _trajectory(signed, *, start=0.0, every_point=False, cycles=100_000):
     r"Weights that start in the span of the data stay there: $w_0 \in \mathrm{span}(x_1, \ldots, x_s)$ implies "
     r"$w_t \in \mathrm{span}(x_1, \ldots, x_s)$ for all $t$.",
     source=cheatsheet("1.1 Perceptron Learning"),
+    kind="theorem",
     criterion=Identity("weights", "projected", operations=1000),
     full={"points": 200, "dimensions": (250, 400)},
     control={"noise": 0.01},
@@ -179,12 +198,13 @@ def _noisy_trajectory(generator, signed, weights, updates, noise):
     "How many epochs the perceptron needs depends on the initial weights and on the order in which the data are "
     "presented.",
     source=lectures("1.3.3"),
+    kind="tendency",
     criterion=Greater(
         "epochs",
         of="slowest run",
         than="fastest run",
         by="run",
-        factor=1.5,
+        smallest_ratio=1.5,
         because="half as many epochs again are more than one epoch more or less, in runs of three epochs or longer",
         each=("varied",),
     ),
@@ -235,6 +255,7 @@ LARGER = "a twentieth of the largest margin is more than learners that seek the 
     r"largest margin, $\arg\max_{w, b} \min_{(x, y)} y (x \cdot w + b) / \|w\|$; logistic regression and the "
     "perceptron return some separating solution.",
     source=(cheatsheet("1.1 Maximum Margin Classifier"), notes("Remark 3.8")),
+    kind="theorem",
     literature="Soudry et al. 2018: logistic regression by gradient descent tends to the largest margin too, but so "
     "slowly that its margin falls short of it by the inverse logarithm of the number of steps",
     criterion=AllOf(
@@ -242,15 +263,25 @@ LARGER = "a twentieth of the largest margin is more than learners that seek the 
         machine=Equivalent(
             "share",
             1.0,
-            within=0.01,
+            smallest_difference=0.01,
             because="the machine's own stopping rule leaves less than a hundredth",
             where={"learner": "support vector machine"},
         ),
         perceptron=Greater(
-            "share", of="support vector machine", than="perceptron", by="learner", margin=0.05, because=LARGER
+            "share",
+            of="support vector machine",
+            than="perceptron",
+            by="learner",
+            smallest_difference=0.05,
+            because=LARGER,
         ),
         regression=Greater(
-            "share", of="support vector machine", than="logistic regression", by="learner", margin=0.05, because=LARGER
+            "share",
+            of="support vector machine",
+            than="logistic regression",
+            by="learner",
+            smallest_difference=0.05,
+            because=LARGER,
         ),
     ),
     smoke={"points": 30},

@@ -18,6 +18,7 @@ with epy.lazy_imports():
     r"$w^* \cdot (x - x_0) \frac{1}{\|w\|} = \frac{1}{\|w\|} (w \cdot x + w_0)$, with $w^* = w / \|w\|$ and $x_0$ on "
     "the hyperplane.",
     source=(lectures("2.4.2"), cheatsheet("1.1 Geometric Margin")),
+    kind="formula",
     literature="Hastie, Tibshirani and Friedman 2009, section 4.5: without the factor after the product",
     criterion=AllOf(
         right=Identity("formula", "distance", operations=1000, where={"side": "right"}),
@@ -58,6 +59,7 @@ def signed_distance(seed, *, power=2, points=50, dimensions=(2, 10, 100)):
     r"The distance between the origin and the hyperplane $w \cdot x - b = 0$ is "
     r"$\frac{w \cdot x}{\|w\|} = \frac{b}{\|w\|}$.",
     source=notes("Remark 3.4"),
+    kind="formula",
     criterion=AllOf(
         projection=Identity("projection", "distance", operations=1000, each=("offset",)),
         offset=Identity("formula", "distance", operations=1000, each=("offset",)),
@@ -116,6 +118,7 @@ def _nearest(w, points):
     r"Hebbian learning is stochastic gradient descent on $D(w, w_0) = -\sum_{i \in M} t_i (w \cdot x_i + w_0)$, summed "
     "over the misclassified points, which is non-negative and proportional to their distance from the boundary.",
     source=lectures("2.4.2"),
+    kind="formula",
     literature="Rosenblatt 1958; Hastie, Tibshirani and Friedman 2009, section 4.5.1",
     criterion=AllOf(
         step=Identity("keras", "expected", operations=100, where={"quantity": "step"}),
@@ -160,6 +163,7 @@ def hebbian_is_sgd(seed, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0, 
     r"Minimising $D(w, w_0) = -\sum_{i \in M} t_i (w \cdot x_i + w_0)$ minimises the distance of the misclassified "
     "points from the boundary, to which it is proportional.",
     source=lectures("2.4.2"),
+    kind="formula",
     literature="Hastie, Tibshirani and Friedman 2009, section 4.5.1",
     criterion=Identity("distance", "in_proportion", operations=10_000, each=("way",)),
     full={"points": 500, "dimension": 100, "steps": 100},

@@ -25,6 +25,7 @@ EXAMPLE = lectures("1.3.3 example")
 @claim(
     r"A threshold neuron with bias $-\frac{1}{2}$ and weights $1, 1$ computes OR on $\{0, 1\}^2$.",
     source=lectures("1.3.2 OR example"),
+    kind="formula",
     literature="McCulloch and Pitts 1943",
     criterion=Identity("output", "target"),
     control={"bias": -1.5},
@@ -40,6 +41,7 @@ def or_neuron(*, bias=-0.5, weights=(1.0, 1.0)):
 @claim(
     r"A threshold neuron with bias $-2$ and weights $\frac{3}{2}, 1$ computes AND on $\{0, 1\}^2$.",
     source=lectures("1.3.2 AND example"),
+    kind="formula",
     literature="McCulloch and Pitts 1943",
     criterion=Identity("output", "target"),
     control={"bias": -0.5},
@@ -65,6 +67,7 @@ def _threshold_neuron(bias, weights, inputs):
     r"$(-\frac{1}{2}, \frac{1}{2}, \frac{1}{2})$, $(0, 0, 1)$ and $(\frac{1}{2}, \frac{1}{2}, \frac{1}{2})$ in its "
     r"first epoch.",
     source=EXAMPLE,
+    kind="formula",
     criterion=Identity("learned", "stated"),
     control={"order": (3, 2, 1, 0)},
 )
@@ -83,6 +86,7 @@ def hebbian_or_first_epoch(*, order=(0, 1, 2, 3)):
 @claim(
     r"Continued for several epochs until all records are right, that run ends at the weights $(-\frac{1}{2}, 1, 1)$.",
     source=EXAMPLE,
+    kind="formula",
     criterion=AllOf(
         weights=Identity("learned", "stated", where={"quantity": "weights"}),
         table=Identity("learned", "stated", where={"quantity": "truth table"}),
@@ -131,6 +135,7 @@ MOST = "a learner that solves a problem does so more often than not, from whatev
     "A perceptron fails on data without a linear boundary, such as XOR; a non-linear boundary (a multi-layer "
     "perceptron) or another representation of the input solves it.",
     source=lectures("1.3.3"),
+    kind="theorem",
     literature="Minsky and Papert 1969",
     criterion=AllOf(
         perceptron=AtLeast("mistakes", bound=1.0, where={"learner": "perceptron"}),

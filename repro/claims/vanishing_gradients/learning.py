@@ -60,14 +60,16 @@ FULL = {"data": "mnist", "depth": 8, "width": 128, "steps": 10_000}
 @claim(
     "In deep networks the early layers are often prone to vanishing gradients, which hinder their learning.",
     source=lectures("2.4.3"),
+    kind="tendency",
+    root="which_layers_slow",
     literature="Glorot and Bengio 2010",
     reads=layer_experiment,
     criterion=AllOf(
         gradient=Greater(
-            "gradient", of="last", than="first", by="layer", factor=2.0, because=TWICE, each=("learning_rate",)
+            "gradient", of="last", than="first", by="layer", smallest_ratio=2.0, because=TWICE, each=("learning_rate",)
         ),
         learning=Greater(
-            "change", of="last", than="first", by="layer", factor=2.0, because=TWICE, each=("learning_rate",)
+            "change", of="last", than="first", by="layer", smallest_ratio=2.0, because=TWICE, each=("learning_rate",)
         ),
     ),
     smoke=SMOKE,
@@ -82,10 +84,12 @@ def early_layers_learn_slower(observations):
 @claim(
     "With the sigmoid gradients become very small during backpropagation, which slows down learning in deeper layers.",
     source=lectures("3.3.2"),
+    kind="tendency",
+    root="which_layers_slow",
     literature="Glorot and Bengio 2010",
     reads=layer_experiment,
     criterion=Greater(
-        "change", of="other", than="slowed", by="end", factor=2.0, because=TWICE, each=("learning_rate",)
+        "change", of="other", than="slowed", by="end", smallest_ratio=2.0, because=TWICE, each=("learning_rate",)
     ),
     smoke=SMOKE,
     full=FULL,
@@ -139,6 +143,7 @@ def depth_experiment(
 @claim(
     "In deep networks with saturating activations (sigmoid, tanh) learning becomes extremely slow or even impossible.",
     source=lectures("2.2.3"),
+    kind="tendency",
     reads=depth_experiment,
     literature="Glorot and Bengio 2010",
     criterion=Greater(
@@ -146,7 +151,7 @@ def depth_experiment(
         of="deep",
         than="shallow",
         by="network",
-        margin=0.5,
+        smallest_difference=0.5,
         because="a network that leaves half of the images more unlearned has learned at most half as much",
         each=("activation",),
     ),
@@ -172,6 +177,8 @@ def training_stalls(observations, *, among=("sigmoid", "tanh", "relu")):
     "If the initial weights are too large, gradients get larger and larger layer by layer going backward, which leads "
     "to unstable learning or divergence.",
     source=(lectures("2.3.5"), notes("Definition 3.52")),
+    kind="possibility",
+    root="large_weights",
     literature="Glorot and Bengio 2010; He et al. 2015; Schoenholz et al. 2017",
     criterion=AllOf(
         gradients=ExponentialDecay(
@@ -187,7 +194,7 @@ def training_stalls(observations, *, among=("sigmoid", "tanh", "relu")):
             of="large",
             than="usual",
             by="weights",
-            factor=2.0,
+            smallest_ratio=2.0,
             because="twice the loss after the same steps, at the best rate there is, is more than seeds differ by",
             where={"quantity": "training"},
             each=("activation",),

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, ExponentialDecay, Greater, Preserved, Proportion, claim, lectures, notes
+from repro import (
+    AllOf,
+    Correction,
+    ExponentialDecay,
+    Greater,
+    Preserved,
+    Proportion,
+    claim,
+    lectures,
+    notes,
+)
 from repro.claims.vanishing_gradients._networks import (
     HALF_IN_TEN_LAYERS,
     cross_entropy,
@@ -23,6 +33,7 @@ with epy.lazy_imports():
     r"With saturating activations (sigmoid, tanh) gradients vanish as they propagate backward: they become smaller and "
     r"smaller with every layer.",
     source=(lectures("2.2.3"), lectures("3.3.2"), notes("Definition 3.51"), notes("Remark 3.35")),
+    kind="tendency",
     literature="Hochreiter 1991; Bengio, Simard and Frasconi 1994; Glorot and Bengio 2010; Schoenholz et al. 2017",
     criterion=ExponentialDecay(
         x="layers_back",
@@ -87,11 +98,12 @@ def _probe(network, data, seeds, **grids):
 @claim(
     "ReLU avoids both the vanishing and the exploding gradient problem.",
     source=lectures("2.2.3"),
+    kind="tendency",
     literature="He et al. 2015: the factor per layer is the root of half the variance times the number of units",
     criterion=Preserved(
         "gradient",
         along="layers_back",
-        within=1.05,
+        smallest_ratio=1.05,
         because="5 % a layer multiplies to a factor of four over thirty layers",
         each=("scale",),
     ),
@@ -117,6 +129,7 @@ def relu_avoids_both(seeds, *, scales=(1.0, 2.0, 4.0), depth=30, width=128, data
 @claim(
     "Gradient explosion is caused by the weights, not by the activation function.",
     source=notes("Remark 3.36"),
+    kind="tendency",
     literature=r"Schoenholz et al. 2017: the mean square grows per layer by the variance of the weights times their "
     "number times the mean squared slope of the activation",
     criterion=Proportion(
@@ -161,6 +174,7 @@ def weights_not_activation(
 @claim(
     "Identity shortcuts let gradients flow through a deep network and mitigate their vanishing.",
     source=lectures("3.5.5"),
+    kind="tendency",
     literature="He et al. 2016 doubt that their plain networks, which had batch normalisation, suffered from vanishing",
     criterion=AllOf(
         plain=ExponentialDecay(
@@ -218,6 +232,7 @@ def residual_layers(*, depth, width, activation, scale, shortcut, inputs, output
     "The vanishing-gradient problem is particularly evident in recurrent networks, but also affects deep feed-forward "
     "ones.",
     source=lectures("2.2.3"),
+    kind="tendency",
     literature="Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013",
     criterion=AllOf(
         recurrent=Greater(
@@ -225,7 +240,7 @@ def residual_layers(*, depth, width, activation, scale, shortcut, inputs, output
             of="recurrent",
             than="feed-forward",
             by="network",
-            margin=HALF_IN_TEN_LAYERS,
+            smallest_difference=HALF_IN_TEN_LAYERS,
             because="it shows: ten steps take away twice as much as ten layers do",
             each=("activation",),
         ),
@@ -234,7 +249,7 @@ def residual_layers(*, depth, width, activation, scale, shortcut, inputs, output
             of="feed-forward",
             than="constant",
             by="network",
-            margin=HALF_IN_TEN_LAYERS / 2,
+            smallest_difference=HALF_IN_TEN_LAYERS / 2,
             because="gradients are affected that lose half in twenty layers",
             each=("activation",),
         ),

@@ -22,6 +22,7 @@ RATE, DECAY = 2**-5, 2**-3
     r"Gradient descent on $E(\theta) + \frac{\mu}{2} \lVert \theta \rVert^2$ changes $\theta$ by "
     r"$-\eta \nabla E(\theta) - \eta \mu \theta$.",
     source=cheatsheet("1.8.2"),
+    kind="formula",
     literature="Hanson and Pratt 1988; Loshchilov and Hutter 2019, proposition 1",
     criterion=Identity("keras", "formula", operations=256, each=("decay",)),
     control={"optimizer": "adam"},
@@ -53,6 +54,7 @@ def update(seed, *, optimizer="sgd", steps=10, examples=20, inputs=6, outputs=3)
     r"For several layers the penalty is $\Omega = \sum_l \mu_l \lVert W^l \rVert_F^2$, with the step "
     r"$-\eta \mu \theta$ of one penalty $\frac{\mu}{2} \lVert \theta \rVert^2$ where all $\mu_l = \mu$.",
     source=cheatsheet("1.8.2"),
+    kind="formula",
     criterion=Identity("step", "stated_step", operations=16),
     correction=Correction(
         r"The penalty of several layers that has this step is $\Omega = \sum_l \frac{\mu_l}{2} \lVert W^l \rVert_F^2$.",

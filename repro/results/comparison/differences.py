@@ -18,7 +18,7 @@ from repro.uncertainty import CONFIDENCE, IntervalEstimate, compare_intervals, c
 with epy.lazy_imports():
     import statsmodels.stats.multitest
 
-DECIDED = ("reproduced", "refuted")
+DECIDED = ("reproduced", "conditional", "absent", "refuted")
 
 
 @dataclass(frozen=True)
@@ -226,13 +226,13 @@ def _is_worse(base: ClaimResult, head: ClaimResult) -> bool:
 
 
 def _label(result: ClaimResult) -> str:
-    errors = [f"{kind} in error" for kind in _errors(result) if kind != "claim"]
+    errors = [f"{role} in error" for role in _errors(result) if role != "claim"]
     soundness = {True: [], False: ["unsound"], None: ["undecided"] if result.status in DECIDED else []}[result.sound]
     return ", ".join([result.status, *soundness, *errors])
 
 
 def _errors(result: ClaimResult) -> list[str]:
-    return [item.kind for item in (result.evaluation, *result.counterparts) if item.status == "error"]
+    return [item.role for item in (result.evaluation, *result.counterparts) if item.status == "error"]
 
 
 def _effect_test(base: LoadedRun, before: ClaimResult, head: LoadedRun, after: ClaimResult) -> EffectTest | None:
@@ -264,7 +264,7 @@ def _interval_test(name: str, base: Verdict, head: Verdict) -> EffectTest | None
     p = compare_intervals(*estimates)
     if p is None:
         return None
-    p = min(1.0, max(len(base.parts), len(head.parts), 1) * p)
+    p = min(1.0, max(len(base.cells), len(head.cells), len(base.parts), len(head.parts), 1) * p)
     return EffectTest(name, head.measure or base.measure, base.effect, head.effect, p, p, "intervals")
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from repro.catalogue import Parameters, Profile, registry
 from repro.common import ReproError, paths
-from repro.criteria import Verdict
+from repro.criteria import Status, Verdict
 from repro.results.bundle import read_bundle
 from repro.results.comparison.differences import LoadedRun
 from repro.results.comparison.samples import published_samples, stored_samples
@@ -16,7 +16,6 @@ from repro.results.records import ClaimResult, Evaluation, Run
 from repro.results.reference import PublishedClaim, published, published_run
 from repro.results.serialization import strict
 from repro.results.store import Store
-from repro.uncertainty import Status
 
 LATEST = "latest"
 PUBLISHED = "published"
@@ -79,7 +78,7 @@ def load_published(profile: Profile) -> LoadedRun:
 
 def _result(name: str, claim: PublishedClaim, profile: Profile) -> ClaimResult:
     own = Evaluation(
-        kind="claim",
+        role="claim",
         statement="",
         parameters=_usual_parameters(name, profile) if claim.parameters is None else claim.parameters,
         seeds=(),
@@ -89,8 +88,8 @@ def _result(name: str, claim: PublishedClaim, profile: Profile) -> ClaimResult:
         memory=claim.memory,
     )
     counterparts = tuple(
-        Evaluation(kind, "", {}, (), counterpart.status, seconds=counterpart.seconds)
-        for kind, counterpart in claim.counterparts.items()
+        Evaluation(role, "", {}, (), counterpart.status, seconds=counterpart.seconds)
+        for role, counterpart in claim.counterparts.items()
     )
     return ClaimResult(name, own, counterparts)
 
