@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Correction, Identity, Ratio, claim, notes
+from repro import AllOf, Boundary, Identity, Ratio, Rival, claim, notes
 from repro.claims.diffusion._processes import schedule
 from repro.claims.diffusion._trained import weighted_squared_error
-from repro.engine import build_seeded, compare_arms, load_data, train
+from repro.engine import Record, ValidatedArm, build_seeded, compare_arms, horizons, load_data, train
 from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
@@ -20,96 +20,116 @@ with epy.lazy_imports():
 
 PREDICTIONS = ("image", "noise", "score")
 LEVEL_FEATURES = 12
-INTERCHANGEABLE = partial(
-    Ratio,
-    "test_loss",
-    than="noise",
-    by="prediction",
-    expected=1.0,
-    within=1.1,
-    because="trainings that end within 10 % of each other's test loss would be interchangeable",
-    where={"quantity": "trained"},
-)
+ONE_NETWORK, POPULATION, TRAINED = "one network", "population optimum", "trained networks"
 
 
 @claim(
-    r"Predicting the image $x_0$, the noise $\epsilon_0$ or the score $\nabla \log p(x_t)$ are equivalent trainings: "
-    r"with the weights of the consistency term, "
-    r"$\frac{\bar\alpha_{t-1}(1-\alpha_t)^2}{2\sigma_q^2(1-\bar\alpha_t)^2}\|\hat x - x_0\|^2$, "
-    r"$\frac{(1-\alpha_t)^2}{2\sigma_q^2(1-\bar\alpha_t)\alpha_t}\|\epsilon_0 - \hat\epsilon\|^2$ and "
-    r"$\frac{(1-\alpha_t)^2}{2\sigma_q^2\alpha_t}\|s - \nabla\log p\|^2$ are the same problem.",
+    r"Learning to predict the image $x_0$ is equivalent to learning to predict the noise $\epsilon_0$, another "
+    r"equivalent parameterisation of the consistency term, "
+    r"$\frac{\bar\alpha_{t-1}(1-\alpha_t)^2}{2\sigma_q^2(1-\bar\alpha_t)^2}\|\hat x - x_0\|^2$ and "
+    r"$\frac{(1-\alpha_t)^2}{2\sigma_q^2(1-\bar\alpha_t)\alpha_t}\|\epsilon_0 - \hat\epsilon\|^2$; the score gives a "
+    r"further one, $\frac{(1-\alpha_t)^2}{2\sigma_q^2\alpha_t}\|s - \nabla\log p\|^2$.",
     source=notes("Remarks 3.74-3.76"),
     kind="formula",
-    literature="Ho et al. 2020; Luo 2022; Salimans and Ho 2022 on how the trainings differ",
+    scope="objectives with the printed weights, that of the score in expectation over the data; trained networks are "
+    "another matter, of which the passage says so itself",
+    left_open=("prediction", "compared", "of"),
+    literature="Ho et al. 2020; Luo 2022; Vincent 2011 for the score; Salimans and Ho 2022 on how the trainings differ",
     criterion=AllOf(
         gradients=Identity(
-            "gradient", "noise_gradient", operations=4096, where={"quantity": "gradient"}, each=("prediction",)
+            "gradient", "noise_gradient", operations=4096, each=("compared", "of"), where={"compared": ONE_NETWORK}
         ),
-        trained=INTERCHANGEABLE(of="image"),
-        trained_score=INTERCHANGEABLE(of="score"),
+        optimum=Identity(
+            "optimum", "converted", operations=4096, each=("compared", "of"), where={"compared": POPULATION}
+        ),
+        image=Ratio(
+            "test_loss",
+            of="image",
+            than="noise",
+            by="prediction",
+            expected=1.0,
+            within=1.05,
+            each=("compared", "steps"),
+            where={"compared": TRAINED},
+        ),
+        score=Ratio(
+            "test_loss",
+            of="score",
+            than="noise",
+            by="prediction",
+            expected=1.0,
+            within=1.05,
+            each=("compared", "steps"),
+            where={"compared": TRAINED},
+        ),
     ),
-    smoke={"steps": 200, "draws": 3, "width": 64, "rates": (0.001, 0.01)},
+    boundary=Boundary(
+        "as objectives: of one network, and in their optimum",
+        holds=f"compared != '{TRAINED}'",
+        named=({"compared": ONE_NETWORK}, {"compared": POPULATION}),
+    ),
+    smoke={"steps": 200, "draws": 3, "width": 64, "rates": (0.003,)},
     full={"data": "mnist", "steps": 50_000, "draws": 5, "width": 512, "levels": 1000},
     control={"weighted": False},
-    correction=Correction(
-        r"With the score given the image, $\nabla \log q(x_t | x_0)$, for target the three weighted losses are one "
-        r"function of one prediction, so that a single network, whose output is "
-        r"converted to an image, to noise or to a score, has the same gradient under all three and trains alike. "
-        r"Networks that put out different quantities are different trainings: the conversions, which depend on $t$, "
-        r"change what the outputs have to cover.",
-        output="noise",
+    rival=Rival(
+        r"The weight of the image has $\bar\alpha_t$ in place of $\bar\alpha_{t-1}$.",
+        criterion=Identity("rival_gradient", "noise_gradient", operations=4096, where={"compared": ONE_NETWORK}),
     ),
     tags=("headline",),
+    seeds=16,
 )
 def losses_equivalent(
     seeds,
     *,
-    output="own",
     levels=100,
     steps=1000,
-    draws=20,
+    draws=8,
     batch_size=128,
     width=128,
     rates=(0.0003, 0.001, 0.003, 0.01),
     weighted=True,
     data="digits",
 ):
-    """Compares the three weighted losses, for one shared network and for trained ones.
+    """Compares the three weighted losses: gradients, optima, and what networks that train on them come to.
 
-    Gradients: one network in double precision, whose output is taken for the noise and converted to the image and to
-    the score; its gradients under the three losses, on one batch, must be the same (200 components drawn at random).
-    Trained: three Keras networks on the same noised digits, each putting out what it predicts ("own"), or all putting
-    out noise that is converted ("noise"), each at its tuned learning rate; all three test losses are the same
-    consistency term, averaged over levels 2 to T of a linear schedule. The score of a noised image given its original,
-    -noise / sqrt(1 - alpha_bar), has the marginal's score for its mean (Vincent 2011). The problem is the same and the
-    trainings are not, which the document half admits where it says that noise works better. The control drops the
+    One network: in double precision, its output taken for the noise and converted to the image and to the score; its
+    gradients under the three losses, on one batch, must be the same (200 components drawn at random). Population: of
+    fifty images, at a random level and noised image, the image and noise that minimise the expected loss are means over
+    the posterior, the score is the gradient of the log density, by Keras; converted to one another they must be equal.
+    Trained networks, which are shown and do not decide: three Keras networks on noised digits, each putting out what it
+    predicts, at the learning rate of the least loss on held-out images; all three test losses are the same consistency
+    term, averaged over levels 2 to T of a linear schedule. Each seed redraws noise and levels. The control drops the
     weights.
     """
-    images = load_data(data).flat()
-    samples = {
-        prediction: _noised(images, schedule("linear", levels), prediction, draws, weighted)
-        for prediction in PREDICTIONS
-    }
-    pixels = images.x_train.shape[1]
-    gradients = [_gradients(seed, samples, pixels) for seed in seeds]
+    images, chain = load_data(data).flat(), schedule("linear", levels)
+    noised = partial(_noised, chain=chain, draws=draws, weighted=weighted)
+    gradients = [_gradients(seed, images, chain, weighted) for seed in seeds]
+    optima = [_optima(seed, images, chain) for seed in seeds]
     arms = {
-        prediction: partial(
-            train,
-            denoiser,
-            SimpleNamespace(**{name: values.astype(np.float32) for name, values in samples[prediction].items()}),
-            loss=weighted_squared_error,
-            optimizer=keras.optimizers.Adam(),
-            steps=steps,
-            batch_size=batch_size,
-            pixels=pixels,
-            width=width,
-            output=prediction if output == "own" else output,
-            prediction=prediction,
+        prediction: ValidatedArm(
+            *(
+                partial(
+                    train,
+                    denoiser,
+                    lambda seed, chosen=chosen, prediction=prediction: noised(chosen, seed, prediction),
+                    loss=weighted_squared_error,
+                    optimizer=keras.optimizers.Adam(),
+                    steps=steps,
+                    batch_size=batch_size,
+                    record=Record(every=steps // 2),
+                    pixels=images.x_train.shape[1],
+                    width=width,
+                    output=prediction,
+                    prediction=prediction,
+                )
+                for chosen in (images, images.held_out(0.2, 0))
+            )
         )
         for prediction in PREDICTIONS
     }
-    trained = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="prediction")
-    observations = pd.concat([*gradients, trained.assign(quantity="trained")], ignore_index=True)
+    space = {"learning_rate": list(rates)}
+    trained = compare_arms(arms, space, len(rates), seeds, by="prediction", objective="validation_loss", widen=1)
+    observations = pd.concat([*gradients, *optima, horizons(trained).assign(compared=TRAINED)], ignore_index=True)
     observations.attrs = trained.attrs
     return observations
 
@@ -138,7 +158,7 @@ def denoiser(*, pixels, output, prediction, width=128, dtype="float32"):
     return keras.Model(inputs, convert[output, prediction](put_out))
 
 
-def _noised(images, chain, prediction, draws, weighted):
+def _noised(images, seed, prediction, *, chain, draws, weighted):
     """Noise every image to several random levels, the same for every prediction.
 
     Returns:
@@ -146,7 +166,7 @@ def _noised(images, chain, prediction, draws, weighted):
         ``y_test`` [examples, pixels + 1]: what is to be predicted, and the weight of its squared error.
     """
     alpha, running = chain.alpha, chain.running
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     arrays = {}
     for split, x in (("train", images.x_train), ("test", images.x_test)):
         original = np.tile(2 * x - 1, (draws, 1)).astype(float)
@@ -157,25 +177,32 @@ def _noised(images, chain, prediction, draws, weighted):
         variance = (1 - a) * (1 - before) / (1 - product)
         target, weight = {
             "image": (original, before * (1 - a) ** 2 / (1 - product) ** 2),
+            "rival": (original, product * (1 - a) ** 2 / (1 - product) ** 2),
             "noise": (noise, (1 - a) ** 2 / ((1 - product) * a)),
             "score": (-noise / np.sqrt(1 - product), (1 - a) ** 2 / a),
         }[prediction]
         phase = np.pi * (level[:, None] / len(alpha)) * 2.0 ** np.arange(LEVEL_FEATURES // 2)
-        arrays[f"x_{split}"] = np.hstack([noised, np.sqrt(product), np.sqrt(1 - product), np.sin(phase), np.cos(phase)])
-        arrays[f"y_{split}"] = np.hstack([target, weight / (2 * variance) if weighted else np.ones_like(weight)])
-    return arrays
+        rows = np.hstack([noised, np.sqrt(product), np.sqrt(1 - product), np.sin(phase), np.cos(phase)])
+        targets = np.hstack([target, weight / (2 * variance) if weighted else np.ones_like(weight)])
+        arrays |= {f"x_{split}": rows.astype(np.float32), f"y_{split}": targets.astype(np.float32)}
+    return SimpleNamespace(**arrays)
 
 
-def _gradients(seed, samples, pixels, batch=64, components=200):
-    """Gradients of the three losses of one network, in double precision."""
+def _gradients(seed, images, chain, weighted, batch=64, components=200):
+    """Gradients of the three losses of one network, and of a rival, in double precision."""
     found = {}
-    for prediction, sample in samples.items():
-        model = build_seeded(
-            partial(denoiser, pixels=pixels, output="noise", prediction=prediction, width=16, dtype="float64"), seed
-        )
-        chosen = np.random.default_rng(seed).integers(len(sample["x_train"]), size=batch)
+    for prediction in (*PREDICTIONS, "rival"):
+        sample = _noised(images, seed, prediction, chain=chain, draws=1, weighted=weighted)
+        network = {
+            "pixels": images.x_train.shape[1],
+            "output": "noise",
+            "prediction": "image" if prediction == "rival" else prediction,
+        }
+        model = build_seeded(partial(denoiser, **network, width=16, dtype="float64"), seed)
+        chosen = np.random.default_rng(seed).integers(len(sample.x_train), size=batch)
+        x, y = (values[chosen].astype(float) for values in (sample.x_train, sample.y_train))
 
-        def loss(weights, model=model, x=sample["x_train"][chosen], y=sample["y_train"][chosen]):
+        def loss(weights, model=model, x=x, y=y):
             outputs, _ = model.stateless_call(weights, model.non_trainable_variables, x)
             return keras.ops.mean(weighted_squared_error(y, outputs)), ()
 
@@ -188,11 +215,37 @@ def _gradients(seed, samples, pixels, batch=64, components=200):
         pd.DataFrame(
             {
                 "seed": seed,
-                "quantity": "gradient",
-                "prediction": prediction,
-                "gradient": found[prediction][kept],
+                "compared": ONE_NETWORK,
+                "of": of,
+                "gradient": found[of][kept],
+                "rival_gradient": found["rival"][kept],
                 "noise_gradient": found["noise"][kept],
             }
         )
-        for prediction in ("image", "score")
+        for of in ("image", "score")
+    )
+
+
+def _optima(seed, images, chain, population=50):
+    """The predictions that minimise the expected losses, for a population of images, converted to one another."""
+    generator = np.random.default_rng(seed)
+    points = 2 * images.x_train[generator.choice(len(images.x_train), size=population, replace=False)].astype(float) - 1
+    running = chain.running[generator.integers(1, len(chain.running))]
+    signal, spread = np.sqrt(running), np.sqrt(1 - running)
+    noised = signal * points[0] + spread * generator.normal(size=points.shape[1])
+    log_kernels = -np.square(noised - signal * points).sum(axis=1) / (2 * spread**2)
+    posterior = np.exp(log_kernels - log_kernels.max())
+    posterior /= posterior.sum()
+    image, noise = posterior @ points, posterior @ ((noised - signal * points) / spread)
+
+    def log_density(values):
+        distances = keras.ops.sum(keras.ops.square(values[0] - signal * points), axis=1)
+        return keras.ops.logsumexp(-distances / (2 * spread**2)), ()
+
+    _, _, (score,) = value_and_gradient(log_density, [keras.ops.convert_to_tensor(noised)])
+    score = keras.ops.convert_to_numpy(score)
+    table = {"image": (noise, (noised - signal * image) / spread), "score": (noise, -spread * score)}
+    return pd.concat(
+        pd.DataFrame({"seed": seed, "compared": POPULATION, "of": of, "optimum": optimum, "converted": converted})
+        for of, (optimum, converted) in table.items()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,13 @@ from etils import epy
 
 from repro import (
     AllOf,
-    Correction,
+    Boundary,
+    Equivalent,
     Greater,
     Identity,
+    PositiveControl,
+    Reported,
+    Rival,
     ScalingLaw,
     cheatsheet,
     claim,
@@ -24,168 +29,198 @@ with epy.lazy_imports():
     import keras
     import scipy.special
 
-CLOSER = Greater(
+ENUMERABLE = 14  # units whose sub-networks can all be put through
+NEARER = partial(
+    Greater,
     "distance",
     of="one sub-network",
-    than="full network",
     by="prediction",
-    smallest_ratio=2.0,
-    because="twice as near as a single sub-network is as near as the average of four of them, a cheap approximation",
-    where={"quantity": "distance to the average"},
-    each=("dropout",),
+    each=("units", "keep", "mean"),
+    where={"unit": "distance"},
 )
-ENUMERABLE = 14  # units whose sub-networks can all be put through
 
 
 @claim(
-    "With the weights scaled at test time the full network gives approximately the average prediction of all "
-    "sub-networks.",
-    source=(cheatsheet("1.8.3"), lectures("2.5.4")),
+    "With all neurons active and weight scaling at test time the full network behaves approximately like the average "
+    "of all sub-networks trained; its output is effectively their average prediction.",
+    source=lectures("2.5.4"),
     kind="tendency",
-    literature="Baldi and Sadowski 2013: exact for the normalised geometric mean of one softmax layer",
+    scope="trained networks of ordinary width; arithmetic or geometric mean, predictions or error, width, depth and "
+    "keep probability are left open",
+    left_open=("units", "keep", "mean"),
+    literature="Srivastava et al. 2014, section 7.5; Warde-Farley et al. 2014 compare errors; Baldi and Sadowski 2013: "
+    "exact for the normalised geometric mean of one softmax layer",
     criterion=AllOf(
-        geometric=Identity(
-            "full_network",
-            "average",
-            operations=2048,
-            where={"quantity": "normalised geometric mean"},
-            each=("dropout",),
+        distance=NEARER(than="full network"),
+        error=Equivalent(
+            "excess_error", 0.0, smallest_difference=0.01, each=("units", "keep", "mean"), where={"unit": "error"}
         ),
-        arithmetic=CLOSER,
     ),
-    smoke={"steps": 1000, "layers": ((8, 0.5), (64, 0.5))},
-    full={"data": "mnist", "layers": ((14, 0.5), (14, 0.8), (14, 0.95), (256, 0.5)), "steps": 20000, "images": 200},
+    boundary=Boundary(
+        "from some sixty units on: what scaling misses is of the order of the variance of the logits over "
+        "sub-networks, which falls as the inverse of the width",
+        holds="units >= 64 or mean == 'geometric'",
+        named=({"units": 512, "keep": 0.5}, {"units": 8, "keep": 0.5}),
+    ),
+    smoke={"units": (8, 512), "keep": (0.5,), "steps": 600},
+    full={"data": "mnist", "images": 50_000, "units": (8, 64, 512, 2048), "steps": 20000},
     control={"scaled": False},
-    correction=Correction(
-        "With the weights scaled the full network gives exactly the normalised geometric mean of all sub-networks' "
-        "predictions, if dropout acts on the input of the softmax layer. That is near their average prediction where "
-        "the logits vary little from one sub-network to another: in wide layers, or where units are rarely dropped. It "
-        "differs from the average to the order of that variance, a single sub-network to the order of its root.",
-        layers=((12, 0.95), (64, 0.5)),
+    positive_control=PositiveControl(
+        "The average of sixteen sub-networks is nearer to the average of all than one sub-network is.",
+        criterion=NEARER(than="sixteen sub-networks", smallest_ratio=1.05**2, because="it is twice what matters"),
+    ),
+    reported=(
+        Reported(
+            "about 50",
+            measure="number of sub-networks whose average errs as the scaled network does",
+            setting="MNIST, convolutional and dense nets",
+            place="Srivastava et al. 2014, section 7.5, figure 11",
+        ),
     ),
     tags=("headline",),
+    seeds=48,
 )
 def geometric_mean(
     seeds,
     *,
-    layers=((12, 0.5), (12, 0.8), (12, 0.95), (64, 0.5)),
-    images=50,
-    steps=2000,
-    sampled=500,
+    units=(8, 64, 512),
+    keep=(0.5, 0.8),
+    images=1000,
+    steps=1500,
+    sampled=300,
+    tested=100,
     scaled=True,
     data="digits",
 ):
-    """Puts images through the sub-networks of a trained Keras network with dropout on its last hidden layer.
+    """Puts test images through the sub-networks of a trained Keras network with dropout on its last hidden layer.
 
-    Layers are pairs of units and the probability of keeping one. The full network is compared with the normalised
-    geometric mean of all 2^units sub-networks' class probabilities, which it must equal up to rounding, and with their
-    average: root-mean-square Euclidean distance over test images, beside that of a single sub-network. Of wide layers
-    500 sub-networks are drawn, and the geometric mean is left out. Keras divides the kept units by the probability of
-    keeping instead of scaling the weights later; without the scaling the full network has the weights of the
-    sub-networks. The mistake is the scope: a dozen units dropped by half are too few.
+    Of the full network two things are compared with the normalised geometric and with the arithmetic mean of the
+    sub-networks' class probabilities: its prediction, by the root-mean-square Euclidean distance over 100 test images,
+    beside the distance of a single sub-network (their ratio squared is the number of sub-networks whose average the
+    full network is worth), and its test error on all test images. Of wide layers 300 sub-networks are drawn. Keras
+    divides the kept units by the probability of keeping instead of scaling the weights later; without the scaling, the
+    control, the full network has the weights of the sub-networks. Each seed redraws the training images.
     """
-    chosen = load_data(data).flat()
-    x, rows = chosen.x_test[:images], []
-    for units, keep in layers:
-        trained = _train(chosen, seeds, steps, hidden=(units,), keep=(keep,))
+    loaded, rows = load_data(data).flat(), []
+    for width, probability in itertools.product(units, keep):
+        trained = _train(loaded, images, seeds, steps, hidden=(width,), keep=(probability,))
+        kept = np.full(width, probability)
         for replica, seed in enumerate(seeds):
-            kept = np.full(units, keep)
-            masks, probability = _every_mask(kept) if units <= ENUMERABLE else _random_masks(kept, sampled, seed)
-            logits, full = _sub_networks(trained.model(replica), x, (keep,), masks, scaled)
-            found = _distances(full, scipy.special.softmax(logits, axis=-1), probability)
-            if units <= ENUMERABLE:
-                mean_logits = np.tensordot(probability, scipy.special.log_softmax(logits, axis=-1), axes=1)
-                geometric = {
-                    "full_network": full.ravel(),
-                    "average": scipy.special.softmax(mean_logits, axis=-1).ravel(),
-                }
-                found = pd.concat([found, pd.DataFrame(geometric).assign(quantity="normalised geometric mean")])
-            rows.append(found.assign(seed=seed, dropout=f"{units} units, {keep} kept"))
+            masks, shares = _every_mask(kept) if width <= ENUMERABLE else _random_masks(kept, sampled, seed)
+            model = trained.model(replica)
+            logits, full = _sub_networks(model, loaded.x_test, (probability,), masks, scaled)
+            for mean, predictions in _means(logits, shares).items():
+                found = _beside(full, logits, shares, predictions, loaded.y_test, tested, seed)
+                rows.append(found.assign(seed=seed, units=width, keep=probability, mean=mean))
     return pd.concat(rows, ignore_index=True)
 
 
 @claim(
-    r"$p(y|x) = \sum_b p(b)\, p(y|x; b)$ with $p(b) = \prod_i \varphi_i^{b_i} (1-\varphi_i)^{1-b_i}$: dropout predicts "
-    r"with an ensemble of sub-networks, which weight scaling approximates.",
+    r"Dropout as ensembling: $p(y|x) = \sum_{b \in \{0,1\}^R} p(b)\, p(y|x; b)$ with "
+    r"$p(b) = \prod_i \varphi_i^{b_i} (1-\varphi_i)^{1-b_i}$, $\varphi_i$ the probability of keeping a unit; for "
+    r"inference $\tilde w_{ij} \leftarrow \varphi_j w_{ij}$.",
     source=cheatsheet("1.8.3"),
     kind="formula",
-    literature="Srivastava et al. 2014, section 7.5, compare weight scaling with Monte Carlo averaging",
+    scope="units dropped independently; how near scaling comes to the mixture is not said",
+    left_open=("keep",),
+    literature="Srivastava et al. 2014, section 7.5",
     criterion=AllOf(
+        probabilities=Identity("total", "one", operations=4096, each=("keep",), where={"quantity": "probability"}),
         sampling=ScalingLaw(
-            x="samples",
-            y="distance",
-            at_least=-0.55,
-            at_most=-0.45,
-            because="an average of independent draws from the mixture nears it as their number to the power -1/2",
+            "samples",
+            "distance",
+            expected=-0.5,
+            rivals=(-1.0, -0.25),
+            each=("keep",),
             where={"quantity": "distance of Monte Carlo"},
-            each=("dropout",),
         ),
-        scaling=CLOSER,
+        scaling=Identity("scaled", "expected", operations=4096, each=("keep",), where={"quantity": "pre-activation"}),
     ),
-    smoke={"steps": 2000, "hidden": (5, 5), "keep": ((0.8, 0.5),)},
-    full={"data": "mnist", "hidden": (7, 7), "steps": 20000, "images": 200},
-    control={"scaled": False},
-    correction=Correction(
-        "Dropout predicts with that ensemble. Weight scaling approximates it where units are rarely dropped; where "
-        "narrow layers drop many, it is hardly nearer than a single sub-network is.",
-        keep=((0.95, 0.95),),
+    smoke={"steps": 600, "hidden": (5, 5), "keep": ((0.8, 0.5),), "repeats": 24},
+    full={"data": "mnist", "images": 50_000, "hidden": (7, 7), "steps": 20000},
+    control={"independent": False},
+    rival=Rival(
+        r"The probabilities of keeping and of dropping a unit are exchanged in $p(b)$.",
+        criterion=ScalingLaw(
+            "samples",
+            "rival_distance",
+            expected=-0.5,
+            rivals=(-1.0, -0.25),
+            each=("keep",),
+            where={"quantity": "distance of Monte Carlo"},
+        ),
     ),
     tags=("headline",),
+    seeds=24,
 )
 def mixture(
     seeds,
     *,
     hidden=(6, 6),
-    keep=((0.8, 0.5), (0.95, 0.95)),
-    images=50,
+    keep=((0.8, 0.5), (0.95, 0.9)),
+    images=1000,
+    tested=50,
     samples=(4, 16, 64, 256),
     repeats=16,
-    steps=2000,
-    scaled=True,
+    steps=1500,
+    independent=True,
     data="digits",
 ):
     """Enumerates the mixture of a trained Keras network with dropout on two hidden layers, and samples from it.
 
-    The exact mixture sums all 2^12 sub-networks with their probabilities. Running Keras' own dropout and averaging a
-    number of predictions must near it as an average of independent draws does. Root-mean-square Euclidean distances
-    over test images, and over repetitions of the sampling; weight scaling is compared with a single sub-network. The
-    mistake is to expect an approximation of any width and rate.
+    The exact mixture sums all 2^12 sub-networks with their probabilities, which must sum to one. Averages of
+    predictions under Keras' own dropout must near it as independent draws do, with their number to the power -1/2: any
+    other mixture would leave a distance that does not fall. Root-mean-square Euclidean distances over test images, and
+    over repetitions of the sampling. Weights scaled by the sending unit's probability must give the pre-activations of
+    the next layer that the masks give in expectation, with a probability of its own for every unit. The control drops
+    all units of a layer together. Each seed redraws the training images.
     """
-    chosen = load_data(data).flat()
-    x, rows = chosen.x_test[:images], []
+    loaded, rows = load_data(data).flat(), []
+    x = loaded.x_test[:tested]
     for kept in keep:
-        trained = _train(chosen, seeds, steps, hidden=hidden, keep=kept)
+        trained = _train(loaded, images, seeds, steps, hidden=hidden, keep=kept, independent=independent)
         for replica, seed in enumerate(seeds):
             model = trained.model(replica)
-            masks, probability = _every_mask(np.repeat(kept, hidden))
-            logits, full = _sub_networks(model, x, kept, masks, scaled)
+            masks, shares = _every_mask(np.repeat(kept, hidden))
+            _, exchanged = _every_mask(1 - np.repeat(kept, hidden))
+            logits, _ = _sub_networks(model, x, kept, masks, scaled=True)
             predictions = scipy.special.softmax(logits, axis=-1)
-            average = np.tensordot(probability, predictions, axes=1)
+            averages = {
+                name: np.tensordot(probability, predictions, axes=1)
+                for name, probability in (("distance", shares), ("rival_distance", exchanged))
+            }
             drawn = scipy.special.softmax(_draws(model, x, repeats * max(samples)), axis=-1)
-            monte_carlo = [
-                _distance(drawn[: repeats * number].reshape(repeats, number, *average.shape).mean(axis=1), average)
-                for number in samples
-            ]
-            sampled = pd.DataFrame({"samples": samples, "distance": monte_carlo, "quantity": "distance of Monte Carlo"})
-            distances = _distances(full, predictions, probability)
-            rows.append(
-                pd.concat([sampled, distances]).assign(seed=seed, dropout=f"{' and '.join(map(str, kept))} kept")
-            )
-    return pd.concat(rows, ignore_index=True)
+            for number in samples:
+                means = drawn[: repeats * number].reshape(repeats, number, *drawn.shape[1:]).mean(axis=1)
+                distances = {name: _distance(means, average) for name, average in averages.items()}
+                rows.append({"samples": number, "quantity": "distance of Monte Carlo", **distances})
+            rows.append({"quantity": "probability", "total": shares.sum(), "one": 1.0})
+            rows += [{"quantity": "pre-activation", **row} for row in _pre_activations(seed, model, x)]
+            for row in rows:
+                row.setdefault("seed", seed)
+                row.setdefault("keep", " and ".join(map(str, kept)))
+    return pd.DataFrame(rows)
 
 
-def dropout_network(*, inputs, outputs, hidden, keep):
-    """Build a network with a wide first layer and dropout on every later hidden layer."""
+def dropout_network(*, inputs, outputs, hidden, keep, independent=True):
+    """Build a network with a wide first layer and dropout on every later hidden layer, of single units or of all."""
     layers = [keras.Input((inputs,)), keras.layers.Dense(64, activation="relu")]
     for units, probability in zip(hidden, keep, strict=True):
-        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(1 - probability)]
+        dropped = keras.layers.Dropout(1 - probability, noise_shape=None if independent else (None, 1))
+        layers += [keras.layers.Dense(units, activation="relu"), dropped]
     return keras.Sequential([*layers, keras.layers.Dense(outputs)])
 
 
-def _train(images, seeds, steps, *, hidden, keep):
-    optimizer = keras.optimizers.Adam(0.003)
-    arm = classifier(dropout_network, images, steps=steps, optimizer=optimizer, metrics={}, hidden=hidden, keep=keep)
-    return arm(seeds=seeds)
+def _train(loaded, images, seeds, steps, **network):
+    arm = classifier(
+        dropout_network,
+        lambda seed: loaded.subset(images, seed),
+        steps=steps,
+        optimizer=keras.optimizers.Adam(0.003),
+        metrics={},
+        **network,
+    )
+    return arm(seeds=list(seeds))
 
 
 def _every_mask(kept):
@@ -233,17 +268,59 @@ def _draws(model, x, number):
     return keras.ops.convert_to_numpy(model(repeated, training=True)).reshape(number, len(x), -1)
 
 
-def _distances(full, predictions, probability):
-    """Root-mean-square distance of the full network, and of a random sub-network, from the sub-networks' average."""
-    average = np.tensordot(probability, predictions, axes=1)
-    single = np.sqrt(np.average(np.square(predictions - average).sum(axis=-1).mean(axis=-1), weights=probability))
-    return pd.DataFrame(
-        {
-            "quantity": "distance to the average",
-            "prediction": ["full network", "one sub-network"],
-            "distance": [_distance(full, average), single],
-        }
+def _means(logits, shares):
+    """Means of the sub-networks' class probabilities, [images, classes], by name."""
+    geometric = np.tensordot(shares, scipy.special.log_softmax(logits, axis=-1), axes=1)
+    return {
+        "arithmetic": np.tensordot(shares, scipy.special.softmax(logits, axis=-1), axes=1),
+        "geometric": scipy.special.softmax(geometric, axis=-1),
+    }
+
+
+def _beside(full, logits, shares, average, labels, tested, seed, group=16):
+    """Distances of the full network, of one sub-network and of an average of some from the mean of all; and errors.
+
+    Args:
+        full: Class probabilities of the full network, [images, classes].
+        logits: Logits of the sub-networks, [masks, images, classes].
+        shares: Probabilities of the masks, [masks].
+        average: Mean of the sub-networks' class probabilities, [images, classes].
+        labels: Classes of the images.
+        tested: Number of images that distances are averaged over.
+        seed: Seed of the sub-networks that are averaged.
+        group: Number of them.
+    """
+    predictions = scipy.special.softmax(logits[:, :tested], axis=-1)
+    squares = np.square(predictions - average[:tested]).sum(axis=-1).mean(axis=-1)
+    drawn = np.random.default_rng(seed).choice(len(shares), size=(50, group), p=shares)
+    distances = {
+        "full network": _distance(full[:tested], average[:tested]),
+        "one sub-network": np.sqrt(np.average(squares, weights=shares)),
+        "sixteen sub-networks": _distance(predictions[drawn].mean(axis=1), average[:tested]),
+    }
+    errors = [(probabilities.argmax(axis=-1) != labels).mean() for probabilities in (full, average)]
+    return pd.concat(
+        [
+            pd.DataFrame({"unit": "distance", "prediction": list(distances), "distance": list(distances.values())}),
+            pd.DataFrame([{"unit": "error", "excess_error": errors[0] - errors[1], "test_error": errors[0]}]),
+        ]
     )
+
+
+def _pre_activations(seed, model, x, units=10):
+    """What enters the last layer in expectation over all masks of the units before it, and with scaled weights.
+
+    Every unit has a probability of its own; the first ten units are dropped, the others are not there.
+    """
+    generator = np.random.default_rng(seed)
+    kernel, _ = (weights.astype(float) for weights in model.get_weights()[-2:])
+    kernel = kernel[:units]
+    sent = np.abs(generator.normal(size=(len(x), len(kernel))))
+    kept = generator.uniform(0.2, 0.9, size=len(kernel))
+    masks, shares = _every_mask(kept)
+    expected = np.tensordot(shares, masks[:, None] * sent @ kernel, axes=1)
+    scaled = sent @ (kept[:, None] * kernel)
+    return [{"scaled": left, "expected": right} for left, right in zip(scaled.ravel(), expected.ravel(), strict=True)]
 
 
 def _distance(p, q):

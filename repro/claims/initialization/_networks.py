@@ -6,12 +6,15 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 from etils import epy
 
 from repro.engine import load_data, mlp, probe
 
 with epy.lazy_imports():
     import keras
+
+MOST_LAYERS = 64  # of a network whose layers have random streams of their own
 
 # Half the width of the interval from which the weights of a layer with n inputs and m outputs are drawn uniformly.
 HALF_WIDTHS = {
@@ -59,6 +62,81 @@ def probe_hidden(network, data, seeds, **grids):
     shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
     observations = probe(network, images, seeds, loss=cross_entropy(), **grids, **shape)
     return observations[observations["layers_back"] > 0].reset_index(drop=True)
+
+
+def signal_course(seed, *, activations, scales, depth, width, networks, examples, data, backward=False):
+    """Mean squares along deep untrained networks, averaged over networks: what an expectation over weights keeps.
+
+    Args:
+        seed: Seed of the images and of the weights, which are the same for all activations and scales.
+        activations: Keras' names of activations.
+        scales: Variances of the weights times the number of inputs.
+        depth: Number of layers.
+        width: Units of every layer.
+        networks: Number of networks that are averaged.
+        examples: Number of images.
+        data: Name of the data set.
+        backward: Whether gradients are measured as well.
+
+    Returns:
+        A row for each activation, scale and layer: ``second_moment`` of what enters the activation, share ``active`` of
+        it that is positive, and with ``backward`` the mean square ``gradient`` of a random direction of the last
+        layer's, at as many layers back as ``layer`` counts forward, from one on.
+    """
+    images = load_data(data).standardized().flat().subset(examples, seed).x_train
+    combinations = list(itertools.product(activations, scales))
+    signals = dict.fromkeys(combinations, keras.ops.convert_to_tensor(images)[None])
+    slopes = {combination: [] for combination in combinations}
+    rows = []
+    for layer in range(1, depth + 1):
+        weights = _weights(seed, layer, networks, images.shape[1] if layer == 1 else width, width)
+        for activation, scale in combinations:
+            entering = keras.ops.matmul(signals[activation, scale], weights) * scale**0.5
+            apply = keras.activations.get(activation)
+            signals[activation, scale] = apply(entering)
+            if backward:
+                slopes[activation, scale].append(_slope(activation, entering))
+            rows.append(
+                {
+                    "activation": activation,
+                    "scale": scale,
+                    "layer": layer,
+                    "second_moment": float(keras.ops.mean(keras.ops.square(entering))),
+                    "active": float(keras.ops.mean(keras.ops.cast(entering > 0, "float32"))),
+                }
+            )
+    table = pd.DataFrame(rows)
+    return table.merge(_gradients(seed, slopes, depth, width, networks)) if backward else table
+
+
+def _weights(seed, layer, networks, inputs, width):
+    """Normal weights of variance 1 / inputs of one layer of many networks, [networks, inputs, width]."""
+    drawn = keras.random.normal((networks, inputs, width), seed=MOST_LAYERS * seed + layer)
+    return drawn / inputs**0.5
+
+
+def _slope(activation, entering):
+    """Slope of a piecewise linear activation where a signal enters it."""
+    return {"linear": keras.ops.ones_like, "relu": lambda signal: keras.ops.cast(signal > 0, "float32")}[activation](
+        entering
+    )
+
+
+def _gradients(seed, slopes, depth, width, networks):
+    """Mean square of the gradient with respect to what enters each layer, from the last one back."""
+    gradients = {
+        combination: keras.random.normal(of_layers[-1].shape, seed=MOST_LAYERS * seed)
+        for combination, of_layers in slopes.items()
+    }
+    rows = []
+    for back in range(1, depth):
+        weights = _weights(seed, depth - back + 1, networks, width, width)
+        for (activation, scale), of_layers in slopes.items():
+            passed = keras.ops.matmul(gradients[activation, scale], keras.ops.transpose(weights, (0, 2, 1)))
+            gradients[activation, scale] = passed * scale**0.5 * of_layers[depth - back - 1]
+            square = float(keras.ops.mean(keras.ops.square(gradients[activation, scale])))
+            rows.append({"activation": activation, "scale": scale, "layer": back, "gradient": square})
+    return pd.DataFrame(rows)
 
 
 def variance_over_draws(initializer, shape, *, seed, draws=8):

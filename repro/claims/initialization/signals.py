@@ -8,24 +8,16 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import (
-    AllOf,
-    Correction,
-    Equivalent,
-    Greater,
-    Preserved,
-    cheatsheet,
-    claim,
-    lectures,
-)
+from repro import AllOf, Boundary, Correction, Equivalent, Greater, Preserved, cheatsheet, claim, lectures
 from repro.claims.initialization._networks import (
     HALF_WIDTHS,
     normal_network,
     probe_hidden,
+    signal_course,
     uniform_network,
     variance_over_draws,
 )
-from repro.engine import mlp
+from repro.engine import classifier, load_data, mlp
 
 with epy.lazy_imports():
     import keras
@@ -41,67 +33,155 @@ WEIGHTS = partial(
 
 
 @claim(
-    r"$w \sim \mathcal{N}(0, 1/n_{\mathrm{in}})$ keeps the variance of activations constant from layer to layer.",
+    r"Xavier initialisation aims to maintain the variance of activations across layers: "
+    r"$w \sim \mathcal{N}(0, 1/n_{\mathrm{in}})$ keeps the output variance of a linear neuron equal to that of its "
+    "input.",
     source=lectures("2.3.5"),
     kind="formula",
-    literature="Glorot and Bengio 2010; LeCun et al. 1998 for this variance; Poole et al. 2016 for tanh",
-    criterion=Preserved("variance", along="layer", smallest_ratio=1.05, because=PER_LAYER, each=("activation",)),
-    smoke={"width": 128, "depth": 15},
-    full={"data": "mnist", "width": 2048, "depth": 100},
-    control={"scale": 0.5},
-    correction=Correction(
-        r"$w \sim \mathcal{N}(0, 1/n_{\mathrm{in}})$ keeps the variance in linear layers, for which it was derived. "
-        r"Tanh shrinks it in every layer, from $q$ to $\mathbb{E}\tanh^2(\sqrt{q}\,z) \approx q - 2q^2$, which falls "
-        r"as $1/(2 \cdot \mathrm{depth})$.",
-        activations=("linear",),
+    scope="a linear neuron, independent inputs and weights of zero mean; activations across layers are what it aims at",
+    left_open=("activation", "layer"),
+    literature="Glorot and Bengio 2010, section 4.2; LeCun et al. 1998, section 4.6; Poole et al. 2016 for tanh",
+    criterion=Preserved("second_moment", along="layer", at=(2, 10, 20), each=("activation", "scale")),
+    boundary=Boundary(
+        "in linear layers at the variance 1/n, and in ReLU layers at twice that",
+        holds="(activation == 'linear' and scale == 1) or (activation == 'relu' and scale == 2)",
+        named=(
+            {"activation": "linear", "scale": 1.0, "layer": 20},
+            {"activation": "tanh", "scale": 1.0, "layer": 20},
+        ),
+        assumption="Glorot and Bengio 2010, section 4.2, assume the linear regime of the activation",
     ),
+    smoke={"activations": ("linear", "tanh"), "scales": (1.0,), "networks": 512},
+    full={"data": "mnist", "width": 256, "networks": 1024},
+    control={"scales": (0.5,)},
     tags=("headline",),
+    seeds=48,
 )
-def xavier_forward(seeds, *, activations=("linear", "tanh"), depth=30, width=256, scale=1.0, data="digits"):
-    """Measures the variance of the outputs of every hidden layer of untrained networks.
+def xavier_forward(
+    seed,
+    *,
+    activations=("linear", "relu", "tanh"),
+    scales=(0.5, 1.0, 2.0),
+    depth=20,
+    width=128,
+    networks=256,
+    examples=16,
+    data="digits",
+):
+    r"""Follows the mean square of what enters the activations through untrained networks, from the first layer on.
 
-    Over units and 256 training images (standardised); the effect is the mean ratio of a layer's variance to the one
-    before. The lectures derive the rule for a linear neuron and state it for activations: with tanh it fails, because
-    the derivation leaves out that tanh contracts.
+    Averaged over units, standardised images (redrawn by each seed) and 256 networks, because the formula is about an
+    expectation over weights, which single networks scatter around. Mean-field theory expects the mean square $q$ to be
+    kept in linear layers at the variance $1/n$ and in ReLU layers at $2/n$ alone. Tanh shrinks it from $q$ to
+    $\mathbb{E}\tanh^2(\sqrt{q} z) \approx q - 2q^2$ at the variance $1/n$, so that it falls as $1/(2 \cdot
+    \mathrm{depth})$: a power, whose factor per layer tends to one while the total goes to zero.
     """
-    grids = {"activation": list(activations), "depth": depth, "width": width, "scale": scale}
-    return probe_hidden(normal_network, data, seeds, **grids)
+    return signal_course(
+        seed,
+        activations=activations,
+        scales=scales,
+        depth=depth,
+        width=width,
+        networks=networks,
+        examples=examples,
+        data=data,
+    )
 
 
 @claim(
-    r"$w \sim \mathcal{N}(0, 2/n_{\mathrm{in}})$ keeps the signal of deep ReLU networks; typically only $n/2$ units "
-    r"are active.",
-    source=(lectures("2.3.5"), cheatsheet("1.8.1")),
-    kind="law",
-    literature="He et al. 2015",
-    criterion=AllOf(
-        signal=Preserved("second_moment", along="layer", smallest_ratio=1.05, because=PER_LAYER),
-        active=Equivalent(
-            "active",
-            0.5,
-            smallest_difference=0.05,
-            because="half of the units means nearer to a half than to four or six tenths",
-        ),
-        weights=WEIGHTS(),
+    r"For ReLU networks $w \sim \mathcal{N}(0, 2/n_{\mathrm{in}})$: the slightly larger variance is to prevent "
+    r"shrinking gradients, as ReLU passes only positive values; typically only $n/2$ units are active.",
+    source=(
+        lectures("2.3.5", parts=("signal", "gradient")),
+        cheatsheet("1.8.1", parts=("signal", "gradient", "active")),
     ),
-    smoke={"width": 512, "depth": 20},
-    full={"data": "mnist", "width": 2048, "depth": 100},
-    control={"scale": 1.0},
+    kind="law",
+    scope="ReLU networks at initialisation, symmetric weights, no biases; whether active means after training is open",
+    left_open=("layer", "stage"),
+    literature="He et al. 2015, section 2.2",
+    criterion=AllOf(
+        signal=Preserved(
+            "second_moment", along="layer", at=(10, 20), each=("activation", "scale"), where={"measured": "course"}
+        ),
+        gradient=Preserved(
+            "gradient", along="layer", at=(10, 19), each=("activation", "scale"), where={"measured": "course"}
+        ),
+        active=Equivalent("active", 0.5, smallest_difference=0.01, each=("stage",), where={"measured": "units"}),
+    ),
+    boundary=Boundary(
+        "at the variance 2/n with ReLU and 1/n in linear layers; half of the units are active before training alone",
+        holds="(activation == 'relu' and scale == 2) or (activation == 'linear' and scale == 1) "
+        "or stage == 'untrained'",
+        named=(
+            {"part": "signal", "activation": "relu", "scale": 2.0},
+            {"part": "gradient", "activation": "relu", "scale": 2.0},
+            {"part": "active"},
+        ),
+    ),
+    smoke={"activations": ("relu",), "scales": (2.0,), "networks": 512, "steps": 200},
+    full={"data": "mnist", "width": 256, "networks": 1024, "steps": 5000},
+    control={"activations": ("relu",), "scales": (1.0,)},
     tags=("headline",),
+    seeds=48,
 )
-def he_relu(seeds, *, depth=40, width=256, scale=2.0, data="digits"):
-    """Measures the mean square and the share of positive outputs of every hidden layer of untrained ReLU networks.
+def he_relu(
+    seeds,
+    *,
+    activations=("linear", "relu"),
+    scales=(1.0, 2.0, 4.0),
+    depth=20,
+    width=128,
+    networks=128,
+    examples=16,
+    steps=1000,
+    data="digits",
+):
+    """Follows the mean squares of signal and gradient through untrained networks, and counts active units.
 
-    Over units and 256 training images (standardised); the effect on the signal is the mean ratio of a layer's mean
-    square to the one before, that on the share its mean over layers. With variance 1 / n the mean square halves. The
-    weights of Keras' own initialiser of this name are looked at too: their variance from draw to draw, over 2 / n.
+    Signal and gradient are those of what enters the activations, from the first layer on forward and from the last one
+    on back, averaged over units, standardised images (redrawn by each seed) and 128 networks. A random direction stands
+    for the loss. The share of active units is the mean over five hidden ReLU layers of 128 units that start from Keras'
+    own initialiser of this name, before training and after that of digits by Adam, on test images: symmetric weights
+    make it one half at the start, and nothing keeps it there.
     """
-    grids = {"activation": "relu", "depth": depth, "width": width, "scale": scale}
-    observations = probe_hidden(normal_network, data, seeds, **grids)
-    variances = {
-        seed: variance_over_draws(keras.initializers.HeNormal, (width, width), seed=seed) * width / 2 for seed in seeds
-    }
-    return observations.assign(weight_variance=observations["seed"].map(variances))
+    courses = [
+        signal_course(
+            seed,
+            activations=activations,
+            scales=scales,
+            depth=depth,
+            width=width,
+            networks=networks,
+            examples=examples,
+            data=data,
+            backward=True,
+        ).assign(seed=seed, measured="course")
+        for seed in seeds
+    ]
+    return pd.concat([*courses, _active_units(seeds, data, steps)], ignore_index=True)
+
+
+def _active_units(seeds, data, steps):
+    """Share of positive outputs of hidden ReLU units on test images, before and after training, for each seed."""
+    images = load_data(data).standardized().flat()
+    layers = {"widths": (128,) * 5, "activation": "relu", "initializer": "he_normal"}
+    optimizer = keras.optimizers.Adam(0.001)
+    trained = classifier(mlp, images, steps=steps, optimizer=optimizer, **layers)(seeds=list(seeds))
+    rows = []
+    for place, seed in enumerate(seeds):
+        for stage, model in (("untrained", trained.builders[place]()), ("trained", trained.model(place))):
+            shares = [
+                float(np.mean(keras.ops.convert_to_numpy(hidden) > 0)) for hidden in _hidden(model, images.x_test)
+            ]
+            rows.append({"seed": seed, "measured": "units", "stage": stage, "active": np.mean(shares)})
+    return pd.DataFrame(rows)
+
+
+def _hidden(model, signal):
+    """Outputs of the hidden layers of a sequential network."""
+    for layer in model.layers[:-1]:
+        signal = layer(signal)
+        yield signal
 
 
 @claim(

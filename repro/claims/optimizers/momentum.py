@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from etils import epy
 
-from repro import Identity, cheatsheet, claim
+from repro import AllOf, Boundary, Greater, Identity, PositiveControl, cheatsheet, claim, lectures
+from repro.claims.optimizers._descents import descents
 from repro.claims.optimizers._quadratics import compare_paths
 
 with epy.lazy_imports():
@@ -43,3 +45,88 @@ def _heavy_ball(start, hessian, steps):
         now, before = path[-1], path[-2]
         path.append(now - RATE * hessian @ now + MOMENTUM * (now - before))
     return path[2:]
+
+
+@claim(
+    r"Momentum written as $w^{k+1} = w^k - \eta \nabla E(w^k) - \alpha \nabla E(w^k)$ helps avoid being trapped in "
+    "local minima and encourages moving on in the same direction, smoothing out oscillations and escaping shallow "
+    "local minima.",
+    source=lectures("2.3.1"),
+    kind="tendency",
+    root="lectures_momentum",
+    transcription=True,
+    scope="errors with several local minima; the rates and the noise of the gradient are left open; section 2.4.3 "
+    "prints the gradient of the step before in the last term",
+    left_open=("rates", "noise"),
+    literature="Polyak 1964: the momentum term is a multiple of the last step",
+    criterion=AllOf(
+        escape=Greater(
+            "escaped",
+            of="printed",
+            than="plain",
+            by="update",
+            smallest_difference=0.01,
+            each=("rates", "noise"),
+        ),
+        oscillation=Greater(
+            "sign_changes",
+            of="plain",
+            than="printed",
+            by="update",
+            smallest_difference=0.01,
+            each=("rates", "noise"),
+        ),
+    ),
+    boundary=Boundary(
+        "nowhere at tuned rates, where the printed update is plain descent at the sum of the rates; at equal rates "
+        "minima are escaped as by any larger rate, and oscillations are not smoothed",
+        holds="rates == 'equal' and part == 'escape'",
+    ),
+    smoke={"functions": 50, "steps": 200},
+    positive_control=PositiveControl(
+        "Heavy-ball momentum, at tuned values, escapes more shallow minima and oscillates less.",
+        criterion=AllOf(
+            escape=Greater(
+                "escaped",
+                of="heavy ball",
+                than="plain",
+                by="update",
+                smallest_difference=0.02,
+                each=("rates", "noise"),
+                because="it is twice what matters",
+            ),
+            oscillation=Greater(
+                "sign_changes",
+                of="plain",
+                than="heavy ball",
+                by="update",
+                smallest_difference=0.02,
+                each=("rates", "noise"),
+                because="it is twice what matters",
+            ),
+        ),
+    ),
+    seeds=48,
+)
+def momentum_lectures_first(
+    seed, *, alpha=0.9, functions=200, steps=400, noises=(0.0, 1.0), condition=100.0, largest_rate=2.0
+):
+    r"""Follows plain descent, the printed update and heavy-ball momentum on one-dimensional errors and on quadratics.
+
+    An error is a parabola with ripples of random phases and wavelengths, which make shallow minima; from a random start
+    in a minimum that is not the deepest, a run escapes if it ends within the basin of the deepest. Oscillation is the
+    share of steps at which the steepest coordinate of a quadratic of condition number 100 changes sign. Gradients have
+    normal noise of the given deviation, or none. Each update is tuned on other functions of the same seed's: $\eta$ for
+    the most escapes, or for the fastest descent on the quadratic; at equal rates all have the tuned $\eta$ of plain
+    descent, and $\alpha$ is 0.9 of it (for heavy ball the factor on the last step is 0.9). As printed both terms have
+    one gradient, so that the update is plain descent at the rate $\eta + \alpha$.
+    """
+    return descents(
+        seed,
+        alpha=alpha,
+        functions=functions,
+        steps=steps,
+        noises=noises,
+        condition=condition,
+        rates=largest_rate * 2.0 ** -np.arange(8),
+    )

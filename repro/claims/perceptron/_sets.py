@@ -24,6 +24,16 @@ def random_set(generator, points, dimension, margin):
     return kept[:points]
 
 
+def orthogonal_set(generator, dimension, norm=3.0):
+    """Orthogonal points of one norm with random labels, in a random basis: [dimension, dimension].
+
+    The weights that separate them with the largest margin, norm / sqrt(dimension), are their sum; the perceptron makes
+    one mistake on each, which is R^2 / margin^2 in all.
+    """
+    basis, _ = np.linalg.qr(generator.normal(size=(dimension, dimension)))
+    return norm * basis
+
+
 def draw_pairs(generator, data, pairs):
     """Pairs of different classes of a data set."""
     classes = load_data(data).classes

@@ -6,24 +6,8 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import (
-    AllOf,
-    AtLeast,
-    AtMost,
-    Equivalent,
-    Greater,
-    Identity,
-    cheatsheet,
-    claim,
-    lectures,
-    notes,
-)
-from repro.claims.perceptron._sets import (
-    draw_pairs,
-    maximum_margin,
-    pair_of_classes,
-    random_set,
-)
+from repro import AllOf, AtLeast, AtMost, Equivalent, Greater, Identity, Rival, cheatsheet, claim, lectures, notes
+from repro.claims.perceptron._sets import draw_pairs, maximum_margin, orthogonal_set, pair_of_classes, random_set
 from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
@@ -32,28 +16,34 @@ with epy.lazy_imports():
 
 
 @claim(
-    r"If a unit vector separates the data with margin $\gamma$ and all points have norm at most $R$, the perceptron "
-    r"makes at most $R^2/\gamma^2$ updates.",
+    r"If a unit vector separates the data with margin $\gamma > 0$ and $R$ is the largest norm of a point, the number "
+    r"$t$ of perceptron updates satisfies $t \le R^2/\gamma^2$.",
     source=cheatsheet("1.1 Convergence"),
     kind="theorem",
+    scope="linearly separable data, no bias, start at zero, updates on mistakes only",
     literature="Novikoff 1962",
     criterion=AtMost("updates", bound="bound"),
     smoke={"points": 50},
     full={"data": "mnist", "points": 1000, "dimensions": (2, 5, 20, 100, 500), "pairs": 20},
     control={"separable": False},
+    rival=Rival(
+        r"The number of perceptron updates is at most half of that, $t \le R^2/(2\gamma^2)$.",
+        criterion=AtMost("updates", bound="half_bound"),
+    ),
     tags=("headline",),
 )
 def novikoff(
     seed, *, points=200, dimensions=(2, 5, 20, 100), margins=(0.01, 0.1), pairs=5, data="digits", separable=True
 ):
-    """Runs the perceptron from zero weights until it makes no mistake and counts its updates.
+    r"""Runs the perceptron from zero weights until it makes no mistake and counts its updates.
 
     For each seed: random sets of unit vectors labelled by a random hyperplane, without the points closer to it than a
-    margin, for every dimension and margin; and pairs of classes of real images, with a constant pixel for the bias, as
-    far as they are separable. Each set is learned in a random cyclic order, and once more always updating on the worst
-    mistake. The bound takes the maximum margin, the distance of the convex hull of all y x from the origin (by
-    non-negative least squares). Without separability a tenth of the labels are flipped after the margin was taken; the
-    run is cut off once it has exceeded the bound.
+    margin, for every dimension and margin; pairs of classes of real images, with a constant pixel for the bias, as far
+    as they are separable; and sets that attain the bound, as many orthogonal points of one norm as dimensions, whose
+    largest margin is $R / \sqrt{n}$, so that each is a mistake once. Each set is learned in a random cyclic order, and
+    once more always updating on the worst mistake. The bound takes the maximum margin, the distance of the convex hull
+    of all y x from the origin (by non-negative least squares). Without separability a tenth of the labels are flipped
+    after the margin was taken; the run is cut off once it has exceeded the bound.
     """
     generator = np.random.default_rng(seed)
     sets = {
@@ -62,17 +52,18 @@ def novikoff(
         for margin in margins
     }
     sets |= {f"{data} {a} and {b}": pair_of_classes(data, a, b) for a, b in draw_pairs(generator, data, pairs)}
+    sets |= {f"orthogonal, dimension {dimension}": orthogonal_set(generator, dimension) for dimension in dimensions}
     rows = []
     for name, signed in sets.items():
         margin, _ = maximum_margin(signed)
         if margin <= 0:
             continue
         bound = (np.linalg.norm(signed, axis=1).max() / margin) ** 2
-        flipped = generator.permutation(len(signed)) < (0 if separable else len(signed) // 10)
+        flipped = generator.permutation(len(signed)) < (0 if separable else max(1, len(signed) // 10))
         learned = generator.permutation(np.where(flipped[:, None], -signed, signed))
         for order in ("cyclic", "worst first"):
             updates = _updates(learned, order, at_most=int(bound) + 1)
-            rows.append({"data": name, "order": order, "updates": updates, "bound": bound})
+            rows.append({"data": name, "order": order, "updates": updates, "bound": bound, "half_bound": bound / 2})
     return pd.DataFrame(rows)
 
 

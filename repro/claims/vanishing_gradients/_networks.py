@@ -16,6 +16,13 @@ with epy.lazy_imports():
 # A rate of change per layer that halves or doubles a gradient within ten layers.
 HALF_IN_TEN_LAYERS = math.log(2) / 10
 
+# Functions and their derivatives.
+ACTIVATIONS = {
+    "linear": (lambda x: x, np.ones_like),
+    "sigmoid": (lambda x: (1 + np.tanh(x / 2)) / 2, lambda x: (1 - np.tanh(x / 2) ** 2) / 4),
+    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+}
+
 
 def cross_entropy():
     """Cross-entropy of logits and classes."""
@@ -32,6 +39,28 @@ def equal_layers(*, depth, width, activation, scale, inputs, outputs):
     """Build a network of equal hidden layers with normal weights of variance scale / inputs."""
     widths, initializer = (width,) * depth, normal_weights(scale)
     return mlp(inputs=inputs, outputs=outputs, widths=widths, activation=activation, initializer=initializer)
+
+
+def mean_field_slope(activation, scale, layers=1000, points=201):
+    """Factor by which the mean square of a gradient changes per layer of a wide network without biases.
+
+    Poole et al. 2016: the mean square q of what enters the activation changes per layer to ``scale`` times the mean of
+    the squared activation over a normal variable of that mean square, and settles; the factor is ``scale`` times the
+    mean squared slope there. Gauss-Hermite quadrature.
+
+    Args:
+        activation: ``linear``, ``sigmoid`` or ``tanh``.
+        scale: Variance of the weights times the number of inputs.
+        layers: Number of layers after which the signal has settled.
+        points: Number of points of the quadrature.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(points)
+    weights = weights / weights.sum()
+    value, slope = ACTIVATIONS[activation]
+    q = 1.0
+    for _ in range(layers if activation != "linear" else 0):
+        q = scale * float(weights @ value(q**0.5 * nodes) ** 2)
+    return scale * float(weights @ slope(q**0.5 * nodes) ** 2)
 
 
 def growth_rates(observations, by):
