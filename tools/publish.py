@@ -8,12 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import changes
 import typer
 
 from repro.catalogue.registry import registered
+from repro.common import ReproError, write_atomically
 from repro.report import summary
 from repro.results.comparison.samples import publishable, stored_samples
-from repro.results.reference import publish
+from repro.results.reference import publish, published
 from repro.results.store import Store
 
 
@@ -23,7 +25,7 @@ def main(
     reports: Annotated[Path, typer.Argument(help="the folder of this kind of machine")],
     leave_out: Annotated[list[str], typer.Option(help="a claim that is not to be published")] = [],  # noqa: B006
 ) -> None:
-    """Publish what runs of one profile found, but for claims that ended in error."""
+    """Publish what runs of one profile found, but for claims that ended in error, and complete docs/changes.md."""
     store = Store.open(results)
     chosen = [store.run(run) for run in runs]
     found = {result.id: result for run in chosen for result in store.results(run.id)}
@@ -31,10 +33,18 @@ def main(
     ordered = [found[name] for name in claims if name in found and name not in leave_out]
     failed = [result.id for result in ordered if result.status == "error"]
     kept = [result for result in ordered if result.id not in failed]
+    profile, text = chosen[-1].profile, changes.FILE.read_text(encoding="utf-8")
+    before = published(profile)
+    new = {result.id: before[result.id] for result in kept if result.id in before}
+    if missing := changes.unrecorded(changes.read(text), claims, new):
+        raise ReproError(f"{', '.join(missing)}: the design changed; say why in {changes.FILE} before it is published")
     samples = {result.id: publishable(result, stored_samples(result, store.read_observations)) for result in kept}
     known = {name: sample for name, sample in samples.items() if sample is not None}
-    for file in (publish(chosen[-1], kept, samples=known, claims=claims), *summary.write(reports, chosen[-1], kept, claims)):
+    typer.echo(publish(chosen[-1], kept, samples=known, claims=claims))
+    for file in summary.write_summary(reports, chosen[-1], kept, claims):
         typer.echo(file)
+    completed = changes.complete(text, profile, kept, claims, before)
+    write_atomically(changes.FILE, completed.encode())
     if len(known) < len(kept):
         typer.echo(f"published without a sample: {', '.join(name for name in samples if name not in known)}")
     if failed:
