@@ -1,8 +1,9 @@
 """Is the suite itself right: error rates, stability under other seeds, faults that it must notice, determinism."""
 
 from repro.audits.calibration import calibrate
+from repro.audits.decisions import simulate_decisions
 from repro.audits.determinism import audit_determinism
 from repro.audits.hunting import audit_faults
 from repro.audits.stability import audit_stability
 
-__all__ = ["audit_determinism", "audit_faults", "audit_stability", "calibrate"]
+__all__ = ["audit_determinism", "audit_faults", "audit_stability", "calibrate", "simulate_decisions"]

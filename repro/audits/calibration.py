@@ -8,8 +8,8 @@ rate that the criterion has anywhere. Intervals must cover the true effect. The 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple, replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -20,15 +20,13 @@ from etils import epy
 
 from repro.audits.scenarios import CENTRE, SCENARIOS, Array, Scenario
 from repro.criteria import MOST
-from repro.runner import Look, plan_looks
-from repro.uncertainty import RESOLUTION, SMALLEST, Band, Levels, Rate
+from repro.uncertainty import CONFIDENCE, RESOLUTION, SMALLEST, Band, Levels, Rate
 
 with epy.lazy_imports():
     import scipy.stats
 
 SIMULATIONS = 20_000
 SEEDS = (8, 16, 32, 128)
-BUDGETS = (24, 48)
 NOISES = ("normal", "skewed", "heavy-tailed", "rounded")
 ROUNDING = 0.5
 DISPLACEMENTS: Mapping[str, float] = {
@@ -52,21 +50,19 @@ Truths = npt.NDArray[np.bool_]
 
 
 class Decisions(NamedTuple):
-    """Verdicts on many samples.
+    """Outcomes of many samples.
 
     Attributes:
-        reproduced, refuted: Truth values, whether each sample comes out so [simulations].
+        holds, fails: Truth values, whether each sample comes out so [simulations].
         low, high: Limits of the intervals [simulations].
         deciding: Index of the part to which these belong [simulations].
-        seeds: Number of seeds that the verdict took [simulations].
     """
 
-    reproduced: Truths
-    refuted: Truths
+    holds: Truths
+    fails: Truths
     low: Array
     high: Array
     deciding: npt.NDArray[np.intp]
-    seeds: npt.NDArray[np.intp]
 
 
 def calibrate(simulations: int = SIMULATIONS) -> pd.DataFrame:
@@ -78,14 +74,8 @@ def calibrate(simulations: int = SIMULATIONS) -> pd.DataFrame:
 
     Returns:
         One row per criterion, noise, number of seeds and truth: ``criterion``, ``noise``, ``n``, ``truth``, shares
-        ``reproduced`` and ``refuted`` of the verdicts, and ``coverage`` of the intervals. Where the criterion is
-        ``(sequential)``, ``n`` is the budget of seeds.
+        ``holds`` and ``fails`` of the outcomes, and ``coverage`` of the intervals.
     """
-    return simulate(simulations).drop(columns="seeds")
-
-
-def simulate(simulations: int = SIMULATIONS) -> pd.DataFrame:
-    """Simulate as ``calibrate`` does, with a column ``seeds`` for the mean number that the verdicts took."""
     cells = [*_scenario_cells(simulations), *_binary_cells(simulations)]
     return pd.DataFrame(cells).sort_values("criterion", kind="stable", ignore_index=True)
 
@@ -107,34 +97,45 @@ def draw_noise(generator: np.random.Generator, noise: str, shape: tuple[int, ...
     return np.round(normal / ROUNDING) * ROUNDING / _rounded_deviation() if noise == "rounded" else normal
 
 
-def fixed(n: int) -> tuple[Look, ...]:
-    """Return the plan of a single look at a sample of fixed size."""
-    return (Look(n),)
-
-
-PLANS = [("", fixed(n)) for n in SEEDS] + [(" (sequential)", plan_looks(budget)) for budget in BUDGETS]
-
-
-def decide(scenario: Scenario, effects: Array, plan: Sequence[Look]) -> Decisions:
-    """Judge many samples as the scenario's criterion does, at the first look that decides.
+def decide(scenario: Scenario, effects: Array, confidence: float = CONFIDENCE) -> Decisions:
+    """Judge many samples as the scenario's criterion does.
 
     Args:
         scenario: Scenario whose criterion judges.
         effects: Effects [simulations, seeds, parts].
-        plan: Looks at the sample.
+        confidence: Confidence of the outcomes.
     """
-    return _first_decided([_decide(scenario, effects[:, : look.seeds], look.confidence()) for look in plan])
+    count = len(scenario.bands)
+    level = round(1 - confidence, 12)
+    each = [_levels(effects[..., part], band) for part, band in enumerate(scenario.bands)]
+    holding, failing = (np.stack(levels, axis=1) for levels in zip(*each, strict=True))
+    holds: Truths = np.all(holding <= level, axis=1)
+    fails: Truths = np.any(np.minimum(count * failing, 1.0) <= level, axis=1)
+    if scenario.bent:
+        for end in (1, 2):
+            end_holding, end_failing = _levels(effects[..., end], scenario.bands[0])
+            bent = (holds & (end_failing <= level)) | (fails & (end_holding <= level))
+            holds, fails = holds & ~bent, fails & ~bent
+    # Of several numbers that must all be right, the estimate is that of the one which fails, or is hardest to hold.
+    deciding = np.where(failing.min(1) < 1, failing.argmin(1), holding.argmax(1))
+    of_deciding = np.sort(np.take_along_axis(effects, deciding[:, None, None], 2)[..., 0], axis=1)
+    low, high = _interval(of_deciding, confidence)
+    return Decisions(holds, fails, low, high, deciding)
 
 
-def decide_rate(levels: Callable[[Rate], Levels], successes: Truths, plan: Sequence[Look]) -> Decisions:
-    """Judge the success rates of many samples, at the first look that decides.
+def decide_rate(levels: Callable[[Rate], Levels], successes: Truths, confidence: float = CONFIDENCE) -> Decisions:
+    """Judge the success rates of many samples.
 
     Args:
-        levels: Function of a rate that returns the levels at which it is reproduced and refuted.
+        levels: Function of a rate that returns the levels at which it holds and fails.
         successes: Truth values, whether each seed succeeds [simulations, seeds].
-        plan: Looks at the sample.
+        confidence: Confidence of the outcomes.
     """
-    return _first_decided([_decide_rate(levels, successes[:, : look.seeds], look.confidence()) for look in plan])
+    simulations, n = successes.shape
+    rates = [Rate(count, n) for count in range(n + 1)]
+    outcomes = np.array([_outcome(levels(rate), confidence) for rate in rates])[successes.sum(1)]
+    limits = np.array([astuple(rate.interval(confidence)) for rate in rates])[successes.sum(1)]
+    return Decisions(outcomes == "holds", outcomes == "fails", limits[:, 0], limits[:, 1], np.zeros(simulations, int))
 
 
 def proportion(at_least: float) -> Callable[[Rate], Levels]:
@@ -144,49 +145,13 @@ def proportion(at_least: float) -> Callable[[Rate], Levels]:
 
 def bound(violations: Rate) -> Levels:
     """Apply the rule of ``AtMost`` and ``AtLeast``, for ``decide_rate``."""
-    return Levels(1.0, 0.0) if violations.successes else Band(high=MOST).levels(violations)
+    return Levels(1.0, 0.0) if violations.successes else replace(Band(high=MOST).levels(violations), fails=1.0)
 
 
-def _first_decided(judged: Sequence[Decisions]) -> Decisions:
-    *early, first = judged
-    for earlier in reversed(early):
-        stops = earlier.reproduced | earlier.refuted
-        first = Decisions(*(np.where(stops, before, after) for before, after in zip(earlier, first, strict=True)))
-    return first
-
-
-def _decide_rate(levels: Callable[[Rate], Levels], successes: Truths, confidence: float) -> Decisions:
-    simulations, n = successes.shape
-    rates = [Rate(count, n) for count in range(n + 1)]
-    statuses = np.array([levels(rate).status(confidence) for rate in rates])[successes.sum(1)]
-    limits = np.array([astuple(rate.interval(confidence)) for rate in rates])[successes.sum(1)]
-    none = np.zeros(simulations, int)
-    return Decisions(statuses == "reproduced", statuses == "refuted", limits[:, 0], limits[:, 1], none, none + n)
-
-
-def _decide(scenario: Scenario, effects: Array, confidence: float) -> Decisions:
-    simulations, n, _ = effects.shape
-    level = 1 - confidence
-    count = len(scenario.bands)
-    reproducing = np.empty((simulations, count))
-    refuting = np.empty((simulations, count))
-    for part, band in enumerate(scenario.bands):
-        reproducing[:, part], refuting[:, part] = _levels(effects[..., part], band)
-    refuting = np.minimum(count * refuting, 1.0)
-    reproduced: Truths = np.all(reproducing <= level, axis=1)
-    refuted: Truths = np.any(refuting <= level, axis=1)
-    if scenario.bent:
-        for end in (1, 2):
-            end_reproducing, end_refuting = _levels(effects[..., end], scenario.bands[0])
-            reproduced, refuted = reproduced & (end_refuting > level), refuted & (end_reproducing > level)
-    # The deciding part: the clearest refuted one, else the one hardest to reproduce among those of the joint status.
-    parts = np.where(reproduced[:, None] | (reproducing > level) & (refuting > level), reproducing, -1.0)
-    deciding = np.where(refuted, refuting.argmin(1), parts.argmax(1))
-    of_deciding = np.sort(np.take_along_axis(effects, deciding[:, None, None], 2)[..., 0], axis=1)
-    low, high = _interval(of_deciding, confidence)
-    shared_low, shared_high = _interval(of_deciding, 1 - level / count)
-    low, high = np.where(reproduced, low, shared_low), np.where(reproduced, high, shared_high)
-    return Decisions(reproduced, refuted, low, high, deciding, np.full(simulations, n))
+def _outcome(levels: Levels, confidence: float) -> str:
+    """Return what is seen of a cell, what is the opposite among what fails."""
+    outcome = levels.outcome(round(1 - confidence, 12))
+    return "fails" if outcome == "opposite" else outcome
 
 
 def _levels(effects: Array, band: Band) -> tuple[Array, Array]:
@@ -219,28 +184,27 @@ def _interval(ordered: Array, confidence: float) -> tuple[Array, Array]:
 
 def _scenario_cells(simulations: int) -> Iterator[dict[str, Any]]:
     generator = np.random.default_rng(0)
-    for (name, scenario), noise, (suffix, plan) in product(SCENARIOS.items(), NOISES, PLANS):
-        n, parts = plan[-1].seeds, len(scenario.bands)
+    for (name, scenario), noise, n in product(SCENARIOS.items(), NOISES, SEEDS):
+        parts = len(scenario.bands)
         noises = draw_noise(generator, noise, (simulations, n, parts))
         nuisance = generator.standard_normal((simulations, n))
         for truth, displacement in _displacements(parts).items():
-            decisions = decide(scenario, scenario.effects(scenario.columns(noises + displacement, nuisance)), plan)
+            decisions = decide(scenario, scenario.effects(scenario.columns(noises + displacement, nuisance)))
             true = scenario.truths(displacement)[decisions.deciding]
-            yield _cell(name + suffix, noise, n, truth, decisions, true)
+            yield _cell(name, noise, n, truth, decisions, true)
 
 
 def _binary_cells(simulations: int) -> Iterator[dict[str, Any]]:
     """Yield the cells of criteria that count seeds: the noise of a yes or no is binomial whatever is behind it."""
     generator = np.random.default_rng(1)
-    for (threshold, truths), (suffix, plan) in product(PROPORTIONS.items(), PLANS):
-        n = plan[-1].seeds
+    for (threshold, truths), n in product(PROPORTIONS.items(), SEEDS):
         for truth, rate in truths.items():
             successes = generator.random((simulations, n)) < rate
-            decisions = decide_rate(proportion(threshold), successes, plan)
-            yield _cell(f"Proportion ({threshold:.0%}){suffix}", "binary", n, truth, decisions, rate)
+            decisions = decide_rate(proportion(threshold), successes)
+            yield _cell(f"Proportion ({threshold:.0%})", "binary", n, truth, decisions, rate)
     for name, n, (truth, rate) in product(("AtMost", "AtLeast"), SEEDS, VIOLATIONS.items()):
         violated = generator.random((simulations, n)) < rate
-        yield _cell(name, "binary", n, truth, decide_rate(bound, violated, fixed(n)), rate)
+        yield _cell(name, "binary", n, truth, decide_rate(bound, violated), rate)
 
 
 def _cell(criterion: str, noise: str, n: int, truth: str, decisions: Decisions, true: Array | float) -> dict[str, Any]:
@@ -249,10 +213,9 @@ def _cell(criterion: str, noise: str, n: int, truth: str, decisions: Decisions, 
         "noise": noise,
         "n": n,
         "truth": truth,
-        "reproduced": float(decisions.reproduced.mean()),
-        "refuted": float(decisions.refuted.mean()),
+        "holds": float(decisions.holds.mean()),
+        "fails": float(decisions.fails.mean()),
         "coverage": float(np.mean((decisions.low <= true) & (true <= decisions.high))),
-        "seeds": float(decisions.seeds.mean()),
     }
 
 

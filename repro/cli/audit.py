@@ -45,6 +45,16 @@ def calibration(*, simulations: SimulationsOption = 20_000, json: JsonOption = F
 
 
 @app.command()
+def decisions(*, simulations: SimulationsOption = 20_000, json: JsonOption = False) -> int:
+    """Simulate statements of each kind with one to eight conditions and count false verdicts."""
+    with _progress() as listen:
+        listen(f"simulating {simulations} statements for each kind, number of conditions and truth")
+        rows = audits.simulate_decisions(simulations)
+    _show("decisions", [dict(row) for _, row in rows.iterrows()], tables.decisions_table, json=json)
+    return 0
+
+
+@app.command()
 def stability(
     patterns: PatternsArgument = None,
     *,
@@ -136,5 +146,7 @@ def _summary(name: str, rows: Sequence[dict[str, Any]]) -> str:
         compared = [row for row in rows if row["key"]]
         same = sum(not row["differing"] for row in compared)
         return f"{same} of {len(compared)} claims have the same observations every time"
-    worst = max(max(row["reproduced"], row["refuted"]) for row in rows if str(row["truth"]).startswith("boundary"))
-    return f"largest share of false verdicts at a boundary: {worst:.2%}"
+    if name == "decisions":
+        return f"largest share of false verdicts: {max(row['false'] for row in rows):.2%}"
+    worst = max(max(row["holds"], row["fails"]) for row in rows if str(row["truth"]).startswith("boundary"))
+    return f"largest share of false outcomes at a boundary: {worst:.2%}"

@@ -77,11 +77,21 @@ def comparison_tables(comparison: Comparison) -> list[Table | Text]:
 
 
 def calibration_table(rows: Sequence[Row]) -> Table:
-    """Tabulate the shares of verdicts by criterion, noise, number of seeds and truth."""
-    table = _table("criterion", "noise", "truth", numbers=("n", "reproduced", "refuted", "coverage"), gap=1)
+    """Tabulate the shares of outcomes by criterion, noise, number of seeds and truth."""
+    table = _table("criterion", "noise", "truth", numbers=("n", "holds", "fails", "coverage"), gap=1)
     for row in rows:
-        shares = (f"{100 * row[name]:.2f} %" for name in ("reproduced", "refuted", "coverage"))
+        shares = (f"{100 * row[name]:.2f} %" for name in ("holds", "fails", "coverage"))
         table.add_row(row["criterion"], row["noise"], str(row["truth"]), str(row["n"]), *shares)
+    return table
+
+
+def decisions_table(rows: Sequence[Row]) -> Table:
+    """Tabulate the shares of false verdicts by kind of statement, number of cells, dependence, seeds and truth."""
+    table = _table("kind", "truth", numbers=("cells", "n", "false", "inconclusive"), gap=1)
+    for row in rows:
+        decided = sum(row[name] for name in ("reproduced", "conditional", "absent", "refuted"))
+        shares = (f"{100 * share:.2f} %" for share in (row["false"], 1 - decided))
+        table.add_row(row["kind"], f"{row['truth']}, {row['dependence']}", str(row["cells"]), str(row["n"]), *shares)
     return table
 
 

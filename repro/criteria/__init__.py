@@ -7,7 +7,7 @@ from repro.criteria.base import AllOf, Criterion, SeedwiseCriterion
 from repro.criteria.changes import ChangesAs, Falls, Preserved
 from repro.criteria.comparisons import Equivalent, Greater, Ratio
 from repro.criteria.contrasts import Contrast, Scores, contrast
-from repro.criteria.decision import TABLE, Decision, Pattern, Status, decide, decide_jointly
+from repro.criteria.decision import TABLE, Decision, Pattern, Status, decide, decide_jointly, statuses
 from repro.criteria.exact import MOST, AtLeast, AtMost, Identity, Proportion
 from repro.criteria.figures import INK, MUTED, STATUS_COLOURS, render, style
 from repro.criteria.laws import ExponentialDecay, ScalingLaw
@@ -60,5 +60,6 @@ __all__ = [
     "decide_jointly",
     "heading",
     "render",
+    "statuses",
     "style",
 ]

@@ -116,6 +116,9 @@ def judge(cells: Sequence[Seen], reading: Reading, confidence: float) -> Verdict
         threshold_matters=any(_matters(part, reading, level) for part in parts),
         cells=tuple(shown),
         boundary="" if reading.boundary is None else reading.boundary.words,
+        settled=all(
+            seen.measured.levels.is_settled(of_cell) for seen, of_cell in zip(decisive, decision.levels, strict=True)
+        ),
     )
 
 

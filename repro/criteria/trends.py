@@ -222,7 +222,7 @@ class Monotone(SeedwiseCriterion):
         def levels_at(difference: float) -> Levels:
             band = Band(high=difference)
             levels, against = band.levels(estimate), band.levels(mirrored)
-            return replace(levels, opposite=max(levels.fails, against.holds))
+            return replace(levels, opposite=max(levels.fails, against.holds), not_opposite=against.fails)
 
         return Measurement(
             self.measure,
@@ -280,7 +280,8 @@ def _jointly(both: Mapping[str, Levels], opposites: Mapping[str, Levels]) -> Lev
     """Join what must hold together: it fails if either fails, at a shared level."""
     fails = min(1.0, len(both) * min(levels.fails for levels in both.values()))
     against = max(levels.holds for levels in opposites.values())
-    return Levels(max(levels.holds for levels in both.values()), fails, max(fails, against))
+    spared = min(1.0, len(opposites) * min(levels.fails for levels in opposites.values()))
+    return Levels(max(levels.holds for levels in both.values()), fails, max(fails, against), spared)
 
 
 def _limits(estimates: Sequence[Estimate], level: float, shares: int = 1) -> list[float]:

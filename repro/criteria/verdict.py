@@ -111,6 +111,7 @@ class Verdict:
         threshold_matters: Whether half or twice a threshold changes the status of a part.
         cells: What was seen in each combination of conditions, part by part.
         boundary: Words for where the statement was expected to hold, fixed beforehand; empty without them.
+        settled: Whether more seeds could say no more of any cell that decides.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -133,6 +134,7 @@ class Verdict:
     threshold_matters: bool = False
     cells: tuple[Cell, ...] = ()
     boundary: str = ""
+    settled: bool = False
 
     @property
     def outcomes(self) -> Counter[CellOutcome]:

@@ -68,8 +68,8 @@ def judge_at(look: Look, variant: Variant, observations: pd.DataFrame) -> Verdic
 
 
 def is_decided(verdict: Verdict) -> bool:
-    """Tell whether an early look may be the last: every cell is decided, and with a sampling error (``p`` is given)."""
-    return verdict.p is not None and verdict.status != "inconclusive" and not verdict.outcomes["open"]
+    """Tell whether an early look may be the last: every cell is settled, and with a sampling error (``p`` is given)."""
+    return verdict.p is not None and verdict.status != "inconclusive" and verdict.settled
 
 
 @dataclass(frozen=True)

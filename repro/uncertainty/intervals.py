@@ -192,7 +192,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Levels:
-    """Smallest levels at which a statement is seen to hold, to fail, and to be the opposite; 1 where there is none.
+    """Smallest levels at which a statement is seen to hold, to fail, to be the opposite, and not to; 1 for none.
 
     At least one of ``holds`` and ``fails`` is 1: an interval that shrinks on its estimate cannot come to lie on both
     sides of a threshold. What is opposite fails, so ``fails`` is at most ``opposite``.
@@ -201,6 +201,7 @@ class Levels:
     holds: float
     fails: float
     opposite: float = 1.0
+    not_opposite: float = 0.0
 
     def outcome(self, level: float) -> CellOutcome:
         """Return what is seen at a level, which is one minus the confidence."""
@@ -209,6 +210,11 @@ class Levels:
         if self.opposite <= level:
             return "opposite"
         return "fails" if self.fails <= level else "open"
+
+    def is_settled(self, level: float) -> bool:
+        """Tell whether more seeds could say no more: what fails is known to be the opposite, or not to be."""
+        outcome = self.outcome(level)
+        return outcome in ("holds", "opposite") or (outcome == "fails" and self.not_opposite <= level)
 
 
 @dataclass(frozen=True)
@@ -235,8 +241,11 @@ class Band:
         below_high, above_high = 0.0, 1.0
         if np.isfinite(self.high):
             below_high, above_high = estimate.level_below(self.high), estimate.level_above(self.high)
-        against = 1.0 if opposite is None else opposite.levels(estimate).holds
-        return Levels(holds=max(above_low, below_high), fails=min(below_low, above_high), opposite=against)
+        holds, fails = max(above_low, below_high), min(below_low, above_high)
+        if opposite is None:
+            return Levels(holds, fails)
+        against = opposite.levels(estimate)
+        return Levels(holds, fails, opposite=against.holds, not_opposite=against.fails)
 
 
 @dataclass(frozen=True)
