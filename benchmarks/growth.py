@@ -155,14 +155,14 @@ def synthetic(number: int, keys: Sequence[str]) -> tuple[Run, list[ClaimResult]]
     return run, results
 
 
-def evaluation(kind: Any, status: Any, index: int, key: str, generator: np.random.Generator) -> Evaluation:
+def evaluation(role: Any, status: Any, index: int, key: str, generator: np.random.Generator) -> Evaluation:
     """Make an evaluation with up to three parts, one in four of which shared the experiment of another."""
     numbers = generator.normal(size=3 * (index % 4 + 1)).reshape(-1, 3).tolist()
     parts = tuple(Part(f"scale {place}", status, *part, len(SEEDS)) for place, part in enumerate(numbers[1:]))
     verdict = Verdict(status, *numbers[0], len(SEEDS), "median of updates / bound", parts=parts)
-    parameters = {"points": 200, "dimension": 20, "separable": kind == "claim", "rates": (0.1, 0.01)}
+    parameters = {"points": 200, "dimension": 20, "separable": role == "claim", "rates": (0.1, 0.01)}
     return Evaluation(
-        kind=kind,
+        role=role,
         statement=STATEMENT.format(index) * 2,
         parameters=parameters,
         seeds=SEEDS,

@@ -184,10 +184,7 @@ class ClaimResult:
 
     @property
     def contradicts_published(self) -> bool:
-        """Whether the claim is published as reproduced and came out otherwise now, or the reverse.
-
-        A verdict that is inconclusive contradicts nothing.
-        """
+        """Whether the claim is decided now and is published as decided otherwise."""
         decided = {"reproduced", "conditional", "absent", "refuted"}
         return self.status != self.published and {self.status, self.published} <= decided
 

@@ -6,6 +6,7 @@ A run compares its verdicts with them, and takes expected times from them until 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from repro.catalogue import Claim, Parameters, Profile, Role, code, design
 from repro.common import ReproError, StoreError, finite, write_atomically
-from repro.criteria import Kind, Scale
+from repro.criteria import Contrast, Kind, Scale
 from repro.results.records import ClaimResult, Evaluation, Outcome, Run
 from repro.results.serialization import strict
 
@@ -47,10 +48,12 @@ class PublishedCounterpart:
     Attributes:
         status: Status of the verdict.
         seconds: Wall time of the experiment in seconds; zero where it is shared with one that bears its cost.
+        contrast: Difference between the claim and its control; None where there is none or it is not published.
     """
 
     status: Outcome
     seconds: float
+    contrast: Contrast | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class PublishedClaim:
         kind: Kind of sentence that was judged; None where it is not published.
         scale: Distance of the experiment from the setting that the passage means; None where it is not published.
         sentence: The verdict in plain words.
+        marks: Reasons why an expert would not sign the verdict.
         design: Fingerprint of the design that the verdict is on; empty where it is not published.
         code: Fingerprint of the code that made the observations; empty where it is not published.
     """
@@ -88,6 +92,7 @@ class PublishedClaim:
     kind: Kind | None = None
     scale: Scale | None = None
     sentence: str = ""
+    marks: tuple[str, ...] = ()
     design: str = ""
     code: str = ""
 
@@ -177,15 +182,21 @@ def _document(profile: Profile, folder: Path) -> Any:
 
 
 def _claim(values: dict[str, Any]) -> PublishedClaim:
-    counterparts = {role: PublishedCounterpart(**counterpart) for role, counterpart in values["counterparts"].items()}
+    counterparts = {role: _counterpart(counterpart) for role, counterpart in values["counterparts"].items()}
     sample = values.get("sample")
     return PublishedClaim(
         **values
         | {
             "counterparts": counterparts,
             "sample": None if sample is None else _sample(sample),
+            "marks": tuple(values.get("marks", ())),
         }
     )
+
+
+def _counterpart(values: dict[str, Any]) -> PublishedCounterpart:
+    contrast = values.get("contrast")
+    return PublishedCounterpart(**values | {"contrast": None if contrast is None else Contrast(**contrast)})
 
 
 def _sample(values: dict[str, Any]) -> PublishedSample:
@@ -197,7 +208,10 @@ def _stated(claim: PublishedClaim) -> dict[str, Any]:
     plain = asdict(claim)
     if claim.sample is not None:
         plain["sample"]["numbers"] = " ".join(f"{number:g}" for number in claim.sample.numbers)
-    return {name: value for name, value in plain.items() if value not in (None, "") or name in NULLABLE}
+    for counterpart in plain["counterparts"].values():
+        if counterpart["contrast"] is None or not all(map(math.isfinite, list(counterpart["contrast"].values())[1:])):
+            del counterpart["contrast"]
+    return {name: value for name, value in plain.items() if value not in (None, "", ()) or name in NULLABLE}
 
 
 def _published(
@@ -215,13 +229,16 @@ def _published(
         high=finite(verdict.high),
         n=verdict.n,
         seconds=_rounded(result.evaluation),
-        counterparts={item.role: PublishedCounterpart(item.status, _rounded(item)) for item in result.counterparts},
+        counterparts={
+            item.role: PublishedCounterpart(item.status, _rounded(item), item.contrast) for item in result.counterparts
+        },
         memory=result.memory,
         parameters=strict(result.evaluation.parameters),
         sample=sample,
         kind=verdict.kind,
         scale=verdict.scale,
         sentence=verdict.sentence,
+        marks=result.evaluation.marks,
         design="" if claim is None else design(claim),
         code="" if claim is None else code(claim),
     )

@@ -208,7 +208,7 @@ def run_of_bytes(content: bytes) -> tuple[Run, tuple[ClaimResult, ...]]:
     if type(version) is int and version > VERSION:
         raise ValueError(f"it is from a newer version of repro (format {version}, known up to {VERSION})")
     try:
-        document = read(_Document, _with_roles(plain) if version == 1 else plain)
+        document = read(_Document, _with_roles(plain) if type(version) is int and version == 1 else plain)
         results = tuple(map(_result, document.results))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error

@@ -17,6 +17,7 @@ from repro.results.reference import PublishedClaim, PublishedCounterpart
 @claim(
     "The rectifier is the larger of its argument and zero.",
     source=cheatsheet("1"),
+    kind="formula",
     criterion=Identity("rectified", "maximum"),
     control={"slope": 0.5},
 )
@@ -33,6 +34,7 @@ def rectifier(seeds, *, slope=0.0):
 @claim(
     "Squares are at least zero.",
     source=cheatsheet("2"),
+    kind="theorem",
     criterion=AtMost("negative", bound=0.0),
     control={"sign": -1.0},
 )

@@ -4,16 +4,17 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from repro.catalogue.declaration import Claim, Correction, claim
+from repro.catalogue import Correction, Rival, lacking
+from repro.catalogue.declaration import Claim, claim
 from repro.catalogue.sources import Source, cheatsheet, lectures
 from repro.common.errors import ClaimError, ObservationsError
-from repro.criteria import AtMost, Equivalent
+from repro.criteria import AtMost, Boundary, Equivalent, Reading
 from repro.engine import backend
 
 
 def declare(function, **details):
     criterion = AtMost("value", bound=10)
-    return claim("It is at most 10.", source=cheatsheet("1"), criterion=criterion, **details)(function)
+    return claim("It is at most 10.", source=cheatsheet("1"), criterion=criterion, kind="theorem", **details)(function)
 
 
 def experiment(seeds, *, size=3, scale=1.0):
@@ -75,9 +76,16 @@ class TestDeclaration:
         )(experiment)
         assert [str(source) for source in both.sources] == ["cheatsheet 1", "lectures 2"]
 
-    def test_needs_a_counterpart(self):
-        with pytest.raises(ClaimError, match=r"test_declaration\.experiment has neither a control nor a correction"):
-            declare(experiment)
+    def test_a_claim_without_a_counterpart_is_one_that_lacks_it(self):
+        (lack,) = lacking(declare(experiment))
+        assert lack.startswith("no counterpart shows that its verdict could have come out otherwise")
+        assert lacking(plain) == []
+
+    def test_a_claim_without_a_kind_is_judged_as_a_tendency(self):
+        kindless = claim("x", source=cheatsheet("1"), criterion=AtMost("value", bound=10), control={"size": 99})
+        assert (kindless(experiment).kind, kindless(experiment).judged_as) == (None, "tendency")
+        assert lacking(kindless(experiment)) == ["its kind is not declared (kind=), so it is judged as a tendency"]
+        assert plain.judged_as == "theorem"
 
     @pytest.mark.parametrize("details", [{"control": {}}, {"control": {"size": 3}}, {"correction": Correction("y")}])
     def test_a_counterpart_must_differ(self, details):
@@ -128,10 +136,36 @@ class TestVariants:
     def test_counterparts_keep_the_other_parameters(self):
         both = declare(experiment, control={"size": 99}, correction=Correction("It is 10.", scale=2.0))
         own, control, correction = both.variants("standard", {"scale": 5.0})
-        assert (own.kind, own.parameters) == ("claim", {"size": 3, "scale": 5.0})
-        assert (control.kind, control.parameters) == ("control", {"size": 99, "scale": 5.0})
-        assert (correction.kind, correction.parameters) == ("correction", {"size": 3, "scale": 2.0})
+        assert (own.role, own.parameters) == ("claim", {"size": 3, "scale": 5.0})
+        assert (control.role, control.parameters) == ("control", {"size": 99, "scale": 5.0})
+        assert (correction.role, correction.parameters) == ("correction", {"size": 3, "scale": 2.0})
         assert [item.statement for item in (own, control, correction)] == [both.statement] * 2 + ["It is 10."]
+
+    def test_counterparts_may_have_a_criterion_of_their_own(self):
+        larger = AtMost("value", bound=100)
+        claimed = declare(experiment, rival=Rival("It is at most 100.", criterion=larger))
+        own, rival = claimed.variants("standard")
+        assert (rival.role, rival.criterion, rival.parameters) == ("rival", larger, own.parameters)
+        assert own.criterion == AtMost("value", bound=10)
+
+    def test_a_possibility_is_repeated(self):
+        declared = claim(
+            "It may be small.",
+            source=cheatsheet("1"),
+            criterion=AtMost("value", bound=10),
+            kind="possibility",
+            control={"size": 99},
+        )
+        own, control, repetition = declared(experiment).variants("smoke")
+        assert [item.role for item in (own, control, repetition)] == ["claim", "control", "repetition"]
+        assert repetition.parameters == own.parameters
+        assert [item.role for item in declared(without_seeds).variants("smoke")] == ["claim", "control"]
+
+    def test_counterparts_are_read_as_the_claim_but_for_its_boundary(self):
+        boundary = Boundary("everywhere", holds="size > 0")
+        own, control = declare(experiment, control={"size": 99}, boundary=boundary).variants("standard")
+        assert own.reading == Reading("theorem", "exact", boundary)
+        assert control.reading == Reading("theorem", "exact", None)
 
     def test_overrides_replace_those_of_the_profile(self):
         assert plain.variants("smoke", {"size": 7})[0].parameters["size"] == 7
@@ -152,8 +186,8 @@ class TestCall:
     def test_without_randomness(self):
         exact = declare(without_seeds, control={"size": 99})
         assert (exact.takes_seeds, plain.takes_seeds) == (False, True)
-        assert exact.criterion(exact()).status == "reproduced"
-        assert exact.criterion(exact(size=99)).status == "refuted"
+        assert exact.judge(exact()).status == "reproduced"
+        assert exact.judge(exact(size=99)).status == "refuted"
 
     def test_seeds_must_come_back(self):
         def forgetful(seeds, *, size=1):
@@ -211,6 +245,6 @@ class TestSharedExperiment:
         def scaled(observations, *, size=3):
             return observations.assign(value=observations["value"] / size)
 
-        criterion = Equivalent("value", 1.0, within=0.1, because="it is divided by itself")
+        criterion = Equivalent("value", 1.0, smallest_difference=0.1, because="it is divided by itself")
         both = claim("x", source=cheatsheet("1"), criterion=criterion, reads=experiment, control={"scale": 2.0})(scaled)
         assert both([0], size=8)["value"].tolist() == [1.0]

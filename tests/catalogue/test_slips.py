@@ -10,7 +10,7 @@ import pytest
 from command_line import environment
 
 import repro
-from repro import AtMost, Correction, Source, claim
+from repro import AtMost, Boundary, Correction, Rival, Source, claim
 from repro.common.errors import ReproError
 
 HEAD = """
@@ -47,10 +47,6 @@ def required(seeds, *, points):
 
 def keywords(seeds, **parameters):
     """Hides its parameters."""
-
-
-def bare(seeds):
-    """Has no parameters."""
 
 
 def sized(seeds, *, sizes=(1, 2)):
@@ -94,8 +90,23 @@ DECLARATIONS = {
         lambda: declare(sized, control={"sizes": 3}),
         "control=: 'sizes' takes a tuple",
     ),
-    "no counterpart": (lambda: declare(control=None), "has neither a control nor a correction; give control="),
-    "no parameters": (lambda: declare(bare, control=None), "has no parameters, so that no control can differ from it"),
+    "unknown kind": (lambda: declare(kind="fact"), "kind takes formula, theorem, law, .*, not 'fact'"),
+    "unknown scale": (lambda: declare(scale="tiny"), "scale takes exact, same, reduced, toy, not 'tiny'"),
+    "rival as dict": (lambda: declare(rival={"shift": 1.0}), r"rival takes Rival\('another statement'"),
+    "positive control as text": (
+        lambda: declare(positive_control="shift"),
+        r"positive_control takes PositiveControl\('an effect that is known'",
+    ),
+    "rival without a difference": (
+        lambda: declare(rival=Rival("Another.")),
+        "its rival has the claim's own parameters",
+    ),
+    "boundary as text": (lambda: declare(boundary="shift > 1"), r"boundary takes Boundary\('where it holds'"),
+    "boundary that is no expression": (
+        lambda: declare(boundary=Boundary("where it is small", holds="small shift")),
+        "'small shift' is no expression over conditions",
+    ),
+    "reported as text": (lambda: declare(reported=["0.3 %"]), r"reported takes Reported\(value, .*\), not '0.3 %'"),
     "control without effect": (lambda: declare(control={"shift": 0.0}), "its control has the claim's own parameters"),
     "tags as text": (lambda: declare(tags="headline"), "tags takes a tuple of texts, not 'headline'"),
     "seeds as text": (lambda: declare(seeds="8"), "seeds takes a whole number, not '8'"),

@@ -137,8 +137,8 @@ def test_what_a_file_prints_does_not_mix_with_the_output(folder, capsys):
         ("lines.py", "raise ValueError('one\\ntwo')", r"lines\.py, line 1: ValueError: one two"),
         (
             "control.py",
-            claim_source("first").replace("control=dict(value=2),", ""),
-            r"line 5: control\.first has neither",
+            claim_source("first").replace("control=dict(value=2),", "control=dict(valeu=2),"),
+            r"line 5: control\.first, control=: no parameter 'valeu'; .* did you mean value\?",
         ),
         ("keyword.py", claim_source("first").replace("source=", "sauce="), r"keyword\.py, line 5: TypeError"),
         (

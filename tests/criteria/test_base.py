@@ -13,7 +13,7 @@ REASON = "the test says so"
 
 
 def near_one(**options):
-    return Equivalent("value", 1.0, within=0.1, because=REASON, **options)
+    return Equivalent("value", 1.0, smallest_difference=0.1, because=REASON, **options)
 
 
 def per_seed(values, **columns):
@@ -25,8 +25,8 @@ def unis_decided(refuting):
     return [2.0] * refuting + [1.0] * (12 - refuting)
 
 
-def status_at(criterion, table, level):
-    return criterion(table, confidence=1 - level).status
+def status_at(criterion, table, level, kind):
+    return criterion(table, confidence=1 - level, kind=kind).status
 
 
 class TestRows:
@@ -60,7 +60,7 @@ class TestRows:
     def test_where_selects_rows(self):
         table = per_seed([1.0] * 12 + [5.0] * 12, arm=["a"] * 12 + ["b"] * 12)
         assert near_one(where={"arm": "a"})(table).status == "reproduced"
-        assert near_one(where={"arm": "b"})(table).status == "refuted"
+        assert near_one(where={"arm": "b"})(table, kind="law").status == "refuted"
         with pytest.raises(ObservationsError, match="no observations with arm = c"):
             near_one(where={"arm": "c"})(table)
 
@@ -69,7 +69,7 @@ class TestRows:
             near_one()(per_seed([]))
 
     def test_infinite_values_are_kept(self):
-        verdict = near_one()(per_seed([np.inf] * 12))
+        verdict = near_one()(per_seed([np.inf] * 12), kind="law")
         assert (verdict.status, verdict.effect, verdict.high) == ("refuted", np.inf, np.inf)
 
     @pytest.mark.filterwarnings("ignore:invalid value encountered")
@@ -99,9 +99,9 @@ class TestDeterministicClaims:
     def test_comparison_of_parameter_counts(self):
         table = pd.DataFrame({"net": ["plain", "separable"], "parameters": [900, 100]})
         ratio = Ratio("parameters", "plain", "separable", by="net", expected=9, within=1.01, because=REASON)
-        verdict = ratio(table)
+        verdict = ratio(table, kind="formula")
         assert (verdict.status, verdict.effect, verdict.n, verdict.p) == ("reproduced", 9.0, 1, None)
-        assert ratio(table.assign(parameters=[900, 200])).status == "refuted"
+        assert ratio(table.assign(parameters=[900, 200]), kind="formula").status == "refuted"
 
     def test_the_same_with_a_single_seed_decides_nothing(self):
         assert near_one()(pd.DataFrame({"value": [1.0]})).status == "reproduced"
@@ -125,12 +125,16 @@ class TestEach:
     def test_all_conditions_must_hold(self):
         verdict = self.criterion(self.table((1, 2, [1.0] * 12), (4, 8, [1.05] * 12)))
         assert verdict.status == "reproduced"
-        assert [part.name for part in verdict.parts] == ["width 1, depth 2", "width 4, depth 8"]
-        assert [part.effect for part in verdict.parts] == pytest.approx([0, 0.05])
+        assert verdict.parts == ()
+        assert [cell.name for cell in verdict.cells] == ["width 1, depth 2", "width 4, depth 8"]
+        assert [cell.conditions for cell in verdict.cells] == [{"width": 1, "depth": 2}, {"width": 4, "depth": 8}]
+        assert [cell.effect for cell in verdict.cells] == pytest.approx([0, 0.05])
 
-    def test_one_refuted_condition_refutes_and_decides(self):
-        verdict = self.criterion(self.table((1, 2, [1.0] * 12), (4, 8, [3.0] * 12)))
-        assert (verdict.status, verdict.deciding) == ("refuted", "width 4, depth 8")
+    @pytest.mark.parametrize(("kind", "status"), [("formula", "refuted"), ("tendency", "conditional")])
+    def test_one_condition_where_it_fails_decides(self, kind, status):
+        verdict = self.criterion(self.table((1, 2, [1.0] * 12), (4, 8, [3.0] * 12)), kind=kind)
+        assert (verdict.status, verdict.deciding) == (status, "width 4, depth 8")
+        assert [cell.outcome for cell in verdict.cells] == ["holds", "fails"]
         assert verdict.effect == pytest.approx(2)
 
     def test_one_undecided_condition_is_enough_to_leave_it_open(self):
@@ -142,51 +146,61 @@ class TestAllOf:
     def test_parts_are_named_with_their_conditions(self):
         table = per_seed([1.0] * 24, arm=["a"] * 12 + ["b"] * 12)
         verdict = AllOf(mean=near_one(each=("arm",)), limit=AtMost("value", bound=1.0))(table)
-        assert [part.name for part in verdict.parts] == ["mean: arm a", "mean: arm b", "limit"]
+        assert [cell.name for cell in verdict.cells] == ["mean: arm a", "mean: arm b", "limit"]
+        assert [part.name for part in verdict.parts] == ["mean", "limit"]
         assert verdict.status == "reproduced"
 
     def test_joined_criteria_may_be_joined_again(self):
         inner = AllOf(low=near_one(), high=AtMost("value", bound=2))
         verdict = AllOf(first=inner, second=near_one())(per_seed([1.0] * 12))
-        assert [part.name for part in verdict.parts] == ["first: low", "first: high", "second"]
+        assert [part.name for part in verdict.parts] == ["first, low", "first, high", "second"]
 
     def test_reproduction_needs_no_correction_for_several_parts(self):
         table = per_seed([1.0] * 8)  # 2 / 2^8 = 0.0078
         assert AllOf(a=near_one(), b=near_one(), c=near_one())(table).status == "reproduced"
 
-    def test_refutation_is_at_a_level_shared_among_the_parts(self):
+    def test_one_part_out_of_several_refutes_at_a_level_shared_among_them(self):
         eight = per_seed([3.0] * 8)
-        assert near_one()(eight).status == "refuted"
-        joint = AllOf(wrong=near_one(), right=AtMost("value", bound=9))(eight)
+        assert near_one()(eight, kind="formula").status == "refuted"
+        joint = AllOf(wrong=near_one(), right=AtMost("value", bound=9))(eight, kind="formula")
         assert joint.status == "inconclusive"
-        assert [part.status for part in joint.parts] == ["inconclusive", "reproduced"]
+        assert [cell.outcome for cell in joint.cells] == ["open", "open"]
         assert joint.p == pytest.approx(2 * 2 / 2**8)
+
+    def test_every_part_has_a_verdict_of_its_own_at_the_full_level(self):
+        joint = AllOf(wrong=near_one(), right=AtMost("value", bound=9))(per_seed([3.0] * 8), kind="formula")
+        assert [part.status for part in joint.parts] == ["refuted", "reproduced"]
+        assert [part.effect for part in joint.parts] == pytest.approx([2.0, 0.0])
+
+    def test_all_parts_that_fail_refute_at_the_full_level(self):
+        eight = per_seed([3.0] * 8)  # an intersection-union test: 2 / 2^8 = 0.0078 in each
+        assert AllOf(a=near_one(), b=near_one())(eight, kind="formula").status == "refuted"
 
     def test_interval_of_a_refuted_part_is_at_the_shared_level(self):
         table = per_seed(np.linspace(3, 4, 12))
-        alone, joint = near_one()(table), AllOf(wrong=near_one(), right=AtMost("value", bound=9))(table)
-        assert joint.status == "refuted"
-        assert joint.confidence == pytest.approx(0.995)
+        alone = near_one()(table, kind="formula")
+        joint = AllOf(wrong=near_one(), right=AtMost("value", bound=9))(table, kind="formula")
+        assert (joint.status, joint.deciding) == ("refuted", "wrong")
         assert (joint.low, joint.high) == pytest.approx((2, 3), rel=1e-6)  # the extremes of twelve
         assert alone.low > joint.low
 
     def test_the_clearest_refutation_decides(self):
         table = per_seed([3.0] * 11 + [1.0], other=3.0)
-        other = Equivalent("other", 1.0, within=0.1, because=REASON)
-        verdict = AllOf(less=near_one(), more=other)(table)
+        other = Equivalent("other", 1.0, smallest_difference=0.1, because=REASON)
+        verdict = AllOf(less=near_one(), more=other)(table, kind="formula")
         assert (verdict.status, verdict.deciding) == ("refuted", "more")
 
     def test_otherwise_the_part_that_is_hardest_to_reproduce_decides(self):
         table = per_seed(unis_decided(1), other=1.0)
-        other = Equivalent("other", 1.0, within=0.1, because=REASON)
+        other = Equivalent("other", 1.0, smallest_difference=0.1, because=REASON)
         verdict = AllOf(less=near_one(), more=other)(table)
         assert (verdict.status, verdict.deciding) == ("reproduced", "less")
         assert verdict.p == pytest.approx(2 * 13 / 2**12)
 
     def test_an_exact_contradiction_needs_no_level(self):
         table = per_seed(unis_decided(6))
-        verdict = AllOf(median=near_one(), limit=AtMost("value", bound=1.5))(table)
-        assert (verdict.status, verdict.deciding, verdict.p) == ("refuted", "limit", None)
+        verdict = AllOf(median=near_one(), limit=AtMost("value", bound=1.5))(table, kind="theorem")
+        assert (verdict.status, verdict.deciding, verdict.p) == ("refuted", "limit", 0.0)
 
     def test_an_undecided_identity_leaves_it_open(self):
         table = per_seed([1.0] * 12, right=1 + 1e-14)
@@ -203,11 +217,11 @@ class TestFlipLevel:
 
     criteria = (
         near_one(),
-        Equivalent("value", 1.5, within=0.2, because=REASON),
-        AllOf(a=near_one(), b=Equivalent("value", 1.5, within=0.8, because=REASON)),
+        Equivalent("value", 1.5, smallest_difference=0.2, because=REASON),
+        AllOf(a=near_one(), b=Equivalent("value", 1.5, smallest_difference=0.8, because=REASON)),
         near_one(each=("arm",)),
         Proportion("good", at_least=0.3, because=REASON),
-        Greater("value", "a", "b", by="arm", margin=0.1, because=REASON, where={"kind": "paired"}),
+        Greater("value", "a", "b", by="arm", smallest_difference=0.1, because=REASON, where={"kind": "paired"}),
         Peak("x", "y", at=1, within=1.5, prominence=1.5, because=REASON, where={"kind": "curve"}),
     )
 
@@ -227,20 +241,23 @@ class TestFlipLevel:
 
     @pytest.mark.parametrize("criterion", criteria, ids=lambda criterion: type(criterion).__name__)
     @pytest.mark.parametrize(("refuting", "seeds"), [(0, 12), (1, 12), (3, 14), (7, 14), (10, 13), (12, 12), (0, 3)])
-    def test_status_changes_there_and_nowhere_else_before(self, criterion, refuting, seeds):
+    @pytest.mark.parametrize("kind", ["formula", "law", "tendency", "possibility"])
+    def test_status_changes_there_and_nowhere_else_before(self, criterion, refuting, seeds, kind):
         table = self.table(refuting, seeds)
-        verdict = criterion(table)
+        verdict = criterion(table, kind=kind)
         p = verdict.p
         assert 0 < p <= 1
         if verdict.status == "inconclusive":
             assert p > 0.01
-            assert status_at(criterion, table, (0.01 + p) / 2) == "inconclusive"
-            assert status_at(criterion, table, 0.999 * p) == "inconclusive"
-            assert p > 0.9 or status_at(criterion, table, 1.001 * p) != "inconclusive"
+            assert status_at(criterion, table, (0.01 + p) / 2, kind) == "inconclusive"
+            assert status_at(criterion, table, 0.999 * p, kind) == "inconclusive"
+            assert p > 0.9 or status_at(criterion, table, 1.001 * p, kind) != "inconclusive"
         else:
             assert p <= 0.01
-            assert status_at(criterion, table, 1.001 * p) == verdict.status
-            assert status_at(criterion, table, 0.999 * p) == "inconclusive"
+            assert status_at(criterion, table, 1.001 * p, kind) == verdict.status
+            below = status_at(criterion, table, 0.999 * p, kind)
+            # What is the opposite fails as well, at a level that is no larger.
+            assert below == "inconclusive" or (verdict.status, below) == ("refuted", "absent")
 
     def test_without_sampling_error_there_is_none(self):
         assert Identity("value", "value")(per_seed([1.0])).p is None

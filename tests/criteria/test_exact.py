@@ -18,13 +18,26 @@ class TestIdentity:
     )
     def test_rounding(self, error, status):
         table = pd.DataFrame({"seed": [0, 1, 1], "left": [1.0, 2.0, 3.0 + error * 3], "right": [1.0, 2.0, 3.0]})
-        assert Identity("left", "right")(table).status == status
+        assert Identity("left", "right")(table, kind="formula").status == status
 
     def test_error_is_normwise(self):
         table = pd.DataFrame({"seed": 0, "left": [3.0 + 3e-9, 4.0 + 4e-9], "right": [3.0, 4.0]})
-        verdict = Identity("left", "right", atol=1e-9)(table)
-        assert verdict.effect == pytest.approx(5, rel=1e-5)
+        criterion = Identity("left", "right", atol=1e-9)
+        verdict = criterion(table)
+        assert verdict.effect == pytest.approx(1e-9, rel=1e-5)  # 5e-9 of a vector of length 5
         assert verdict.p is None
+        assert criterion.errors(table)[0] == pytest.approx(5, rel=1e-5)  # in tolerances, of which atol is the most
+
+    def test_effect_is_the_largest_error_and_its_interval_the_range_over_seeds(self):
+        table = pd.DataFrame({"seed": [0, 1, 2], "left": [2.5, 4.0, 3.0], "right": [2.0, 4.0, 4.0]})
+        verdict = Identity("left", "right")(table)
+        assert (verdict.effect, verdict.low, verdict.high) == (0.25, 0.0, 0.25)
+        printed = Identity("left", "right", digits=2)(table)
+        assert (printed.effect, printed.low, printed.high) == (1.0, 0.0, 1.0)  # absolute, as digits are
+
+    def test_error_beside_zero_is_absolute(self):
+        table = pd.DataFrame({"seed": [0, 1], "left": [0.25, 2.0], "right": [0.0, 2.0]})
+        assert Identity("left", "right", atol=1.0)(table).effect == 0.25
 
     def test_more_operations_round_more(self):
         table = pd.DataFrame({"left": [1 + 1e-14], "right": [1.0]})
@@ -38,19 +51,20 @@ class TestIdentity:
         table = pd.DataFrame(
             {"dtype": ["float32", "float64"], "left": [1 + 1e-3, 1 + double_error], "right": [1.0, 1.0]}
         )
-        assert Identity("left", "right", precision="dtype")(table).status == status
+        assert Identity("left", "right", precision="dtype")(table, kind="formula").status == status
 
     @pytest.mark.parametrize(
         ("left", "status"),
         [(0.1234, "reproduced"), (0.125, "reproduced"), (0.1279, "inconclusive"), (0.1301, "refuted"), (7, "refuted")],
     )
     def test_printed_numbers(self, left, status):
-        assert Identity("left", "right", digits=2)(pd.DataFrame({"left": [left], "right": [0.12]})).status == status
+        table = pd.DataFrame({"left": [left], "right": [0.12]})
+        assert Identity("left", "right", digits=2)(table, kind="formula").status == status
 
     def test_infinite_sides(self):
         table = pd.DataFrame({"left": [np.inf, 1.0], "right": [np.inf, 1.0]})
         assert Identity("left", "right")(table).status == "reproduced"
-        assert Identity("left", "right")(table.assign(left=[1.0, 1.0])).status == "refuted"
+        assert Identity("left", "right")(table.assign(left=[1.0, 1.0]), kind="formula").status == "refuted"
 
     def test_zero_has_no_relative_error(self):
         table = pd.DataFrame({"seed": [0, 1], "left": [0.0, 1e-100], "right": [0.0, 0.0]})
@@ -59,14 +73,34 @@ class TestIdentity:
         assert Identity("left", "right", atol=1e-12)(table).status == "reproduced"
 
 
+def judged(criterion, table):
+    """Judge as bounds are: a violation is a counterexample."""
+    return criterion(table, kind="theorem").status
+
+
 class TestBounds:
     def test_one_violation_refutes(self):
         table = pd.DataFrame({"seed": [0, 0, 1, 1], "value": [1.0, 2.0, 3.0, 4.0], "bound": [1.0, 2.0, 3.0, 3.9]})
-        assert AtMost("value", bound="bound")(table).status == "refuted"
+        assert judged(AtMost("value", bound="bound"), table) == "refuted"
         assert AtMost("value", bound="bound")(table).effect == 0.5
-        assert AtMost("value", bound="bound")(table.query("seed == 0")).status == "inconclusive"
-        assert AtLeast("value", bound="bound")(table).status == "inconclusive"
-        assert AtLeast("value", bound=2.0)(table).status == "refuted"
+        assert judged(AtMost("value", bound="bound"), table.query("seed == 0")) == "inconclusive"
+        assert judged(AtLeast("value", bound="bound"), table) == "inconclusive"
+        assert judged(AtLeast("value", bound=2.0), table) == "refuted"
+
+    def test_one_violation_under_one_of_many_conditions_refutes(self):
+        table = pd.concat([per_seed([1.0] * 8).assign(width=width) for width in range(8)], ignore_index=True)
+        table.loc[37, "value"] = 2.0
+        verdict = AtMost("value", bound=1.0, each=("width",))(table, kind="theorem")
+        assert (verdict.status, verdict.deciding) == ("refuted", "width 4")
+        assert verdict.outcomes == {"open": 7, "fails": 1}  # eight seeds are too few at a shared level
+        assert AtMost("value", bound=1.0, each=("width",))(table).status == "inconclusive"  # no tendency falls by one
+
+    @pytest.mark.parametrize(
+        ("criterion", "share"), [(AtMost("value", bound=4.0), 0.75), (AtLeast("value", bound=0.5), 0.25)]
+    )
+    def test_tightness_is_the_largest_share_of_the_bound(self, criterion, share):
+        assert criterion.tightness(per_seed([2.0, 3.0])) == share
+        assert np.isnan(AtMost("value", bound=0.0).tightness(per_seed([-1.0])))  # zero has no shares
 
     @pytest.mark.parametrize(("seeds", "status"), [(7, "inconclusive"), (8, "reproduced")])
     def test_silence_counts_from_eight_seeds_on(self, seeds, status):
@@ -81,13 +115,13 @@ class TestBounds:
 
     def test_rounding_is_no_violation(self):
         assert AtMost("value", bound=1.0)(per_seed([1 + 1e-12] * 8)).status == "reproduced"
-        assert AtMost("value", bound=1.0, rtol=0)(per_seed([1 + 1e-12] * 8)).status == "refuted"
+        assert judged(AtMost("value", bound=1.0, rtol=0), per_seed([1 + 1e-12] * 8)) == "refuted"
         assert AtLeast("value", bound=-1.0)(per_seed([-1 - 1e-12] * 8)).status == "reproduced"
 
     def test_infinite_values_and_bounds(self):
         assert AtMost("value", bound=np.inf)(per_seed([np.inf] * 8)).status == "reproduced"
-        assert AtMost("value", bound=1.0)(per_seed([np.inf])).status == "refuted"
-        assert AtMost("value", bound=-np.inf)(per_seed([0.0])).status == "refuted"
+        assert judged(AtMost("value", bound=1.0), per_seed([np.inf])) == "refuted"
+        assert judged(AtMost("value", bound=-np.inf), per_seed([0.0])) == "refuted"
 
 
 class TestProportion:
@@ -97,8 +131,14 @@ class TestProportion:
         ("successes", "n", "status"),
         [(24, 24, "reproduced"), (0, 24, "refuted"), (12, 24, "inconclusive"), (7, 7, "inconclusive")],
     )
-    def test_status(self, successes, n, status):
+    def test_status(self, successes, n, status):  # fewer than a half is the opposite of more than a half
         assert self.criterion(per_seed([seed < successes for seed in range(n)], "success")).status == status
+
+    @pytest.mark.parametrize(("successes", "outcome"), [(48, "holds"), (24, "fails"), (0, "opposite")])
+    def test_opposite_is_that_as_many_fail(self, successes, outcome):
+        most = Proportion("success", at_least=0.8, because=REASON)
+        (cell,) = most(per_seed([seed < successes for seed in range(48)], "success")).cells
+        assert cell.outcome == outcome
 
     def test_rows_of_a_seed_are_not_independent(self):
         table = pd.DataFrame({"seed": [0, 1] * 100, "success": [True, False] * 100})

@@ -27,14 +27,27 @@ class TestScalingLaw:
         [(0.5, 0.05, "reproduced"), (1.0, 0.05, "refuted"), (0.0, 0.05, "refuted"), (0.6, 0.2, "inconclusive")],
     )
     def test_status(self, exponent, noise, status):
-        verdict = self.criterion(curves(lambda x: 3 * x**exponent, [1, 2, 4, 8, 16], noise=noise))
+        verdict = self.criterion(curves(lambda x: 3 * x**exponent, [1, 2, 4, 8, 16], noise=noise), kind="law")
         assert verdict.status == status
         assert verdict.effect == pytest.approx(exponent, abs=0.05)
 
     def test_one_sided(self):
         table = curves(lambda x: x**0.5, [1, 2, 4])
         assert ScalingLaw("x", "y", at_most=1, because=REASON)(table).status == "reproduced"
-        assert ScalingLaw("x", "y", at_least=1, because=REASON)(table).status == "refuted"
+        assert ScalingLaw("x", "y", at_least=1, because=REASON)(table, kind="law").status == "refuted"
+
+    @pytest.mark.parametrize(("exponent", "outcome"), [(0.3, "fails"), (-0.3, "fails"), (-0.5, "opposite")])
+    def test_opposite_is_the_other_sign_as_steep(self, exponent, outcome):
+        (cell,) = self.criterion(curves(lambda x: x**exponent, [1, 2, 4])).cells
+        assert cell.outcome == outcome
+
+    def test_band_of_an_expected_exponent_ends_halfway_to_the_nearest_rivals(self):
+        law = ScalingLaw("x", "y", expected=-0.5, rivals=(-1.0, -2.0, 0.0))
+        assert (law.at_least, law.at_most) == (-0.75, -0.25)
+        one_sided = ScalingLaw("x", "y", expected=2.0, rivals=(1.0,))
+        assert (one_sided.at_least, one_sided.at_most) == (1.5, np.inf)
+        with pytest.raises(ClaimError, match="needs rivals"):
+            ScalingLaw("x", "y", expected=2.0)
 
     def test_a_bent_curve_decides_nothing(self):
         x = np.geomspace(1, 100, 9)
@@ -69,7 +82,7 @@ class TestScalingLaw:
 class TestExponentialDecay:
     criterion = ExponentialDecay("x", "y", at_least=0.2, because=REASON)
 
-    @pytest.mark.parametrize(("rate", "status"), [(0.5, "reproduced"), (0.0, "refuted"), (-1.0, "refuted")])
+    @pytest.mark.parametrize(("rate", "status"), [(0.5, "reproduced"), (0.0, "absent"), (-1.0, "refuted")])
     def test_status(self, rate, status):
         verdict = self.criterion(curves(lambda x: np.exp(-rate * x), [0, 1, 2, 5], noise=0.05))
         assert verdict.status == status

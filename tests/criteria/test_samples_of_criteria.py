@@ -41,24 +41,28 @@ def curve(function):
 
 BECAUSE = {"because": "it is a test"}
 CASES = {
-    "difference": (Greater("loss", of="b", than="a", by="arm", margin=1, **BECAUSE), arms(jitter=1), [2.0] * 12),
+    "difference": (
+        Greater("loss", of="b", than="a", by="arm", smallest_difference=1, **BECAUSE),
+        arms(jitter=1),
+        [2.0] * 12,
+    ),
     "ratio": (
         Ratio("loss", of="b", than="a", by="arm", expected=3, within=2, **BECAUSE),
         arms(jitter=1),
         [(3 + seed) / (1 + seed) for seed in SEEDS],
     ),
     "equivalent": (
-        Equivalent("y", target=0.0, within=100, **BECAUSE),
+        Equivalent("y", target=0.0, smallest_difference=100, **BECAUSE),
         curve(lambda x, seed: x + seed),
         [15 / 4 + seed for seed in SEEDS],
     ),
     "preserved": (
-        Preserved("y", along="x", within=3, **BECAUSE),
+        Preserved("y", along="x", smallest_ratio=3, **BECAUSE),
         curve(lambda x, seed: x ** (1 + seed)),
-        [2.0 ** (1 + seed) for seed in SEEDS],
+        [8.0 ** (1 + seed) for seed in SEEDS],
     ),
     "monotone": (
-        Monotone("x", "y", tolerance=20, **BECAUSE),
+        Monotone("x", "y", smallest_difference=20, **BECAUSE),
         curve(lambda x, seed: -x * seed),
         [7.0 * seed for seed in SEEDS],
     ),
@@ -98,7 +102,15 @@ def test_errors_within_the_tolerance_are_all_alike():
     criterion = Identity("left", "right", operations=4)
     ((part, sample),) = criterion.samples(observations).items()
     assert sample.numbers == (1.0, 1.0, pytest.approx(2**50))
-    assert (part, sample.effect) == (("", criterion(observations).measure), criterion(observations).effect)
+    assert part == ("", f"{criterion(observations).measure}, in tolerances")
+    assert sample.effect == pytest.approx(2**50)
+
+
+def test_an_identity_is_compared_by_its_errors():
+    observations = pd.DataFrame({"seed": SEEDS, "left": 1.0, "right": 1.0})
+    criterion = Identity("left", "right")
+    by_part = criterion.samples(observations)
+    assert Samples(by_part, len(by_part)).deciding(criterion(observations)) in by_part
 
 
 def test_a_run_without_seeds_is_deterministic():
@@ -108,7 +120,7 @@ def test_a_run_without_seeds_is_deterministic():
 
 def test_the_deciding_part_is_that_of_the_verdict():
     observations = pd.concat([arms(jitter=0).assign(width=8), arms(jitter=-0.2).assign(width=16)])
-    order = Greater("loss", of="b", than="a", by="arm", margin=1, each=("width",), **BECAUSE)
+    order = Greater("loss", of="b", than="a", by="arm", smallest_difference=1, each=("width",), **BECAUSE)
     criterion = AllOf(order=order, bound=AtMost("loss", bound=2))
     by_part = criterion.samples(observations)
     verdict = criterion(observations)
@@ -122,10 +134,18 @@ def test_a_peak_is_compared_by_what_decided_it():
     flat = curve(lambda x, seed: 1.0 + 0.001 * (x == 2.0) * (seed >= 0))
     criterion = Peak("x", "y", at=2.0, within=1.5, prominence=2.0, **BECAUSE)
     verdict, by_part = criterion(flat), criterion.samples(flat)
-    assert verdict.deciding == "prominence"
+    assert (verdict.deciding, verdict.measure) == ("", "prominence of the maximum over the ends")
     part = Samples(by_part, len(by_part)).deciding(verdict)
     assert by_part[part].effect == verdict.effect == pytest.approx(1.001)
     assert sorted(sample.effect for sample in by_part.values()) == pytest.approx([1.0, 1.001])
+
+
+def test_the_only_condition_is_the_deciding_part():
+    criterion = Preserved("y", along="x", at=(8.0,), smallest_ratio=3, **BECAUSE)
+    observations = curve(lambda x, seed: x + seed)
+    by_part = criterion.samples(observations)
+    part = Samples(by_part, len(by_part)).deciding(criterion(observations))
+    assert part in by_part
 
 
 def test_the_deciding_part_may_be_unknown():

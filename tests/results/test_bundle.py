@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from repro.common.errors import BundleError, StoreError
-from repro.criteria.verdict import Part, Verdict
+from repro.criteria import Cell, Contrast, Part, Verdict
 from repro.results import bundle, past, serialization
 from repro.results.bundle import Bundle, add, bundle_of, export_run, read_bundle, to_bytes
 from repro.results.records import ClaimResult, Evaluation, Run
@@ -35,9 +35,20 @@ VERDICT = Verdict(
     n=3,
     measure="ratio",
     p=5e-324,
-    parts=(Part("scale 1", "refuted", math.nan, -0.0, math.inf, 3),),
-    deciding="scale 1",
+    parts=(Part("order", "refuted", math.nan, -0.0, math.inf, 3, "ratio", 0.01, (0.0, math.inf), "It fails."),),
+    deciding="order: scale 1, net γ",
+    kind="law",
+    scale="toy",
+    sentence="False as stated.",
+    threshold=0.01,
+    threshold_range=(0.0, math.inf),
+    cells=(
+        Cell({"scale": 1, "net": "γ"}, "fails", math.nan, -0.0, math.inf, 3, part="order", expected=False),
+        Cell({"scale": 1.0, "on": True}, "open", 0.0, -1.0, 1.0, 3, part="order", phrase="nothing", decides=False),
+    ),
+    boundary="where it is large",
 )
+CONTRAST = Contrast("order: scale 1, net γ", 0.5, -math.inf, math.inf, 3, 0.01)
 RUN = Run(
     "20260101T120000-abcd",
     "2026-01-01T12:00:00+00:00",
@@ -47,9 +58,9 @@ RUN = Run(
 )
 
 
-def evaluation(kind="claim", **changes):
+def evaluation(role="claim", **changes):
     parameters = {"points": 50, "shape": (8, (1, 2.5)), "limit": math.inf}
-    return replace(Evaluation(kind, "It holds.", parameters, (0, 1), "refuted", VERDICT, seconds=1.5), **changes)
+    return replace(Evaluation(role, "It holds.", parameters, (0, 1), "refuted", VERDICT, seconds=1.5), **changes)
 
 
 @pytest.fixture
@@ -60,9 +71,9 @@ def store(tmp_path):
     key, other = store.write_observations(OBSERVATIONS), store.write_observations(OBSERVATIONS.assign(seed=2))
     failed = evaluation("control", status="error", verdict=None, message="it broke", traceback="Traceback\n  ...")
     store.record(RUN.id, ClaimResult("a.b", evaluation(observations=key, memory=2**40), (failed,), "reproduced"))
-    store.record(
-        RUN.id, ClaimResult("a.c", evaluation(observations=other), (evaluation("correction", observations=key),))
-    )
+    marked = evaluation(observations=other, marks=("its kind is not declared", "γ"))
+    counterparts = (evaluation("correction", observations=key), evaluation("control", contrast=CONTRAST))
+    store.record(RUN.id, ClaimResult("a.c", marked, counterparts))
     store.begin(replace(RUN, id="later", started="2026-01-02T12:00:00+00:00"))
     return store
 
@@ -327,9 +338,13 @@ def own(plain):
     return plain["results"][0]["evaluations"][0]
 
 
+def cell(plain):
+    return own(plain)["verdict"]["cells"][0]
+
+
 HOSTILE = {
     "another format": (lambda plain: plain.update(format="zip"), "format"),
-    "a newer version": (lambda plain: plain.update(version=2), "from a newer version of repro"),
+    "a newer version": (lambda plain: plain.update(version=3), "from a newer version of repro"),
     "an older version": (lambda plain: plain.update(version=0), "version"),
     "a truth value as version": (lambda plain: plain.update(version=True), "version"),
     "unknown field": (lambda plain: plain.update(extra=1), "extra"),
@@ -344,7 +359,10 @@ HOSTILE = {
     "claim twice": (lambda plain: plain["results"].append(plain["results"][0]), "several results"),
     "control characters": (lambda plain: plain["results"][0].update(id="\x1b[2J"), "cannot be shown"),
     "no evaluation": (lambda plain: plain["results"][0].update(evaluations=[]), "evaluations"),
-    "evaluation twice": (lambda plain: plain["results"][0]["evaluations"].append(own(plain)), "each kind once"),
+    "evaluation twice": (lambda plain: plain["results"][0]["evaluations"].append(own(plain)), "each role once"),
+    "unknown role": (lambda plain: own(plain).update(role="friend"), "role"),
+    "marks that are a text": (lambda plain: own(plain).update(marks="unsound"), "marks"),
+    "contrast without a cell": (lambda plain: own(plain).update(contrast={"effect": 1.0}), "contrast"),
     "no own evaluation": (lambda plain: plain["results"][0]["evaluations"].pop(0), "comes first"),
     "undefined time": (lambda plain: own(plain).update(seconds=math.nan), "seconds"),
     "negative memory": (lambda plain: own(plain).update(memory=-1), "memory"),
@@ -356,9 +374,37 @@ HOSTILE = {
     "no verdict": (lambda plain: own(plain).update(verdict=None), "have no verdict"),
     "effect that is text": (lambda plain: own(plain)["verdict"].update(effect="0"), "effect"),
     "verdict with unknown status": (lambda plain: own(plain)["verdict"].update(status="true"), "status"),
+    "unknown kind of sentence": (lambda plain: own(plain)["verdict"].update(kind="fact"), "kind"),
+    "cell with unknown outcome": (lambda plain: cell(plain).update(outcome="perhaps"), "outcome"),
+    "condition that is a list": (lambda plain: cell(plain)["conditions"].update(scale=[1]), "conditions"),
     "certainty": (lambda plain: own(plain)["verdict"].update(confidence=1.0), "confidence"),
     "lone surrogate": (lambda plain: own(plain).update(message="\udcff"), "message"),
 }
+
+
+OF_FIRST_VERDICTS = ("status", "effect", "low", "high", "n", "measure", "p", "confidence", "parts", "deciding")
+OF_FIRST_PARTS = ("name", "status", "effect", "low", "high", "n")
+
+
+def in_first_version(plain):
+    """Rewrite a document as the first version of the format has it."""
+    plain["version"] = 1
+    for evaluation in (evaluation for result in plain["results"] for evaluation in result["evaluations"]):
+        evaluation["kind"] = evaluation.pop("role")
+        del evaluation["marks"], evaluation["contrast"]
+        if evaluation["verdict"] is not None:
+            verdict = {name: evaluation["verdict"][name] for name in OF_FIRST_VERDICTS}
+            verdict["parts"] = [{name: part[name] for name in OF_FIRST_PARTS} for part in verdict["parts"]]
+            evaluation["verdict"] = verdict
+
+
+def without_news(evaluation):
+    """Leave out of an evaluation what the first version of the format did not have."""
+    verdict = evaluation.verdict
+    if verdict is not None:
+        parts = tuple(Part(*(getattr(part, name) for name in OF_FIRST_PARTS)) for part in verdict.parts)
+        verdict = Verdict(**{name: getattr(verdict, name) for name in OF_FIRST_VERDICTS} | {"parts": parts})
+    return replace(evaluation, verdict=verdict, marks=(), contrast=None)
 
 
 class TestDocuments:
@@ -375,6 +421,34 @@ class TestDocuments:
     def test_malformed(self, file, tmp_path, content):
         refused(archive(file, members(file) | {"run.json": content}), "is refused: run.json", tmp_path / "other")
 
+    def test_the_first_version_is_read(self, store, file, tmp_path):
+        changed(file, in_first_version)
+        other = Store.open(tmp_path / "other")
+        assert add(other, read_bundle(file))
+        results = store.results(RUN.id)
+        expected = [
+            replace(
+                result,
+                evaluation=without_news(result.evaluation),
+                counterparts=tuple(map(without_news, result.counterparts)),
+            )
+            for result in results
+        ]
+        assert repr(other.results(RUN.id)) == repr(expected)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda plain: own(plain).pop("kind"),
+            lambda plain: plain["results"].append(1),
+            lambda plain: plain.update(results=[{"evaluations": ["x"]}]),
+            lambda plain: plain.update(results=None),
+        ],
+    )
+    def test_a_first_version_without_kinds_is_refused(self, file, tmp_path, change):
+        changed(file, in_first_version)
+        refused(changed(file, change), "an evaluation has no kind", tmp_path / "other")
+
     def test_deeply_nested_parameters(self, file, tmp_path):
         nested = "[" * 900 + "]" * 900
         text = members(file)["run.json"].decode().replace('"points": 50', f'"points": {nested}')
@@ -389,7 +463,9 @@ class TestDocuments:
     @given(data=st.data())
     def test_any_other_value_anywhere_is_refused_or_kept(self, data, tmp_path_factory):
         plain = json.loads(
-            serialization.run_to_bytes(RUN, [ClaimResult("a.b", evaluation(), (evaluation("control"),))])
+            serialization.run_to_bytes(
+                RUN, [ClaimResult("a.b", evaluation(marks=("x",)), (evaluation("control", contrast=CONTRAST),))]
+            )
         )
         place = plain
         while True:

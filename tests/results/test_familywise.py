@@ -6,8 +6,8 @@ from repro.results.records import ClaimResult, Evaluation
 
 
 def result(name, p, status="reproduced"):
-    decided = status in ("reproduced", "refuted", "inconclusive")
-    verdict = Verdict(status, 1.0, 0.5, 2.0, 12, "ratio", p=p) if decided else None
+    judged = status not in ("error", "skipped")
+    verdict = Verdict(status, 1.0, 0.5, 2.0, 12, "ratio", p=p) if judged else None
     return ClaimResult(f"family.{name}", Evaluation("claim", "It holds.", {}, (0,), status, verdict), ())
 
 
@@ -20,8 +20,10 @@ def test_holm_keeps_what_stands_at_a_shared_level():
     assert seen.expected == pytest.approx(0.04)
 
 
-def test_one_verdict_alone_stands():
-    assert multiplicity([result("a", 0.0099, "refuted")]).fragile == set()
+@pytest.mark.parametrize("status", ["reproduced", "conditional", "absent", "refuted"])
+def test_one_verdict_alone_stands(status):
+    alone = multiplicity([result("a", 0.0099, status)])
+    assert (alone.decided, alone.fragile) == (1, set())
 
 
 @pytest.mark.parametrize(

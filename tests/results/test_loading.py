@@ -92,6 +92,26 @@ def test_numbers_of_seeds_are_published_and_compared(store, tmp_path, monkeypatc
     assert (test.by, test.p) == ("seeds", 1.0)
 
 
+def test_a_run_is_no_worse_than_what_was_published_of_it(tmp_path, monkeypatch):
+    store = Store.open(tmp_path / "results")
+    store.begin(RUN)
+    claim = registry.get("perceptron.xor")
+    parameters = claim.variants("smoke")[0].parameters
+    checked = repro.check(claim, profile="smoke")
+    for marks in ((), ("its kind is not declared",)):
+        own = Evaluation("claim", "x", parameters, (0, 1), checked.verdict.status, checked.verdict, marks=marks)
+        counterparts = [
+            Evaluation(role, "x", parameters, (0, 1), status, replace(checked.verdict, status=status))
+            for role, status in (("control", "refuted"), ("correction", "reproduced"))
+        ]
+        result = ClaimResult(claim.id, own, tuple(counterparts))
+        publish(RUN, [result], tmp_path)
+        monkeypatch.setattr(loading, "published", lambda profile: published(profile, tmp_path))
+        base = loading.load_published("smoke")
+        compared = compare_runs(base, replace(base, run=RUN, results=(result,)))
+        assert (compared.compared, compared.verdicts, compared.worse) == (1, (), False), marks
+
+
 def test_references_of_older_versions_are_taken_for_the_parameters_of_the_profile():
     assert Path(loading.__file__).parents[1] / "published" == FOLDER
     loaded = loading.load_published("smoke")

@@ -1,19 +1,20 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from repro.criteria.verdict import Part, Verdict
+from repro.criteria import Equivalent, Verdict
 from repro.results.records import ClaimResult, Evaluation
 
 
-def evaluation(status, kind="claim", **details):
-    decided = status in ("reproduced", "refuted", "inconclusive")
-    verdict = Verdict(status, 1.0, -np.inf, 2.0, 12, "loss", p=0.001, parts=(Part("a", status, 1.0, 0.0, 2.0, 12),))
-    return Evaluation(kind, f"statement of the {kind}", {}, (0, 1), status, verdict if decided else None, **details)
+def evaluation(status, role="claim", **details):
+    verdict = Verdict(status, 1.0, -np.inf, 2.0, 12, "loss", p=0.001, kind="law")
+    decided = status not in ("error", "skipped")
+    return Evaluation(role, f"statement of the {role}", {}, (0, 1), status, verdict if decided else None, **details)
 
 
 def result(status, control=None, correction=None, published=None):
     given = {"control": control, "correction": correction}
-    counterparts = tuple(evaluation(of, kind) for kind, of in given.items() if of is not None)
+    counterparts = tuple(evaluation(of, role) for role, of in given.items() if of is not None)
     return ClaimResult("family.name", evaluation(status), counterparts, published)
 
 
@@ -21,23 +22,39 @@ def result(status, control=None, correction=None, published=None):
     ("status", "control", "correction", "sound"),
     [
         ("reproduced", "refuted", None, True),
+        ("reproduced", "absent", None, True),
+        ("reproduced", "conditional", None, True),
         ("reproduced", "reproduced", None, False),
         ("reproduced", "inconclusive", None, None),
         ("reproduced", "error", None, None),
         ("reproduced", None, "reproduced", None),
         ("refuted", None, "reproduced", True),
         ("refuted", None, "refuted", False),
+        ("refuted", None, "absent", False),
+        ("refuted", None, "conditional", False),
         ("refuted", None, "inconclusive", None),
         ("refuted", "refuted", None, None),
         ("refuted", "refuted", "reproduced", True),
         ("refuted", "reproduced", "reproduced", False),
         ("inconclusive", "refuted", None, None),
         ("inconclusive", "reproduced", None, False),
+        ("conditional", "reproduced", None, False),
         ("skipped", "skipped", None, None),
     ],
 )
 def test_sound(status, control, correction, sound):
     assert result(status, control, correction).sound is sound
+
+
+@pytest.mark.parametrize("conditions", [{}, {"depth": 2}])
+def test_the_only_cell_of_a_possibility_is_its_best(conditions):
+    table = pd.DataFrame({"seed": range(24), "value": 1.0, "depth": 2})
+    criterion = Equivalent("value", 1.0, smallest_difference=0.01, each=tuple(conditions))
+    own, repetition = (
+        Evaluation(role, "It can.", {}, tuple(range(24)), "reproduced", criterion(table, kind="possibility"))
+        for role in ("claim", "repetition")
+    )
+    assert ClaimResult("a.b", own, (repetition,)).sound is True
 
 
 @pytest.mark.parametrize(
@@ -46,6 +63,9 @@ def test_sound(status, control, correction, sound):
         ("reproduced", "reproduced", False),
         ("reproduced", "refuted", True),
         ("refuted", "reproduced", True),
+        ("conditional", "reproduced", True),
+        ("reproduced", "absent", True),
+        ("absent", "absent", False),
         ("inconclusive", "reproduced", False),  # fewer seeds decide less
         ("reproduced", "inconclusive", False),
         ("refuted", None, False),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from repro.catalogue import code, design, registry
 from repro.common.errors import ReproError, StoreError
 from repro.criteria.verdict import Verdict
 from repro.results.comparison.samples import Samples, publishable
@@ -26,8 +27,8 @@ REPRODUCED = Verdict("reproduced", effect=0.5, low=0.25, high=1.0, n=9, measure=
 REFUTED = Verdict("refuted", effect=math.inf, low=math.nan, high=math.inf, n=3, measure="ratio")
 
 
-def evaluation(kind, verdict, seconds):
-    return Evaluation(kind, "It holds.", {}, (0,), verdict.status if verdict else "error", verdict, seconds=seconds)
+def evaluation(role, verdict, seconds):
+    return Evaluation(role, "It holds.", {}, (0,), verdict.status if verdict else "error", verdict, seconds=seconds)
 
 
 RESULTS = [
@@ -107,6 +108,17 @@ def test_samples_and_parameters_come_back(tmp_path):
     assert '"numbers": "0.123456 inf -inf 0"' in (tmp_path / "standard.json").read_text()
 
 
+def test_what_was_judged_and_its_fingerprints_come_back(tmp_path):
+    claim = registry.get("perceptron.novikoff")
+    verdict = replace(REPRODUCED, kind="theorem", scale="exact", sentence="No violation found.")
+    result = ClaimResult(claim.id, evaluation("claim", verdict, 1.0), ())
+    publish(RUN, [result, RESULTS[1]], tmp_path, claims={claim.id: claim})
+    known, other = published("standard", tmp_path)[claim.id], published("standard", tmp_path)["dropout.mixture"]
+    assert (known.kind, known.scale, known.sentence) == ("theorem", "exact", "No violation found.")
+    assert (known.design, known.code) == (design(claim), code(claim))
+    assert (other.kind, other.scale, other.sentence, other.design, other.code) == (None, None, "", "", "")
+
+
 def test_samples_are_published_to_six_digits():
     result = ClaimResult("a.b", evaluation("claim", replace(REPRODUCED, deciding="width 8"), 1.0), ())
     numbers = (1 / 3, math.inf, 123456789.0)
@@ -177,4 +189,5 @@ def test_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize("profile", ["smoke", "standard", "full"])
 def test_what_ships_with_the_package_can_be_read(profile):
     assert FOLDER.name == "published"
-    assert all(claim.status in ("reproduced", "refuted", "inconclusive") for claim in published(profile).values())
+    statuses = {"reproduced", "conditional", "absent", "refuted", "inconclusive"}
+    assert all(claim.status in statuses for claim in published(profile).values())

@@ -15,7 +15,7 @@ import pytest
 
 from repro.common import write_atomically
 from repro.common.errors import ObservationsError, StoreError
-from repro.criteria.verdict import Part, Verdict
+from repro.criteria import Cell, Contrast, Part, Verdict
 from repro.results import past, schema
 from repro.results.records import ClaimResult, Evaluation, Run
 from repro.results.store import Store
@@ -40,6 +40,11 @@ VERDICT = Verdict(
     confidence=0.99,
     parts=(Part("scale 1", "refuted", math.nan, -0.0, math.inf, 3), Part("scale 2", "reproduced", 1.0, 0.5, 2.0, 3)),
     deciding="scale 1",
+    kind="law",
+    scale="toy",
+    threshold=0.01,
+    threshold_range=(0.0, math.inf),
+    cells=(Cell({"scale": 1, "net": "γ", "on": True}, "fails", math.nan, -0.0, math.inf, 3, expected=False),),
 )
 
 
@@ -48,8 +53,8 @@ def run(name="20260101-120000", **changes):
     return replace(Run(name, "2026-01-01T12:00:00+00:00", "standard", "jax", environment), **changes)
 
 
-def evaluation(kind="claim", **changes):
-    return replace(Evaluation(kind, "It holds.", {"points": 50}, (0, 1, 2), "refuted", VERDICT), **changes)
+def evaluation(role="claim", **changes):
+    return replace(Evaluation(role, "It holds.", {"points": 50}, (0, 1, 2), "refuted", VERDICT), **changes)
 
 
 def result(name="perceptron.novikoff", *counterparts, **changes):
@@ -160,10 +165,17 @@ class TestResults:
     def test_come_back_as_recorded(self, store):
         key = store.write_observations(OBSERVATIONS)
         control = evaluation("control", status="error", verdict=None, message="it broke", traceback="Traceback\n  ...")
-        correction = evaluation("correction", statement="It holds twice.", seeds=(), seconds=0.25)
+        contrast = Contrast("scale 1", math.inf, -math.inf, math.nan, 3, 0.01)
+        correction = evaluation("correction", statement="It holds twice.", seeds=(), seconds=0.25, contrast=contrast)
         recorded = ClaimResult(
             "perceptron.novikoff",
-            evaluation(observations=key, seconds=1.5, memory=2**40, parameters={"points": 50, "shape": (8, (1, 2.5))}),
+            evaluation(
+                observations=key,
+                seconds=1.5,
+                memory=2**40,
+                parameters={"points": 50, "shape": (8, (1, 2.5))},
+                marks=("its kind is not declared", "γ"),
+            ),
             (control, correction),
             published="reproduced",
         )
@@ -448,6 +460,17 @@ class TestOlderDatabases:
                     0, memory, message, traceback FROM evaluations WHERE number = 2;
             """)
         assert past.seconds(Store.existing(tmp_path), "smoke", "jax") == {("dropout.mixture", "claim"): 2.5}
+
+    def test_what_experiments_take_is_remembered_in_an_older_database_too(self, tmp_path):
+        with closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+            connection.executescript(FIRST_SCHEMA)
+        store = Store.existing(tmp_path)
+        store.begin(run("later", profile="smoke"))
+        store.record("later", result("dropout.mixture", evaluation("positive control", seconds=0.5), seconds=4.0))
+        assert past.seconds(store, "smoke", "jax") == {
+            ("dropout.mixture", "claim"): 4.0,
+            ("dropout.mixture", "positive control"): 0.5,
+        }
 
     def test_missing_migrations_are_applied_once(self, store, monkeypatch):
         store.record(run().id, result())

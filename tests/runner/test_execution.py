@@ -8,7 +8,8 @@ import pytest
 import stand_in
 
 import repro
-from repro.catalogue import registry
+from repro.catalogue import first_seed, registry
+from repro.catalogue.fingerprints import BLOCK
 from repro.common.errors import ReproError
 from repro.engine import backend
 from repro.results.reference import PublishedClaim, PublishedCounterpart
@@ -16,6 +17,12 @@ from repro.results.store import Store
 from repro.runner import execution, planning
 
 READERS = [stand_in.first_reader, stand_in.second_reader]
+
+
+def seeds_from_the_first(claim, count):
+    """Seeds of a run of a claim, which follow from its design."""
+    first = first_seed(claim)
+    return tuple(range(first, first + count))
 
 
 @pytest.fixture
@@ -48,12 +55,20 @@ def in_workers(tmp_path_factory):
 
 @pytest.mark.parametrize(("profile", "count"), [("smoke", 13), ("standard", 24), ("full", 48)])
 def test_profiles_set_the_number_of_seeds(profile, count):
-    assert planning.seeds_of(stand_in.bounded, profile, None) == tuple(range(count))
+    assert planning.seeds_of(stand_in.bounded, profile, None) == seeds_from_the_first(stand_in.bounded, count)
 
 
-def test_seeds_are_capped_by_what_is_useful_but_exact_if_asked_for():
-    assert planning.seeds_of(stand_in.first_reader, "full", None) == tuple(range(8))
-    assert planning.seeds_of(stand_in.first_reader, "full", 7) == tuple(range(7))
+def test_seeds_are_those_that_the_claim_asks_for_but_exact_if_asked_for():
+    eight, seven = (seeds_from_the_first(stand_in.first_reader, count) for count in (8, 7))
+    assert planning.seeds_of(stand_in.first_reader, "full", None) == eight
+    assert planning.seeds_of(stand_in.first_reader, "full", 7) == seven
+
+
+@pytest.mark.parametrize(("asked", "count"), [(None, 48), (150, 150)])
+def test_a_repetition_has_fresh_seeds(asked, count):
+    own, fresh = (set(planning.seeds_of(stand_in.bounded, "full", asked, role)) for role in ("claim", "repetition"))
+    assert len(own) == len(fresh) == count
+    assert not own & fresh
 
 
 def test_claims_without_randomness_have_no_seeds():
@@ -68,7 +83,7 @@ def test_fewer_than_one_seed_is_refused(seeds):
 
 def test_claims_with_the_same_experiment_share_jobs():
     plan = planning.make_plan(READERS, "smoke")
-    assert [(task.claim.id, task.variant.kind) for task in plan.tasks] == [
+    assert [(task.claim.id, task.variant.role) for task in plan.tasks] == [
         ("stand_in.first_reader", "claim"),
         ("stand_in.first_reader", "control"),
         ("stand_in.second_reader", "claim"),
@@ -107,7 +122,8 @@ def test_results_are_stored_with_verdicts_and_environment(store):
     assert (addition.status, addition.sound, addition.evaluation.seeds) == ("refuted", True, ())
     assert addition.counterparts[0].statement == "Three plus three is six."
     pd.testing.assert_frame_equal(
-        store.read_observations(bounded.evaluation.observations), stand_in.bounded(list(range(13)), points=5)
+        store.read_observations(bounded.evaluation.observations),
+        stand_in.bounded(seeds_from_the_first(stand_in.bounded, 13), points=5),
     )
 
 
@@ -260,19 +276,21 @@ def test_public_names_are_what_the_stub_lists():
 
 
 @repro.claim(
-    "Values exceed a half.",
+    "Values are below a half.",
     source=repro.notes("1"),
-    criterion=repro.Equivalent("value", 0.0, within=0.5, because="of the test"),
+    kind="law",
+    criterion=repro.Equivalent("value", 0.0, smallest_difference=0.5, source="the test"),
     control={"shift": 1.0},
 )
 def clear(seeds, *, shift=0.0, fails_from=100, log=""):
     """Decided by the first look, unless it fails before."""
+    places = [seed % BLOCK for seed in seeds]  # a run has the seeds from the start of a block
     if log:
         with Path(log).open("a") as file:
-            file.write(f"{seeds[0]}-{seeds[-1]} {shift}\n")
-    if max(seeds) >= fails_from:
+            file.write(f"{places[0]}-{places[-1]} {shift}\n")
+    if max(places) >= fails_from:
         raise ValueError("too many seeds")
-    table = pd.DataFrame({"seed": seeds, "value": [shift + seed / 1000 for seed in seeds]})
+    table = pd.DataFrame({"seed": seeds, "value": [shift + place / 1000 for place in places]})
     table.attrs["tuning"] = [{"score": 1.0}]
     return table
 
@@ -282,12 +300,18 @@ def reader(name, criterion):
         return observations
 
     read.__name__ = name
-    return repro.claim("x", source=repro.notes("1"), criterion=criterion, reads=clear.function, control={"shift": 1.0})(
-        read
+    declare = repro.claim(
+        "x",
+        source=repro.notes("1"),
+        kind="law",
+        criterion=criterion,
+        reads=clear.function,
+        control={"shift": 1.0},
     )
+    return declare(read)
 
 
-UNCLEAR = reader("unclear", repro.Equivalent("value", 0.012, within=0.0085, because="of the test"))
+UNCLEAR = reader("unclear", repro.Equivalent("value", 0.012, smallest_difference=0.0085, source="the test"))
 IDENTITY = reader("identity", repro.Identity("value", "value"))
 
 
@@ -302,7 +326,8 @@ def test_a_clear_verdict_takes_a_third_fewer_seeds(store, tmp_path):
     log = tmp_path / "log"
     (result,) = standard(store, [clear], parameters={"log": str(log)})
     assert (result.status, result.counterparts[0].status, result.sound) == ("reproduced", "refuted", True)
-    assert [evaluation.seeds for evaluation in (result.evaluation, *result.counterparts)] == [tuple(range(16))] * 2
+    sixteen = seeds_from_the_first(clear, 16)
+    assert [evaluation.seeds for evaluation in (result.evaluation, *result.counterparts)] == [sixteen] * 2
     assert log.read_text().splitlines() == ["0-15 0.0", "0-15 1.0"]
     # Sixteen of sixteen are inside: the sign test at a third of the error probability.
     assert result.evaluation.verdict.p == pytest.approx(2 / 2**16 / 0.33)
@@ -320,11 +345,11 @@ def test_an_unclear_verdict_takes_all_seeds_and_the_shared_job_goes_on(store, tm
     ).results
     assert [line for line in log.read_text().splitlines() if line.endswith("0.0")] == ["0-15 0.0", "16-23 0.0"]
     assert len(decided.evaluation.seeds) == 16
-    assert unclear.evaluation.seeds == tuple(range(24))
+    assert unclear.evaluation.seeds == seeds_from_the_first(UNCLEAR, 24) == seeds_from_the_first(clear, 24)
     assert unclear.evaluation.verdict.confidence == pytest.approx(0.9933)
     assert (decided.seconds > 0, unclear.seconds > 0) == (True, True)  # each bears what was made for it alone
     whole = store.read_observations(unclear.evaluation.observations)
-    pd.testing.assert_frame_equal(whole, clear(list(range(24))))
+    pd.testing.assert_frame_equal(whole, clear(seeds_from_the_first(clear, 24)))
     assert whole.attrs["tuning"] == [{"score": 1.0}]
 
 
@@ -359,6 +384,6 @@ def test_every_job_starts_and_finishes_once(store):
 def test_growing_samples_do_not_depend_on_workers(store):
     (here,) = execution.execute(planning.make_plan([stand_in.spread], "standard"), store.folder, workers=0).results
     (there,) = execution.execute(planning.make_plan([stand_in.spread], "standard"), store.folder, workers=2).results
-    assert here.evaluation.seeds == there.evaluation.seeds == tuple(range(24))
+    assert here.evaluation.seeds == there.evaluation.seeds == seeds_from_the_first(stand_in.spread, 24)
     assert here.evaluation.observations == there.evaluation.observations
     assert here.evaluation.verdict == there.evaluation.verdict

@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
-from repro.runner.interim import plan_looks
+from repro.criteria import AtMost, Equivalent
+from repro.runner.interim import is_decided, plan_looks
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,28 @@ def test_all_looks_together_err_less_than_one_per_cent():
         decided += undecided[deciding].sum()
         undecided[deciding] = 0.0
     assert 0.004 < decided <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "status", "decided"),
+    [
+        ({"a": [1.0] * 16, "b": [1.0] * 16}, "tendency", "reproduced", True),
+        ({"a": [1.0] * 16, "b": [2.0] * 16}, "tendency", "conditional", True),
+        ({"a": [1.0] * 16, "b": [2.0] * 16, "c": [1.0, 2.0] * 8}, "tendency", "conditional", False),
+        ({"a": [1.0] * 16, "b": [1.0, 2.0] * 8}, "possibility", "reproduced", False),
+        ({"a": [2.0] * 16, "b": [1.0, 2.0] * 8}, "formula", "refuted", False),
+        ({"a": [1.0, 2.0] * 8}, "tendency", "inconclusive", False),
+    ],
+)
+def test_an_early_look_is_the_last_where_every_cell_is_decided(values, kind, status, decided):
+    table = pd.concat([pd.DataFrame({"seed": range(16), "arm": arm, "value": of}) for arm, of in values.items()])
+    verdict = Equivalent("value", 1.0, smallest_difference=0.01, each=("arm",))(table, kind=kind)
+    assert (verdict.status, is_decided(verdict)) == (status, decided)
+
+
+def test_without_sampling_error_there_are_no_early_looks():
+    verdict = AtMost("value", bound=1.0)(pd.DataFrame({"seed": range(16), "value": 0.5}))
+    assert (verdict.status, is_decided(verdict)) == ("reproduced", False)
 
 
 @pytest.mark.parametrize("budget", [24, 48])

@@ -7,6 +7,7 @@ from repro import AtMost, Source, claim
 @claim(
     "{statement}",
     source=Source("My lecture notes", "2.3 Bounds"),
+    kind="theorem",
     criterion=AtMost("value", bound=1),
     control=dict(value=2),
 )

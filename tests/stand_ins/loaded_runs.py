@@ -36,11 +36,11 @@ JAX = Run(
 )
 
 
-def evaluation(kind, status, *, effect=1.0, p=0.001, **changes):
+def evaluation(role, status, *, effect=1.0, p=0.001, **changes):
     verdict = None
     if status not in ("error", "skipped"):
         verdict = Verdict(status, effect, effect - 0.1, effect + 0.1, 24, "ratio", p)
-    return replace(Evaluation(kind, "It holds.", {"points": 5}, tuple(range(24)), status, verdict), **changes)
+    return replace(Evaluation(role, "It holds.", {"points": 5}, tuple(range(24)), status, verdict), **changes)
 
 
 def result(status="reproduced", control="refuted", name="a.b", **changes):

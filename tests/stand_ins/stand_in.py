@@ -13,6 +13,7 @@ from repro import AtMost, Correction, DataUnavailableError, Equivalent, Identity
 @claim(
     r"A uniform number times $s$ is at most $s$.",
     source=cheatsheet("1.1 Bounds"),
+    kind="theorem",
     literature="Kolmogorov 1933",
     criterion=AtMost("value", bound="bound"),
     smoke={"points": 5},
@@ -32,6 +33,7 @@ def bounded(seeds, *, points=10, shift=0.0, data="digits", sizes=(1, 2)):
 @claim(
     "Three plus three is seven.",
     source=lectures("3.5 Sums"),
+    kind="formula",
     criterion=Identity("left", "right"),
     correction=Correction("Three plus three is six.", right=6.0),
     tags=("good",),
@@ -52,6 +54,7 @@ def measurement(seeds, *, size=3, log="", broken=False):
 @claim(
     "Sizes are at most five.",
     source=lectures("3.5.1 Sizes"),
+    kind="theorem",
     criterion=AtMost("size", bound=5),
     reads=measurement,
     control={"broken": True},
@@ -66,6 +69,7 @@ def first_reader(observations, *, factor=1):
 @claim(
     "Sizes are at most four.",
     source=lectures("3.51 Sizes"),
+    kind="theorem",
     criterion=AtMost("size", bound=4),
     reads=measurement,
     control={"broken": True},
@@ -77,19 +81,19 @@ def second_reader(observations):
     return observations
 
 
-@claim("It fails.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"depth": 2})
+@claim("It fails.", source=lectures("9"), kind="theorem", criterion=AtMost("value", bound=1), control={"depth": 2})
 def failing(seeds, *, depth=1):
     """Divides by zero."""
     return pd.DataFrame({"seed": seeds, "value": depth / 0})
 
 
-@claim("Unjudged.", source=lectures("9"), criterion=AtMost("missing", bound=1), control={"depth": 2})
+@claim("Unjudged.", source=lectures("9"), kind="theorem", criterion=AtMost("missing", bound=1), control={"depth": 2})
 def unjudged(seeds, *, depth=1):
     """The criterion's column is missing."""
     return pd.DataFrame({"seed": seeds, "value": depth})
 
 
-@claim("It needs data.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+@claim("It needs data.", source=lectures("9"), kind="theorem", criterion=AtMost("value", bound=1), control={"value": 2})
 def without_data(seeds, *, value=1, data="nowhere"):
     """There is no data."""
     raise DataUnavailableError(f"the data set {data} is missing for {len(seeds)} seeds of {value}; download it")
@@ -98,6 +102,7 @@ def without_data(seeds, *, value=1, data="nowhere"):
 @claim(
     "It needs a GPU.",
     source=lectures("9"),
+    kind="theorem",
     criterion=AtMost("value", bound=1),
     control={"value": 2},
     requires=("gpu",),
@@ -107,7 +112,13 @@ def on_gpu(seeds, *, value=1):
     return pd.DataFrame({"seed": seeds, "value": value})
 
 
-@claim("Control that changes nothing.", source=lectures("9"), criterion=AtMost("value", bound=5), control={"value": 2})
+@claim(
+    "Control that changes nothing.",
+    source=lectures("9"),
+    kind="theorem",
+    criterion=AtMost("value", bound=5),
+    control={"value": 2},
+)
 def unsound(seeds, *, value=1):
     """Value and control are both below the bound."""
     return pd.DataFrame({"seed": seeds, "value": value})
@@ -116,6 +127,7 @@ def unsound(seeds, *, value=1):
 @claim(
     "A timing is taken alone.",
     source=lectures("9"),
+    kind="theorem",
     criterion=AtMost("value", bound=1),
     control={"value": 2},
     tags=("timing",),
@@ -127,7 +139,13 @@ def timed(seeds, *, value=1, pause=0.05):
     return pd.DataFrame({"seed": seeds, "value": value, "began": began, "ended": time.time()})
 
 
-@claim("Pauses are side by side.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+@claim(
+    "Pauses are side by side.",
+    source=lectures("9"),
+    kind="theorem",
+    criterion=AtMost("value", bound=1),
+    control={"value": 2},
+)
 def pausing(seeds, *, value=1, pause=0.2):
     """Records when it began and ended, and in which process."""
     began = time.time()
@@ -138,7 +156,8 @@ def pausing(seeds, *, value=1, pause=0.2):
 @claim(
     "A normal number is small.",
     source=lectures("9"),
-    criterion=Equivalent("value", 0.0, within=0.1, because="a tenth of its standard deviation is small"),
+    kind="law",
+    criterion=Equivalent("value", 0.0, smallest_difference=0.1, source="a tenth of its standard deviation"),
     control={"shift": 10.0},
 )
 def spread(seeds, *, shift=0.0):
@@ -146,21 +165,31 @@ def spread(seeds, *, shift=0.0):
     return pd.DataFrame({"seed": seeds, "value": [shift + np.random.default_rng(seed).normal() for seed in seeds]})
 
 
-@claim("The process dies.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+@claim(
+    "The process dies.", source=lectures("9"), kind="theorem", criterion=AtMost("value", bound=1), control={"value": 2}
+)
 def dying(seeds, *, value=1):
     """Ends the worker process."""
     os.write(2, b"native noise\n")
     os._exit(len(seeds) + value)
 
 
-@claim("Waiting takes long.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+@claim(
+    "Waiting takes long.",
+    source=lectures("9"),
+    kind="theorem",
+    criterion=AtMost("value", bound=1),
+    control={"value": 2},
+)
 def waiting(seeds, *, value=1):
     """Waits for longer than any test."""
     time.sleep(600)
     return pd.DataFrame({"seed": seeds, "value": value})
 
 
-@claim("Memory is endless.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+@claim(
+    "Memory is endless.", source=lectures("9"), kind="theorem", criterion=AtMost("value", bound=1), control={"value": 2}
+)
 def hoarding(seeds, *, value=1, gibibytes=1.0):
     """Fills memory and keeps it."""
     hoard = np.ones(int(gibibytes * 2**27))
@@ -168,7 +197,13 @@ def hoarding(seeds, *, value=1, gibibytes=1.0):
     return pd.DataFrame({"seed": seeds, "value": value * hoard[0]})
 
 
-@claim("The first try fails.", source=lectures("9"), criterion=AtMost("value", bound=1), control={"value": 2})
+@claim(
+    "The first try fails.",
+    source=lectures("9"),
+    kind="theorem",
+    criterion=AtMost("value", bound=1),
+    control={"value": 2},
+)
 def dying_once(seeds, *, value=1, log=""):
     """Ends the worker process unless it did so before; ``log`` remembers that."""
     tried = Path(log).with_name(f"{value}.tried")

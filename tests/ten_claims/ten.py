@@ -21,6 +21,7 @@ def declare(number):
     return claim(
         f"Uniform numbers of stream {number} are at most one.",
         source=lectures("1"),
+        kind="theorem",
         criterion=AtMost("value", bound="bound"),
         control={"shift": 2.0},
     )(drawn)

@@ -4,7 +4,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repro.uncertainty.intervals import Band, Exact, Interval, Levels, Median, Rate, slopes
+from repro.uncertainty.intervals import Band, Exact, Interval, Levels, Median, Rate, Spread, slopes
 
 numbers = st.floats(-1e6, 1e6)
 samples = st.lists(numbers | st.floats(0, 1) | st.sampled_from([np.inf, 0.0, 1.0]), min_size=1, max_size=30).map(tuple)
@@ -122,38 +122,48 @@ class TestLevels:
         assert estimate.level_above(threshold) == pytest.approx(above, abs=1e-9)
 
     @given(samples.map(Median) | rates | numbers.map(Exact), st.floats(0, 0.5), st.floats(0.01, 0.5))
-    def test_never_both_reproduced_and_refuted(self, estimate, low, width):
+    def test_never_seen_to_hold_and_to_fail(self, estimate, low, width):
         for band in (Band(low=low), Band(high=low), Band(low, low + width)):
             levels = band.levels(estimate)
-            assert max(levels.reproduced, levels.refuted) == 1
-            assert min(levels.reproduced, levels.refuted) >= 0
+            assert max(levels.holds, levels.fails) == 1
+            assert min(levels.holds, levels.fails) >= 0
+
+    @given(samples.map(Median) | rates | numbers.map(Exact), st.floats(0, 0.5))
+    def test_what_is_opposite_fails_all_the_more(self, estimate, smallest):
+        levels = Band(low=smallest).levels(estimate, opposite=Band(high=-smallest))
+        assert levels.fails <= levels.opposite <= 1
+        assert Band(low=smallest).levels(estimate).opposite == 1
 
     @pytest.mark.parametrize(
-        ("levels", "status", "flip"),
+        ("levels", "outcome"),
         [
-            (Levels(0.002, 1), "reproduced", 0.002),
-            (Levels(1, 0.002), "refuted", 0.002),
-            (Levels(0.2, 1), "inconclusive", 0.2),
-            (Levels(1, 0.3), "inconclusive", 0.3),
-            (Levels(1, 1), "inconclusive", 1),
+            (Levels(0.002, 1), "holds"),
+            (Levels(0.01, 1), "holds"),  # the level itself is enough
+            (Levels(1, 0.002), "fails"),
+            (Levels(1, 0.002, 0.004), "opposite"),
+            (Levels(1, 0.002, 0.02), "fails"),
+            (Levels(0.2, 1), "open"),
+            (Levels(1, 0.3), "open"),
+            (Levels(1, 1), "open"),
         ],
     )
-    def test_status_and_flip(self, levels, status, flip):
-        assert (levels.status(0.99), levels.flip(0.99)) == (status, flip)
+    def test_outcome(self, levels, outcome):
+        assert levels.outcome(0.01) == outcome
 
     @pytest.mark.parametrize(
-        ("values", "status"),
+        ("values", "outcome"),
         [
-            ((1.0,) * 12, "reproduced"),
-            ((3.0,) * 12, "refuted"),
-            ((-1.0,) * 12, "refuted"),
-            ((1.0, 3.0) * 6, "inconclusive"),
-            ((-1.0, 3.0) * 6, "inconclusive"),
-            ((2.0,) * 12, "inconclusive"),  # on the limit
+            ((1.0,) * 12, "holds"),
+            ((3.0,) * 12, "opposite"),
+            ((2.5,) * 12, "fails"),
+            ((-1.0,) * 12, "fails"),
+            ((1.0, 3.0) * 6, "open"),
+            ((-1.0, 3.0) * 6, "open"),
+            ((2.0,) * 12, "open"),  # on the limit
         ],
     )
-    def test_band(self, values, status):
-        assert Band(0.0, 2.0).levels(Median(values)).status(0.99) == status
+    def test_band(self, values, outcome):
+        assert Band(0.0, 2.0).levels(Median(values), opposite=Band(low=2.8)).outcome(0.01) == outcome
 
 
 class TestExact:
@@ -166,6 +176,19 @@ class TestExact:
         interval = Exact(2.0).interval(0.99)
         assert interval.low < 2 < interval.high
         assert (interval.low, interval.high) == pytest.approx((2, 2), rel=1e-7)
+
+
+class TestSpread:
+    """The largest value over seeds counts, whatever the confidence."""
+
+    def test_the_interval_is_the_range(self):
+        assert Spread((3.0, 1.0, 2.0)).interval(0.99) == Interval(1.0, 3.0)
+        assert (Spread((3.0, 1.0, 2.0)).point, Spread((3.0, 1.0, 2.0)).n) == (3.0, 3)
+
+    @pytest.mark.parametrize(("threshold", "below", "above"), [(4.0, 0, 1), (2.0, 1, 1), (0.0, 1, 0), (3.0, 1, 1)])
+    def test_one_seed_is_enough_to_be_on_no_side(self, threshold, below, above):
+        estimate = Spread((3.0, 1.0, 2.0))
+        assert (estimate.level_below(threshold), estimate.level_above(threshold)) == (below, above)
 
 
 class TestSlopes:

@@ -86,9 +86,10 @@ def _result(name: str, claim: PublishedClaim, profile: Profile) -> ClaimResult:
         verdict=_verdict(claim),
         seconds=claim.seconds,
         memory=claim.memory,
+        marks=claim.marks,
     )
     counterparts = tuple(
-        Evaluation(role, "", {}, (), counterpart.status, seconds=counterpart.seconds)
+        Evaluation(role, "", {}, (), counterpart.status, seconds=counterpart.seconds, contrast=counterpart.contrast)
         for role, counterpart in claim.counterparts.items()
     )
     return ClaimResult(name, own, counterparts)
@@ -105,6 +106,9 @@ def _verdict(claim: PublishedClaim) -> Verdict:
         n=claim.n,
         measure=sample.measure if sample else "",
         deciding=sample.part if sample else "",
+        kind=claim.kind,
+        scale=claim.scale,
+        sentence=claim.sentence,
     )
 
 

@@ -30,9 +30,9 @@ class Samples:
 
     def deciding(self, verdict: Verdict) -> Part | None:
         """Return the part whose effect a verdict reports; None if its sample is not known."""
-        # Where one criterion judges several measures, the deciding part has the name of the measure's.
-        candidates = [(verdict.deciding, verdict.measure), ("", verdict.measure)]
-        return next((part for part in candidates if part in self.by_part), None)
+        cell = verdict.deciding or (verdict.cells[0].name if len(verdict.cells) == 1 else "")
+        # An identity reduces a seed to its error in tolerances, which its measure is the beginning of.
+        return next((key for key in self.by_part if key[0] == cell and key[1].startswith(verdict.measure)), None)
 
 
 def stored_samples(result: ClaimResult, read: Callable[[str], pd.DataFrame]) -> Samples:
