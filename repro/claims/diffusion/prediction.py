@@ -158,7 +158,7 @@ def denoiser(*, pixels, output, prediction, width=128, dtype="float32"):
     return keras.Model(inputs, convert[output, prediction](put_out))
 
 
-def _noised(images, seed, prediction, *, chain, draws, weighted):
+def _noised(images, seed, prediction, *, chain, draws, weighted, dtype="float32"):
     """Noise every image to several random levels, the same for every prediction.
 
     Returns:
@@ -184,7 +184,7 @@ def _noised(images, seed, prediction, *, chain, draws, weighted):
         phase = np.pi * (level[:, None] / len(alpha)) * 2.0 ** np.arange(LEVEL_FEATURES // 2)
         rows = np.hstack([noised, np.sqrt(product), np.sqrt(1 - product), np.sin(phase), np.cos(phase)])
         targets = np.hstack([target, weight / (2 * variance) if weighted else np.ones_like(weight)])
-        arrays |= {f"x_{split}": rows.astype(np.float32), f"y_{split}": targets.astype(np.float32)}
+        arrays |= {f"x_{split}": rows.astype(dtype), f"y_{split}": targets.astype(dtype)}
     return SimpleNamespace(**arrays)
 
 
@@ -192,7 +192,7 @@ def _gradients(seed, images, chain, weighted, batch=64, components=200):
     """Gradients of the three losses of one network, and of a rival, in double precision."""
     found = {}
     for prediction in (*PREDICTIONS, "rival"):
-        sample = _noised(images, seed, prediction, chain=chain, draws=1, weighted=weighted)
+        sample = _noised(images, seed, prediction, chain=chain, draws=1, weighted=weighted, dtype="float64")
         network = {
             "pixels": images.x_train.shape[1],
             "output": "noise",
@@ -200,9 +200,8 @@ def _gradients(seed, images, chain, weighted, batch=64, components=200):
         }
         model = build_seeded(partial(denoiser, **network, width=16, dtype="float64"), seed)
         chosen = np.random.default_rng(seed).integers(len(sample.x_train), size=batch)
-        x, y = (values[chosen].astype(float) for values in (sample.x_train, sample.y_train))
 
-        def loss(weights, model=model, x=x, y=y):
+        def loss(weights, model=model, x=sample.x_train[chosen], y=sample.y_train[chosen]):
             outputs, _ = model.stateless_call(weights, model.non_trainable_variables, x)
             return keras.ops.mean(weighted_squared_error(y, outputs)), ()
 
