@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NOT_REPRODUCED = ("conditional", "absent", "refuted")
 MUST_FAIL: tuple[Role, ...] = ("control", "rival")
-MUST_HOLD: tuple[Role, ...] = ("correction", "positive control")
+UNSEEN = ("absent", "refuted")  # where a positive control has to show that an effect could have been seen
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def _contradictions(own: Evaluation, by_role: Mapping[Role, Evaluation]) -> Iter
     for role, item in by_role.items():
         if role in MUST_FAIL and item.status == "reproduced":
             yield f"its {role} is reproduced"
-        if role in MUST_HOLD and item.status in NOT_REPRODUCED:
+        needed = role == "correction" or (role == "positive control" and own.status in UNSEEN)
+        if needed and item.status in NOT_REPRODUCED:
             yield f"its {role} is {item.status}"
         if role == "repetition" and own.status == "reproduced" and item.status in NOT_REPRODUCED:
             yield f"its repetition on fresh seeds is {item.status}"

@@ -26,7 +26,8 @@ def descents(seed, *, alpha, functions, steps, noises, condition, rates):
         steps: Number of steps.
         noises: Deviations of the gradients' noise.
         condition: Condition number of the quadratic.
-        rates: Rates among which each update is tuned.
+        rates: Rates among which each update is tuned, ascending. Equal ones are a tenth of plain descent's best for
+            escaping, where it is trapped, and the largest on the quadratic, where it oscillates.
     """
     tuning, testing = (RippledErrors(np.random.default_rng((seed, stream)), functions) for stream in (TUNING, TESTING))
     rows = []
@@ -42,7 +43,8 @@ def descents(seed, *, alpha, functions, steps, noises, condition, rates):
             for update in UPDATES
         }
         for chosen, update in itertools.product(("tuned", "equal"), UPDATES):
-            for_escape, for_quadratic = best[update if chosen == "tuned" else "plain"]
+            trapped, oscillating = best["plain"][0] / 10, max(rates)
+            for_escape, for_quadratic = best[update] if chosen == "tuned" else (trapped, oscillating)
             steep = course(update, for_quadratic)[:, 0]
             rows.append(
                 {

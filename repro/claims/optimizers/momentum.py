@@ -109,17 +109,19 @@ def _heavy_ball(start, hessian, steps):
     seeds=48,
 )
 def momentum_lectures_first(
-    seed, *, alpha=0.9, functions=200, steps=400, noises=(0.0, 1.0), condition=100.0, largest_rate=2.0
+    seed, *, alpha=0.9, functions=200, steps=400, noises=(0.0, 1.0), condition=100.0, largest_rate=1.98
 ):
     r"""Follows plain descent, the printed update and heavy-ball momentum on one-dimensional errors and on quadratics.
 
     An error is a parabola with ripples of random phases and wavelengths, which make shallow minima; from a random start
     in a minimum that is not the deepest, a run escapes if it ends within the basin of the deepest. Oscillation is the
     share of steps at which the steepest coordinate of a quadratic of condition number 100 changes sign. Gradients have
-    normal noise of the given deviation, or none. Each update is tuned on other functions of the same seed's: $\eta$ for
-    the most escapes, or for the fastest descent on the quadratic; at equal rates all have the tuned $\eta$ of plain
-    descent, and $\alpha$ is 0.9 of it (for heavy ball the factor on the last step is 0.9). As printed both terms have
-    one gradient, so that the update is plain descent at the rate $\eta + \alpha$.
+    normal noise of the given deviation, or none. Each update is tuned on other functions of the same seed's: $\eta$
+    for the most escapes, or for the fastest descent on the quadratic, among thirteen rates up to nearly the largest
+    stable one. At equal rates all have one $\eta$: a tenth of the tuned one of plain descent for escaping, where plain
+    descent is trapped, and the largest on the quadratic, where it oscillates. $\alpha$ is 0.9 of $\eta$; for heavy ball
+    the factor on the last step is 0.9. As printed both terms have one gradient, so that the update is plain descent at
+    the rate $\eta + \alpha$.
     """
     return descents(
         seed,
@@ -128,5 +130,5 @@ def momentum_lectures_first(
         steps=steps,
         noises=noises,
         condition=condition,
-        rates=largest_rate * 2.0 ** -np.arange(8),
+        rates=np.geomspace(largest_rate / 64, largest_rate, 13),
     )
