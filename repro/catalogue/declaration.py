@@ -228,19 +228,15 @@ class Claim:
         return variants
 
     def variant(self, role: Role, parameters: Parameters) -> Variant:
-        """Return the claim or one of its counterparts, with all its parameters.
-
-        What must not hold, a control or a rival, is judged strictly: where it fails in one cell it does not hold.
-        """
+        """Return the claim or one of its counterparts, with all its parameters."""
         counterpart = self.counterparts.get(role)
         boundary = self.boundary if role == "claim" else None
-        is_strict = role in ("control", "rival") and self.judged_as != "possibility"
         return Variant(
             role,
             self.statement if counterpart is None else counterpart.statement,
             parameters,
             self.criterion if counterpart is None else counterpart.criterion or self.criterion,
-            Reading("formula" if is_strict else self.judged_as, self.scale_of(parameters), boundary),
+            Reading(self.judged_as, self.scale_of(parameters), boundary),
         )
 
     @property

@@ -5,6 +5,7 @@ Annotations say what may be read back from a database or a file that may come fr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -104,6 +105,14 @@ class Evaluation:
     traceback: Text = ""
     marks: tuple[Text, ...] = ()
     contrast: Contrast | None = None
+
+    @property
+    def is_not_reproduced(self) -> bool:
+        """Whether it is known that the statement is not reproduced: of a whole, that one cell fails is enough."""
+        if self.status in ("conditional", "absent", "refuted"):
+            return True
+        outcomes = Counter() if self.verdict is None or self.verdict.kind == "possibility" else self.verdict.outcomes
+        return self.status == "inconclusive" and bool(outcomes["fails"] or outcomes["opposite"])
 
 
 @dataclass(frozen=True)

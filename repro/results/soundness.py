@@ -85,9 +85,10 @@ def _could_have_failed(by_role: Mapping[Role, Evaluation]) -> tuple[str, str]:
     control, rival = by_role.get("control"), by_role.get("rival")
     if rival is not None and rival.status == "refuted":
         return "its rival is refuted", ""
-    if control is not None and control.status in NOT_REPRODUCED:
+    if control is not None and control.is_not_reproduced:
         if control.contrast is None or control.contrast.exceeds:
-            return f"its control is {control.status}", ""
+            failing = "" if control.status in NOT_REPRODUCED else ", and fails in a cell"
+            return f"its control is {control.status}{failing}", ""
         return "", "its control differs from the claim by less than what matters"
     return _needs("control" if rival is None else "rival", "refuted", by_role)
 

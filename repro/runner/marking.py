@@ -45,7 +45,7 @@ def of_counterparts(claim: Claim, own: Verdict, counterparts: Sequence[Evaluatio
     marks = []
     control = by_role.get("control")
     if control is not None and control.verdict is not None:
-        if control.status == "inconclusive":
+        if not control.is_not_reproduced and control.status == "inconclusive":
             marks.append("its control is undecided")
         if control.verdict.p is not None and all(map(_is_constant, control.verdict.cells)):
             marks.append("its control is the same for every seed: an arm against itself, or nothing random")

@@ -1,5 +1,7 @@
 """Whether a verdict means something: the rules of the design one by one, on evaluations made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from repro.criteria import Cell, Contrast, Verdict
@@ -252,11 +254,26 @@ def test_what_must_fail_contradicts_every_verdict_if_it_does_not(role, status):
     )
 
 
-@pytest.mark.parametrize("role", ["correction", "positive_control"])
 @pytest.mark.parametrize("status", ["conditional", "absent", "refuted"])
-def test_what_must_hold_contradicts_if_it_does_not(role, status):
-    found = assess(evaluation("inconclusive"), counterparts(**{role: status}))
-    assert found.contradictions == (f"its {role.replace('_', ' ')} is {status}",)
+def test_a_correction_that_does_not_hold_contradicts(status):
+    found = assess(evaluation("inconclusive"), counterparts(correction=status))
+    assert found.contradictions == (f"its correction is {status}",)
+
+
+@pytest.mark.parametrize("status", ["conditional", "absent", "refuted"])
+@pytest.mark.parametrize("own", ["reproduced", "inconclusive", "absent", "refuted"])
+def test_a_positive_control_is_needed_where_nothing_was_seen(own, status):
+    found = assess(evaluation(own), counterparts(positive_control=status))
+    needed = own in ("absent", "refuted")
+    assert found.contradictions == ((f"its positive control is {status}",) if needed else ())
+
+
+@pytest.mark.parametrize(("outcome", "sound"), [("fails", True), ("opposite", True), ("open", None), ("holds", None)])
+def test_a_control_that_fails_in_one_cell_does_not_reproduce_the_statement(outcome, sound):
+    (control,) = counterparts(control="inconclusive")
+    cells = (cell("open", depth=2), cell(outcome, depth=8))
+    control = replace(control, verdict=replace(evaluation("inconclusive").verdict, cells=cells))
+    assert assess(evaluation("reproduced"), [control]).sound is sound
 
 
 def test_all_contradictions_are_told():
