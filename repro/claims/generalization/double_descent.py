@@ -305,13 +305,16 @@ def _random_features(seed, chosen, sizes, ridge, draws):
     for size in sizes:
         features = max(1, round(size * len(chosen.x_train)))
         errors = [_least_squares_errors(generator, chosen, features, ridge) for _ in range(draws)]
-        train_error, test_error = np.median(errors, axis=0)
-        rows.append({"size": size, "train_error": train_error, "test_error": test_error})
+        train_error, test_error, unpenalised = np.median(errors, axis=0)
+        rows.append({"size": size, "train_error": train_error, "test_error": test_error, "unpenalised": unpenalised})
     return pd.DataFrame(rows)
 
 
 def _least_squares_errors(generator, chosen, features, ridge):
-    """Squared training and test error of the ridge solution on random ReLU features; least norm without ridge."""
+    """Squared training and test error of the ridge solution on random ReLU features; least norm without ridge.
+
+    The third number is the training error without a penalty.
+    """
     images, inputs = chosen.x_train.shape
     kernel = generator.normal(size=(inputs, features)) / np.sqrt(inputs)
     train_features, test_features = (np.maximum(x @ kernel, 0) for x in (chosen.x_train, chosen.x_test))
@@ -321,7 +324,8 @@ def _least_squares_errors(generator, chosen, features, ridge):
     inverse = np.divide(s, s**2 + penalty, out=np.zeros_like(s), where=kept)
     readout = (vt.T * inverse) @ (u.T @ chosen.y_train)
     errors = train_features @ readout - chosen.y_train, test_features @ readout - chosen.y_test
-    return [np.square(error).mean() for error in errors]
+    residual = chosen.y_train - u[:, kept] @ (u[:, kept].T @ chosen.y_train)
+    return [np.square(error).mean() for error in (*errors, residual)]
 
 
 def _networks(seeds, data, count, noise, sizes, ridge, networks, steps):
@@ -352,8 +356,11 @@ def _networks(seeds, data, count, noise, sizes, ridge, networks, steps):
 
 
 def _with_interpolation(curves, share=0.01):
-    """Add the smallest size that fits the training data, for each seed; infinite where none does."""
+    """Add the smallest size that fits the training data, for each seed; infinite where none does.
+
+    A penalty does not move it, where the training error without one is known.
+    """
     ordered = curves.sort_values("size")
-    first = ordered.groupby("seed")["train_error"].transform("first")
-    fits = ordered["size"].where(ordered["train_error"] < share * first, np.inf)
+    error = ordered["unpenalised"] if "unpenalised" in ordered else ordered["train_error"]
+    fits = ordered["size"].where(error < share * error.groupby(ordered["seed"]).transform("first"), np.inf)
     return ordered.assign(interpolation=fits.groupby(ordered["seed"]).transform("min"))

@@ -14,8 +14,6 @@ from repro.engine import load_data, mlp, probe
 with epy.lazy_imports():
     import keras
 
-MOST_LAYERS = 64  # of a network whose layers have random streams of their own
-
 # Half the width of the interval from which the weights of a layer with n inputs and m outputs are drawn uniformly.
 HALF_WIDTHS = {
     "1/sqrt(n)": lambda n, _: 1 / math.sqrt(n),
@@ -79,9 +77,9 @@ def signal_course(seed, *, activations, scales, depth, width, networks, examples
         backward: Whether gradients are measured as well.
 
     Returns:
-        A row for each activation, scale and layer: ``second_moment`` of what enters the activation, share ``active`` of
-        it that is positive, and with ``backward`` the mean square ``gradient`` of a random direction of the last
-        layer's, at as many layers back as ``layer`` counts forward, from one on.
+        A row for each activation, scale and layer, ``measured`` the signal: ``second_moment`` of what enters the
+        activation. With ``backward`` a row for each layer back, ``measured`` the gradient: mean square ``gradient`` of
+        a random direction of the last layer's outputs; the last layer is the first one back.
     """
     images = load_data(data).standardized().flat().subset(examples, seed).x_train
     combinations = list(itertools.product(activations, scales))
@@ -101,18 +99,21 @@ def signal_course(seed, *, activations, scales, depth, width, networks, examples
                     "activation": activation,
                     "scale": scale,
                     "layer": layer,
+                    "measured": "signal",
                     "second_moment": float(keras.ops.mean(keras.ops.square(entering))),
-                    "active": float(keras.ops.mean(keras.ops.cast(entering > 0, "float32"))),
                 }
             )
     table = pd.DataFrame(rows)
-    return table.merge(_gradients(seed, slopes, depth, width, networks)) if backward else table
+    if not backward:
+        return table
+    return pd.concat([table, _gradients(seed, slopes, depth, width, networks)], ignore_index=True)
 
 
 def _weights(seed, layer, networks, inputs, width):
     """Normal weights of variance 1 / inputs of one layer of many networks, [networks, inputs, width]."""
-    drawn = keras.random.normal((networks, inputs, width), seed=MOST_LAYERS * seed + layer)
-    return drawn / inputs**0.5
+    generator = np.random.default_rng((seed, layer))
+    drawn = generator.standard_normal((networks, inputs, width), dtype=np.float32)
+    return keras.ops.convert_to_tensor(drawn) / inputs**0.5
 
 
 def _slope(activation, entering):
@@ -124,18 +125,24 @@ def _slope(activation, entering):
 
 def _gradients(seed, slopes, depth, width, networks):
     """Mean square of the gradient with respect to what enters each layer, from the last one back."""
+    direction = np.random.default_rng((seed, 0))
     gradients = {
-        combination: keras.random.normal(of_layers[-1].shape, seed=MOST_LAYERS * seed)
+        combination: of_layers[-1] * direction.standard_normal(of_layers[-1].shape, dtype=np.float32)
         for combination, of_layers in slopes.items()
     }
     rows = []
-    for back in range(1, depth):
+    for back in range(1, depth + 1):
+        for (activation, scale), gradient in gradients.items():
+            square = float(keras.ops.mean(keras.ops.square(gradient)))
+            place = {"activation": activation, "scale": scale, "layer": back}
+            rows.append({**place, "measured": "gradient", "gradient": square})
+        if back == depth:
+            break
         weights = _weights(seed, depth - back + 1, networks, width, width)
+        backward = keras.ops.transpose(weights, (0, 2, 1))
         for (activation, scale), of_layers in slopes.items():
-            passed = keras.ops.matmul(gradients[activation, scale], keras.ops.transpose(weights, (0, 2, 1)))
-            gradients[activation, scale] = passed * scale**0.5 * of_layers[depth - back - 1]
-            square = float(keras.ops.mean(keras.ops.square(gradients[activation, scale])))
-            rows.append({"activation": activation, "scale": scale, "layer": back, "gradient": square})
+            passed = keras.ops.matmul(gradients[activation, scale], backward) * scale**0.5
+            gradients[activation, scale] = passed * of_layers[depth - back - 1]
     return pd.DataFrame(rows)
 
 

@@ -101,10 +101,10 @@ def xavier_forward(
     literature="He et al. 2015, section 2.2",
     criterion=AllOf(
         signal=Preserved(
-            "second_moment", along="layer", at=(10, 20), each=("activation", "scale"), where={"measured": "course"}
+            "second_moment", along="layer", at=(10, 20), each=("activation", "scale"), where={"measured": "signal"}
         ),
         gradient=Preserved(
-            "gradient", along="layer", at=(10, 19), each=("activation", "scale"), where={"measured": "course"}
+            "gradient", along="layer", at=(10, 20), each=("activation", "scale"), where={"measured": "gradient"}
         ),
         active=Equivalent("active", 0.5, smallest_difference=0.01, each=("stage",), where={"measured": "units"}),
     ),
@@ -131,7 +131,7 @@ def he_relu(
     scales=(1.0, 2.0, 4.0),
     depth=20,
     width=128,
-    networks=128,
+    networks=256,
     examples=16,
     steps=1000,
     data="digits",
@@ -139,7 +139,7 @@ def he_relu(
     """Follows the mean squares of signal and gradient through untrained networks, and counts active units.
 
     Signal and gradient are those of what enters the activations, from the first layer on forward and from the last one
-    on back, averaged over units, standardised images (redrawn by each seed) and 128 networks. A random direction stands
+    on back, averaged over units, standardised images (redrawn by each seed) and 256 networks. A random direction stands
     for the loss. The share of active units is the mean over five hidden ReLU layers of 128 units that start from Keras'
     own initialiser of this name, before training and after that of digits by Adam, on test images: symmetric weights
     make it one half at the start, and nothing keeps it there.
@@ -155,7 +155,7 @@ def he_relu(
             examples=examples,
             data=data,
             backward=True,
-        ).assign(seed=seed, measured="course")
+        ).assign(seed=seed)
         for seed in seeds
     ]
     return pd.concat([*courses, _active_units(seeds, data, steps)], ignore_index=True)
