@@ -57,7 +57,7 @@ def draw_map(verdict: Verdict) -> Figure:
             _draw_grid(axes, grid)
         for axes in places[len(grids) :]:
             axes.set_axis_off()
-        drawing.legend(handles=_legend(verdict), loc="outside lower center", ncols=3)
+        drawing.legend(handles=_legend(verdict), loc="outside lower center", ncols=4)
     return drawing
 
 
@@ -173,7 +173,7 @@ def _legend(verdict: Verdict) -> list[Any]:
         if any(cell.outcome == outcome for cell in verdict.cells)
     ]
     if verdict.boundary:
-        handles.append(matplotlib.lines.Line2D([], [], color=INK, linewidth=3.5, label=f"expected: {verdict.boundary}"))
+        handles.append(matplotlib.lines.Line2D([], [], color=INK, linewidth=3.5, label="expected boundary"))
     if not all(cell.decides for cell in verdict.cells):
-        handles.append(matplotlib.patches.Patch(facecolor=MUTED, alpha=0.35, label="pale: shown, does not decide"))
+        handles.append(matplotlib.patches.Patch(facecolor=MUTED, alpha=0.35, label="pale: does not decide"))
     return handles

@@ -11,7 +11,7 @@ from repro.criteria.reading import Kind, Reading
 from repro.criteria.thresholds import Threshold
 from repro.criteria.verdict import Cell
 
-MOST_NAMED = 4
+MOST_NAMED = 2
 SAME = 5e-4  # ratios nearer one than this are
 NOTHING = 1e-6  # differences smaller than this share of the threshold are
 
@@ -53,12 +53,11 @@ def sentence(status: Status, cells: Sequence[Cell], deciding: Cell, reading: Rea
     counted = [cell for cell in cells if cell.decides]
     if len(counted) == 1:
         return f"{heading(status, reading.kind).capitalize()}: {_with_reason(deciding)}."
-    opening = f"{heading(status, reading.kind).capitalize()}: {_tally(counted)}"
+    named = [] if status == "conditional" else [deciding]
+    opening = f"{heading(status, reading.kind).capitalize()}: {_tally(counted, named)}"
     if status == "conditional":
         where = f" It was expected to hold {reading.boundary.words}." if reading.boundary else ""
-        best = max(
-            (cell for cell in counted if cell.outcome == "holds"), key=lambda cell: abs(cell.effect), default=deciding
-        )
+        best = next((cell for cell in counted if cell.outcome == "holds"), deciding)
         return f"{opening}. At {best.name}, {best.phrase}; at {deciding.name}, {deciding.phrase}.{where}"
     place = f"Most clearly at {deciding.name}" if reading.kind == "possibility" else _place(deciding)
     return f"{opening}. {place}, {_with_reason(deciding)}."
@@ -125,15 +124,16 @@ def _place(cell: Cell) -> str:
     return f"{where[cell.outcome]} {cell.name}"
 
 
-def _tally(cells: Sequence[Cell]) -> str:
-    """Count the cells by outcome; few of them are named."""
-    clauses = []
+def _tally(cells: Sequence[Cell], told: Sequence[Cell]) -> str:
+    """Count the cells by outcome; few of them are named, unless something is told of them by name."""
+    clauses: list[str] = []
     for outcome, verb in (("holds", "holds"), ("fails", "fails"), ("opposite", "is the opposite"), ("open", "is open")):
         found = [cell for cell in cells if cell.outcome == outcome]
         if not found:
             continue
-        names = "; ".join(cell.name for cell in found)
-        everywhere = len(found) == len(cells)
-        named = f" ({names})" if not everywhere and len(found) <= MOST_NAMED else ""
-        clauses.append(f"{verb} in {'all ' if everywhere else ''}{len(found)}{named}")
+        if len(found) == len(cells):
+            return f"{verb} in all {len(cells)} conditions"
+        named = bool(told) and len(found) <= MOST_NAMED and not any(cell in told for cell in found)
+        names = f" ({'; '.join(cell.name for cell in found)})" if named else ""
+        clauses.append(f"{verb} in {len(found)}{f' of {len(cells)} conditions' if not clauses else ''}{names}")
     return ", ".join(clauses)

@@ -160,9 +160,7 @@ class TestNamedCases:
     def test_one_bad_corner_of_a_tendency_is_a_condition(self):
         verdict = better(gains("holds", "holds", "holds", "fails"), kind="tendency")
         assert (verdict.status, verdict.deciding) == ("conditional", "depth 4")
-        assert verdict.sentence.startswith(
-            "Holds in part: holds in 3 (depth 1; depth 2; depth 3), fails in 1 (depth 4)."
-        )
+        assert verdict.sentence.startswith("Holds in part: holds in 3 of 4 conditions, fails in 1.")
 
     def test_one_good_cell_of_a_possibility_is_enough(self):
         verdict = better(gains("fails", "opposite", "holds", "open"), kind="possibility")
@@ -173,22 +171,22 @@ class TestNamedCases:
         verdict = better(gains("fails", "fails"), kind="tendency")
         assert (verdict.status, outcomes(verdict)) == ("absent", ("fails", "fails"))
         assert 0 < verdict.low < verdict.high < 0.01  # the direction is right, and clear
-        assert verdict.sentence.startswith("Not seen at this scale: fails in all 2.")
+        assert verdict.sentence.startswith("Not seen at this scale: fails in all 2 conditions.")
 
     def test_one_opposite_and_the_rest_negligible_is_absent_and_said(self):
         verdict = better(gains("fails", "opposite", "fails"), kind="tendency")
         assert (verdict.status, outcomes(verdict)) == ("absent", ("fails", "opposite", "fails"))
-        assert "fails in 2 (depth 1; depth 3), is the opposite in 1 (depth 2)" in verdict.sentence
+        assert "fails in 2 of 3 conditions, is the opposite in 1 (depth 2)" in verdict.sentence
 
     def test_a_possibility_that_is_the_opposite_everywhere_is_absent_and_said(self):
         verdict = better(gains("opposite", "opposite"), kind="possibility")
         assert verdict.status == "absent"
-        assert verdict.sentence.startswith("Not seen at this scale: is the opposite in all 2.")
+        assert verdict.sentence.startswith("Not seen at this scale: is the opposite in all 2 conditions.")
 
     def test_hold_and_open_is_inconclusive(self):
         verdict = better(gains("holds", "open"), kind="tendency")
         assert (verdict.status, verdict.deciding) == ("inconclusive", "depth 2")
-        assert verdict.sentence.startswith("Open: holds in 1 (depth 1), is open in 1 (depth 2).")
+        assert verdict.sentence.startswith("Open: holds in 1 of 2 conditions (depth 1), is open in 1.")
 
     @pytest.mark.parametrize("kind", ["formula", "theorem"])
     def test_a_formula_with_one_counterexample_is_refuted(self, kind):
@@ -267,7 +265,7 @@ class TestManyCells:
 
     def test_the_sentence_counts_those_that_decide(self):
         verdict = better(gains(*["holds"] * 6, *["fails"] * 6), boundary=self.boundary)
-        assert verdict.sentence.startswith("Holds in part: holds in 1 (depth 3), fails in 1 (depth 10).")
+        assert verdict.sentence.startswith("Holds in part: holds in 1 of 2 conditions, fails in 1.")
         assert verdict.sentence.endswith("It was expected to hold up to six layers.")
 
     def test_a_surprise_on_the_map_does_not_fit_the_boundary(self):

@@ -253,19 +253,19 @@ SENTENCES = [
         Preserved("variance", along="layer"),
         along({0: 1.0, 1: 0.85}),
         "formula",
-        "False as stated: variance is 15 % less than it was first; 5 % more or less is allowed.",
+        "False as stated: variance is 15 % less than what it was first; 5 % more or less is allowed.",
     ),
     (
         Preserved("variance", along="layer"),
         along({0: 1.0, 1: 1.0}),
         "tendency",
-        "Holds here: variance is the same as it was first; 5 % more or less is allowed.",
+        "Holds here: variance is the same as what it was first; 5 % more or less is allowed.",
     ),
     (
         Falls("variance", along="layer"),
         along({0: 1.0, 1: 0.01}),
         "tendency",
-        "Holds here: variance is a factor of 100 less than it was first; 4.76 % less counts.",
+        "Holds here: variance is a factor of 100 less than what it was first; 4.76 % less counts.",
     ),
     (
         ChangesAs("exponential", "layer", "variance"),
@@ -315,19 +315,19 @@ class TestSeveralCells:
     def test_where_it_holds_everywhere_the_least_clear_is_told(self):
         verdict = self.judged(0.2, np.array([-0.2] + [0.1] * 11))
         assert verdict.sentence == (
-            "Holds here: holds in all 2. "
+            "Holds here: holds in all 2 conditions. "
             "Least clearly at depth 2, accuracy of deep is 10 points above that of flat; 1 point counts."
         )
 
     def test_where_it_fails_the_most_clear_is_told(self):
         assert self.judged(0.0, 0.001).sentence.startswith(
-            "Not seen at this scale: fails in all 2. Most clearly at depth"
+            "Not seen at this scale: fails in all 2 conditions. Most clearly at depth"
         )
 
     def test_a_condition_is_told_on_both_sides(self):
         boundary = Boundary("where nets are shallow", holds="depth < 2")
         assert self.judged(0.2, 0.0, boundary=boundary).sentence == (
-            "Holds in part: holds in 1 (depth 1), fails in 1 (depth 2). "
+            "Holds in part: holds in 1 of 2 conditions, fails in 1. "
             "At depth 1, accuracy of deep is 20 points above that of flat; 1 point counts; "
             "at depth 2, accuracy of deep is 0 points above that of flat; 1 point counts. "
             "It was expected to hold where nets are shallow."
@@ -339,32 +339,31 @@ class TestSeveralCells:
     def test_a_possibility_is_told_where_it_was_seen_most_clearly(self):
         verdict = self.judged(0.0, 0.2, 0.0, kind="possibility")
         assert verdict.sentence == (
-            "It can: holds in 1 (depth 2), fails in 2 (depth 1; depth 3). "
+            "It can: holds in 1 of 3 conditions, fails in 2 (depth 1; depth 3). "
             "Most clearly at depth 2, accuracy of deep is 20 points above that of flat; 1 point counts."
         )
 
     def test_what_is_open_is_told_with_its_interval(self):
         verdict = self.judged(np.array([0.25, -0.25] * 6), 0.2)
         assert verdict.sentence.startswith(
-            "Open: holds in 1 (depth 2), is open in 1 (depth 1). At depth 1, accuracy of"
+            "Open: holds in 1 of 2 conditions (depth 2), is open in 1. At depth 1, accuracy of"
         )
         assert verdict.sentence.endswith("; the interval from −0.25 to 0.25 leaves it open.")
 
     def test_opposite_cells_are_named_where_nothing_is_seen(self):
         verdict = self.judged(0.0, -0.2, 0.0)
         assert verdict.sentence.startswith(
-            "Not seen at this scale: fails in 2 (depth 1; depth 3), is the opposite in 1 (depth 2)."
+            "Not seen at this scale: fails in 2 of 3 conditions, is the opposite in 1 (depth 2)."
         )
 
     def test_many_cells_are_counted_and_not_named(self):
         verdict = self.judged(*[0.2] * 5, *[0.0] * 2)
-        assert verdict.sentence.startswith("Holds in part: holds in 5, fails in 2 (depth 6; depth 7).")
+        assert verdict.sentence.startswith("Holds in part: holds in 5 of 7 conditions, fails in 2.")
 
     def test_every_outcome_is_counted(self):
         verdict = self.judged(0.2, 0.0, -0.2, np.array([0.25, -0.25] * 6))
         assert verdict.sentence.startswith(
-            "Holds in part: holds in 1 (depth 1), fails in 1 (depth 2), is the opposite in 1 (depth 3), "
-            "is open in 1 (depth 4)."
+            "Holds in part: holds in 1 of 4 conditions, fails in 1, is the opposite in 1, is open in 1."
         )
 
     def test_parts_are_told_with_their_names(self):
