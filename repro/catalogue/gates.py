@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from repro.catalogue.declaration import Claim
-from repro.criteria import AllOf, Boundary, Criterion
-from repro.criteria.base import ColumnCriterion
+from repro.criteria import AllOf, Boundary, ColumnCriterion, Criterion
 
 HEDGES = re.compile(r"\b(can|may|might|could)\b")
 HORIZON = "steps"

@@ -15,16 +15,16 @@ from rich.status import Status
 from rich.table import Table
 
 from repro.catalogue import registry
-from repro.cli.options import BackendOption, JsonOption, PatternsArgument, ProfileOption, WorkersOption
-from repro.common import ReproError
+from repro.cli.options import BackendOption, JsonOption, PatternsArgument, ProfileOption, ResultsOption, WorkersOption
+from repro.common import ReproError, StoreError, paths, write_atomically
 from repro.engine import backend as backends
 
 with epy.lazy_imports():
-    from repro import audits, runner
+    from repro import audits, report, runner
     from repro import results as library
     from repro.cli import documents, tables, terminal
 
-app = typer.Typer(help="Audit the suite itself: calibration, stability, planted faults, determinism.")
+app = typer.Typer(help="Audit the suite itself: calibration, stability, robustness, planted faults, determinism.")
 
 SimulationsOption = Annotated[int, typer.Option(help="Simulated experiments for each row of the table.", min=1)]
 RepeatsOption = Annotated[int, typer.Option(help="How many disjoint sets of seeds.", min=1)]
@@ -70,6 +70,36 @@ def stability(
     with _progress() as listen:
         rows = audits.audit_stability(claims, profile=profile, repeats=repeats, workers=workers, listen=listen)
     _show("stability", [asdict(row) for row in rows], tables.stability_table, json=json)
+    return 0
+
+
+@app.command()
+def robustness(
+    patterns: PatternsArgument = None,
+    *,
+    backend: BackendOption = None,
+    results: ResultsOption = paths.RESULTS,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Run claims with their settings at half and twice, see whether the effect stays, and keep that for the report."""
+    backends.select(backend or backends.name())
+    claims = registry.find(*patterns or [])
+    with _progress() as listen:
+        found = audits.audit_robustness(claims, workers=workers, listen=listen)
+    rows = [asdict(each) | {"ran": each.ran, "held": each.held, "sentence": each.sentence} for each in found]
+    _show("robustness", rows, tables.robustness_table, json=json)
+    missing = [claim.id for claim in claims if claim.id not in {each.id for each in found}]
+    if missing:
+        said = f"not audited: {', '.join(missing)}; name one of them alone for the reason"
+        terminal.console(stderr=True).print(said, soft_wrap=True)
+    folder = results / "robustness"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in found:
+            write_atomically(folder / f"{report.file_name(each.id)}.json", library.to_text(asdict(each)).encode())
+    except OSError as error:
+        raise StoreError(f"cannot write {folder}: {error.strerror}; choose another folder with --results") from error
     return 0
 
 
@@ -142,6 +172,8 @@ def _summary(name: str, rows: Sequence[dict[str, Any]]) -> str:
         compared = [row for row in rows if row["agree"] is not None]
         agree = sum(row["agree"] for row in compared)
         return f"{agree} of {sum(row['repeats'] for row in compared)} verdicts agree with the published ones"
+    if name == "robustness":
+        return "\n".join(f"{row['id']}: {row['sentence']}" for row in rows)
     if name == "determinism":
         compared = [row for row in rows if row["key"]]
         same = sum(not row["differing"] for row in compared)

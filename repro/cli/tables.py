@@ -105,6 +105,17 @@ def stability_table(rows: Sequence[Row]) -> Table:
     return table
 
 
+def robustness_table(rows: Sequence[Row]) -> Table:
+    """Tabulate the main effects of the settings of each claim, from half to twice of them."""
+    table = _table("claim", "setting", numbers=("half", "twice", "main effect"), gap=1)
+    for row in rows:
+        claim = Text.assemble(row["id"], "\n", (row["measure"], "dim"))
+        for place, setting in enumerate(row["settings"]):
+            numbers = (format_number(setting[name]) for name in ("half", "twice", "effect"))
+            table.add_row(Text("") if place else claim, setting["name"], *numbers)
+    return table
+
+
 def faults_table(rows: Sequence[Row]) -> Table:
     """Tabulate the faults with the evaluation that noticed; those that escaped come first."""
     table = _table("fault", "noticed by", gap=1)

@@ -3,7 +3,7 @@
 A verdict follows from what is seen in each cell (``judging``) by the kind of the statement (``decision``).
 """
 
-from repro.criteria.base import AllOf, Criterion, SeedwiseCriterion
+from repro.criteria.base import AllOf, ColumnCriterion, Criterion, SeedwiseCriterion
 from repro.criteria.changes import ChangesAs, Falls, Preserved
 from repro.criteria.comparisons import Equivalent, Greater, Ratio
 from repro.criteria.contrasts import Contrast, Scores, contrast
@@ -30,6 +30,7 @@ __all__ = [
     "Boundary",
     "Cell",
     "ChangesAs",
+    "ColumnCriterion",
     "Contrast",
     "Count",
     "Criterion",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from repro.audits import Robustness
 from repro.catalogue import Claim, Parameters, Role, address, repeat_command
 from repro.report.evidence import Evidence
-from repro.results import ClaimResult, Evaluation, PastVerdict, Run
+from repro.results import ClaimResult, Evaluation, PastVerdict, Run, read
 from repro.runner import plan_looks, seeds_of
 
 MEANINGS: Mapping[Role, str] = {
@@ -49,6 +52,7 @@ class ClaimPage:
         counterparts: Evaluations of its counterparts.
         command: Command that repeats the evaluations; empty if the claim is not registered any more.
         history: Outcomes of the claim in the latest runs, newest first.
+        robustness: Outcome of the claim with other settings; None where that was not audited.
     """
 
     result: ClaimResult
@@ -57,6 +61,7 @@ class ClaimPage:
     counterparts: list[EvaluationView]
     command: str
     history: Sequence[PastVerdict]
+    robustness: Robustness | None
 
 
 def claim_page(
@@ -65,6 +70,7 @@ def claim_page(
     claim: Claim | None,
     evidence: Mapping[str, Evidence],
     history: Sequence[PastVerdict],
+    robustness: Robustness | None,
 ) -> ClaimPage:
     """Put together the page of a claim.
 
@@ -74,6 +80,7 @@ def claim_page(
         claim: Claim of the page; None if it is not registered any more.
         evidence: Evidence by ``evidence_name``.
         history: Outcomes of the claim in the latest runs, newest first.
+        robustness: Outcome of the claim with other settings; None where that was not audited.
     """
     own, *counterparts = (
         view(result, evaluation, evidence[evidence_name(result, evaluation)])
@@ -86,7 +93,16 @@ def claim_page(
         counterparts=counterparts,
         command="" if claim is None else check_command(run, result, claim),
         history=history,
+        robustness=robustness,
     )
+
+
+def kept_robustness(folder: Path, claim: str) -> Robustness | None:
+    """Return what `repro audit robustness` kept of a claim in a results folder; None where nothing can be read."""
+    try:
+        return read(Robustness, json.loads((folder / "robustness" / f"{file_name(claim)}.json").read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def view(result: ClaimResult, evaluation: Evaluation, evidence: Evidence) -> EvaluationView:

@@ -12,7 +12,7 @@ from typing import Any
 
 import filelock
 
-from repro.catalogue import Claim, registry
+from repro.catalogue import Claim, design, registry
 from repro.common import StoreError
 from repro.performance import History
 from repro.report import comparisons, evidence, findings, listings, pages, summary
@@ -137,6 +137,9 @@ def _write(site: Path, store: Store, subject: Subject, shown: Mapping[str, Evide
     history = past.history(store, REMEMBERED_RUNS)
     order = [None, *results, None]
     for previous, result, following in zip(order, results, order[2:], strict=False):
-        page = pages.claim_page(run, result, claims.get(result.id), shown, history.get(result.id, ()))
+        claim = claims.get(result.id)
+        kept = pages.kept_robustness(store.folder, result.id)
+        robustness = kept if kept is not None and claim is not None and kept.design == design(claim) else None
+        page = pages.claim_page(run, result, claim, shown, history.get(result.id, ()), robustness)
         file = f"claims/{pages.file_name(result.id)}.html"
         write(file, "claim.html", page=page, previous=previous, following=following)
