@@ -9,7 +9,9 @@ from repro.claims.diffusion._quality import energy_distance, squared_frechet_dis
 from repro.claims.diffusion.chains import STATES, _chain, _conditional, _gaussian_entropies, _marginal
 from repro.claims.diffusion.generation import _reverse_step, level_features
 from repro.claims.diffusion.langevin import _log_density, _score
+from repro.claims.diffusion.prediction import _optima
 from repro.claims.diffusion.sampling import Mixture
+from repro.engine import load_data
 from repro.engine.backend import configure
 
 
@@ -131,3 +133,16 @@ def test_levels_have_features_of_their_own():
     features = level_features(100)
     differences = np.abs(features[:, None] - features[None]).max(axis=-1) + np.eye(100)
     assert differences.min() > 0.01
+
+
+def test_the_best_predictions_for_one_image_are_its_noise_however_they_are_parameterised():
+    images, chain = load_data("digits").flat(), schedule("linear", 50)
+    table = _optima(0, images, chain, population=1)
+    generator = np.random.default_rng(0)
+    point = 2 * images.x_train[generator.choice(len(images.x_train), size=1, replace=False)][0].astype(float) - 1
+    generator.integers(1, 50)
+    noise = generator.normal(size=point.shape)
+    for of in ("image", "score"):
+        chosen = table[table["of"] == of]
+        np.testing.assert_allclose(chosen["optimum"], noise, rtol=1e-9)
+        np.testing.assert_allclose(chosen["converted"], noise, rtol=1e-4, atol=1e-4)

@@ -26,6 +26,15 @@ def test_points_around_the_origin_are_not_separable():
     assert _sets.separable(np.array([[1.0, 0.0], [-1.0, 1.0]]))
 
 
+def test_the_sum_of_orthogonal_points_separates_them_with_the_largest_margin():
+    points = _sets.orthogonal_set(np.random.default_rng(0), dimension=5, norm=3.0)
+    assert points @ points.T == pytest.approx(9 * np.eye(5), abs=1e-12)
+    labels = np.array([1, -1, 1, 1, -1])
+    found, direction = _sets.maximum_margin(points * labels[:, None])
+    assert found == pytest.approx(3 / np.sqrt(5))
+    assert direction == pytest.approx((points * labels[:, None]).sum(axis=0) / (3 * np.sqrt(5)))
+
+
 def test_largest_separable_start_of_a_sequence():
     signed = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, 0.0]])
     assert capacity._largest_separable(signed) == 3

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import integrate, optimize, stats
 
 from repro.claims.vanishing_gradients import _networks, propagation
 
@@ -16,6 +17,32 @@ def test_growth_rate_is_that_of_an_exponential():
     rates = _networks.growth_rates(pd.concat(tables), ["seed"]).set_index("seed")["growth"]
     assert rates[0] == pytest.approx(0.25)
     assert rates[1] == pytest.approx(-1.5)
+
+
+def _normal_mean(function, q):
+    return integrate.quad(lambda z: function(q**0.5 * z) * stats.norm.pdf(z), -12, 12)[0]
+
+
+def test_gradients_of_a_linear_network_change_by_the_scale():
+    assert _networks.mean_field_slope("linear", 1.7) == pytest.approx(1.7)
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0, 20.0])
+def test_gradients_of_a_sigmoid_network_change_by_the_fixed_point_of_mean_field_theory(scale):
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    q = optimize.brentq(lambda q: scale * _normal_mean(lambda x: sigmoid(x) ** 2, q) - q, 1e-6, scale)
+    expected = scale * _normal_mean(lambda x: (sigmoid(x) * (1 - sigmoid(x))) ** 2, q)
+    assert _networks.mean_field_slope("sigmoid", scale) == pytest.approx(expected)
+
+
+def test_gradients_of_a_tanh_network_that_falls_silent_change_by_the_scale():
+    assert _networks.mean_field_slope("tanh", 0.25) == pytest.approx(0.25)
+
+
+def test_gradients_of_a_chaotic_tanh_network_grow():
+    assert _networks.mean_field_slope("tanh", 4.0) > 1
 
 
 def test_steps_of_a_recurrent_network_share_their_weights():

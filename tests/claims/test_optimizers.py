@@ -1,0 +1,77 @@
+"""Helpers of the claims on optimisers, against closed forms."""
+
+import numpy as np
+import pytest
+
+from repro.claims.optimizers import _descents
+
+CURVATURE, RATE, ALPHA = 2.0, 0.1, 0.5
+
+
+def _path(update, steps=6):
+    return _descents.path(
+        lambda w: CURVATURE * w,
+        np.ones(1),
+        update,
+        RATE,
+        alpha=ALPHA,
+        steps=steps,
+        noise=0.0,
+        generator=np.random.default_rng(0),
+    )[:, 0]
+
+
+def test_plain_descent_shrinks_a_quadratic_by_one_factor():
+    assert _path("plain") == pytest.approx((1 - RATE * CURVATURE) ** np.arange(7))
+
+
+def test_momentum_as_printed_is_plain_descent_at_a_larger_rate():
+    assert _path("printed") == pytest.approx((1 - (1 + ALPHA) * RATE * CURVATURE) ** np.arange(7))
+
+
+def test_heavy_ball_follows_the_powers_of_its_companion_matrix():
+    companion = np.array([[1 + ALPHA - RATE * CURVATURE, -ALPHA], [1, 0]])
+    expected = [(np.linalg.matrix_power(companion, step) @ np.ones(2))[0] for step in range(7)]
+    assert _path("heavy ball") == pytest.approx(expected)
+
+
+def test_diverging_paths_stay_finite():
+    places = _descents.path(
+        lambda w: 1e4 * w, np.ones(1), "plain", 1.0, alpha=0, steps=50, noise=0, generator=np.random.default_rng(0)
+    )
+    assert np.abs(places).max() == _descents.FARTHEST
+
+
+class TestRippledErrors:
+    errors = _descents.RippledErrors(np.random.default_rng(0), 40)
+
+    def heights(self, w):
+        amplitude, frequency, phase = self.errors._amplitude, self.errors._frequency, self.errors._phase
+        return w**2 / 2 + (amplitude * np.cos(frequency * w + phase)).sum(axis=0)
+
+    def test_gradient_is_the_slope_of_the_heights(self):
+        w, step = np.linspace(-3, 3, 40), 1e-5
+        slope = (self.heights(w + step) - self.heights(w - step)) / (2 * step)
+        assert self.errors.gradient(w) == pytest.approx(slope, abs=1e-6)
+
+    def test_runs_start_at_minima_above_the_deepest(self):
+        spacing = _descents.GRID[1] - _descents.GRID[0]
+        heights = self.heights(self.errors.start)
+        assert (self.heights(self.errors.start - spacing) >= heights).all()
+        assert (self.heights(self.errors.start + spacing) >= heights).all()
+        low, high = self.errors.basin
+        several = ~((low < self.errors.start) & (self.errors.start < high))
+        deepest = np.min([self.heights(w) for w in _descents.GRID], axis=0)
+        assert several.mean() > 0.9
+        assert (heights[several] > deepest[several]).all()
+
+    def test_basin_holds_the_deepest_place_between_ridges(self):
+        heights = np.array([self.heights(w) for w in _descents.GRID])
+        deepest = _descents.GRID[heights.argmin(axis=0)]
+        low, high = self.errors.basin
+        assert (low < deepest).all()
+        assert (deepest < high).all()
+        for run in range(40):
+            inside = (low[run] < _descents.GRID) & (high[run] > _descents.GRID)
+            turns = np.diff(np.sign(np.diff(heights[inside, run])))
+            assert (turns != 0).sum() == 1
