@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from repro.cli import app
-from repro.criteria.verdict import Part, Verdict
+from repro.criteria.verdict import Cell, Part, Verdict
 from repro.performance.history import History
 from repro.performance.measurement import Measurement
 from repro.results import bundle
@@ -44,7 +44,29 @@ RUN = Run(
     {"python": "3.13.1", "cpu": "Z80", "cores": 2, "device": "CPU", "commit": None, "packages": {"numpy": "2.3"}},
     Request(("perceptron.xor", "my.unknown", "perceptron.novikoff"), 3, {"perceptron.novikoff": {"points": 50}}),
 )
-VERDICT = Verdict("refuted", 0.5, 0.25, 1.0, 3, "ratio", 0.001, 0.99, (Part("a", "refuted", 0.5, 0.25, 1.0, 3),), "a")
+CELLS = tuple(
+    Cell({"depth": depth, "net": "γ"}, outcome, 0.5, 0.25, 1.0, 3, part="a", expected=expected, phrase="it is half")
+    for depth, outcome, expected in ((2, "holds", True), (20, "fails", None))
+)
+VERDICT = Verdict(
+    "refuted",
+    0.5,
+    0.25,
+    1.0,
+    3,
+    "ratio",
+    0.001,
+    0.99,
+    (Part("a", "refuted", 0.5, 0.25, 1.0, 3, threshold=1.0, threshold_range=(0.25, float("inf"))),),
+    "a",
+    kind="theorem",
+    scale="exact",
+    sentence="False as stated: it is half.",
+    threshold=1.0,
+    threshold_range=(0.25, float("inf")),
+    cells=CELLS,
+    boundary="below depth 10",
+)
 OBSERVATIONS = pd.DataFrame({"seed": [0, 1, 2], "updates": [3.0, 4.0, 5.0], "net": ["plain", "γ", "x"]})
 OBSERVATIONS.attrs["tuning"] = [{"rate": 0.1, "loss": 2.0}]
 
@@ -76,9 +98,9 @@ TABLES = [
 ]
 CLAIM_FILE = """
 import pandas as pd
-from repro import AtMost, Source, claim
+from repro import AtMost, Boundary, PositiveControl, Rival, Source, claim
 
-@claim("Mine.", source=Source("Notes", "2.3"), criterion=AtMost("x", bound=1), control={"x": 2})
+@claim("Mine.", source=Source("Notes", "2.3"), kind="theorem", criterion=AtMost("x", bound=1), control={"x": 2})
 def bounded(seeds, *, x=1, rate=0.1, loud=False, name="a", sizes=(1, 2), free=None):
     return pd.DataFrame({"seed": seeds, "x": x})
 """
@@ -106,9 +128,11 @@ def invoke(*arguments, folder):
             "repro.runner.cluster.start_workers",
             "repro.runner.cluster.connect",
             "repro.audits.determinism.start_workers",
+            "repro.audits.robustness.start_workers",
             "repro.audits.stability.start_workers",
             "repro.audits.audit_faults",
             "repro.audits.calibrate",
+            "repro.audits.simulate_decisions",
             "repro.performance.run_benchmarks",
         ):
             stack.enter_context(mock.patch(place, side_effect=Reached))
@@ -177,7 +201,7 @@ def record(folder):
     key = store.write_observations(OBSERVATIONS)
     store.begin(RUN)
     own = Evaluation("claim", "It holds.", {"points": 50, "sizes": (1, 2)}, (0, 1, 2), "refuted", VERDICT, key, 1.5, 9)
-    control = replace(own, kind="control", verdict=None, status="error", observations=None, message="it broke")
+    control = replace(own, role="control", verdict=None, status="error", observations=None, message="it broke")
     store.record(RUN.id, ClaimResult("perceptron.xor", replace(own, observations=None), (control,), "refuted"))
     store.record(RUN.id, ClaimResult("my.unknown", own, ()))
     measured = Measurement("steps", "higher", (1.0, 2.0), RUN.started, "0123456" * 5, False, "jax", RUN.environment)
@@ -330,8 +354,8 @@ COLUMNS = {
     "runs": ("id", "started", "profile", "backend", "environment", "request"),
     "results": ("run", "claim", "published"),
     "evaluations": (
-        *("result", "kind", "statement", "parameters", "seeds", "status", "verdict", "observations", "seconds"),
-        *("memory", "message", "traceback"),
+        *("result", "role", "statement", "parameters", "seeds", "status", "verdict", "observations", "seconds"),
+        *("memory", "message", "traceback", "marks", "contrast"),
     ),
     "measurements": ("figure", "better", "rounds", "measured", "revision", "modified", "backend", "environment"),
 }
@@ -472,7 +496,7 @@ class TestResultsFolders:
                 connection.executescript(script)
             stays_inside(*arguments, folder=folder)
 
-    @pytest.mark.parametrize("name", ["site", "figures", "observations", "workers.log", "results.sqlite"])
+    @pytest.mark.parametrize("name", ["site", "figures", "observations", "robustness", "workers.log", "results.sqlite"])
     def test_other_things_in_the_place_of_files_and_folders(self, name, fresh):
         for arguments in [("report",), ("compare", "latest", "latest"), ("export", "latest", "new.zip")]:
             for kind in ("file", "folder", "loop"):
@@ -544,6 +568,8 @@ CLAIM_PIECES = [
     *(
         ", statement=5",
         ", seeds='a'",
+        ", kind='lemma'",
+        ", boundary=5",
         ", smoke=5",
         ", smoke={'y': 1}",
         ", control=7",
@@ -593,17 +619,45 @@ class TestClaimFiles:
         (folder / "other.py").write_bytes(source)
         fails_well(*arguments, "other.py", folder=folder)
 
+    @pytest.mark.parametrize("parts", ["5", "(5,)", "'a'"])
+    def test_parts_of_a_source_that_are_no_texts(self, parts, fresh):
+        folder = fresh()
+        (folder / "my_claims.py").write_text(CLAIM_FILE.replace('"2.3")', f'"2.3", {parts})'))
+        assert fails_well("list", "my_claims.py", folder=folder).status == 2
+
     @pytest.mark.parametrize(
         "detail",
         [
             *("tags=5", "tags='good'", "tags=(5,)", "requires=7", "requires=('cray',)", "literature=5", "smoke=5"),
-            *("full=[]", "full={'y': 1}", "correction=5", "reads=5", "seeds='a'", "seeds=-1", "reported=5", "figure=5"),
-            *("decided_by=5", "nonsense=1", "literature='\\ud800'", "smoke={5: 1}"),
+            *(
+                "kind=5",
+                "kind='lemma'",
+                "kind=[]",
+                "full=[]",
+                "full={'y': 1}",
+                "correction=5",
+                "reads=5",
+                "seeds='a'",
+                "seeds=-1",
+                "reported=5",
+                "figure=5",
+            ),
+            *("decided_by=5", "nonsense=1", "literature='\\ud800'", "smoke={5: 1}", "reported=(5,)", "root=5"),
+            *("scope=5", "scale='huge'", "scale=[]", "left_open=5", "left_open=(5,)", "left_open='x'", "boundary=5"),
+            *("boundary=Boundary('here', holds='(')", "boundary=Boundary('here', holds='nothing < 5')"),
+            *("boundary=Boundary('here', holds=5)", "boundary=Boundary('here', holds='x', named=5)"),
+            *(
+                "rival=5",
+                "rival=Rival('It is.')",
+                "rival=Rival(5, x=3)",
+                "positive_control=PositiveControl('It is.', y=1)",
+            ),
+            *("positive_control=Rival('It is.', x=3)", "transcription='yes'"),
         ],
     )
     def test_wrong_details_of_a_claim(self, detail, fresh):
         folder = fresh()
-        source = CLAIM_FILE.replace("control={", f"{detail}, control={{")
+        source = CLAIM_FILE.replace("control={", f"{detail}, control={{").replace('kind="theorem", ', "")
         (folder / "my_claims.py").write_text(source)
         for arguments in [("list",), ("list", "--json"), ("check",), ("run",)]:
             fails_well(arguments[0], "my_claims.py", *arguments[1:], folder=folder)

@@ -78,8 +78,8 @@ def offline(tmp_path):
 
 def test_nothing_needs_a_network_unless_data_are_asked_for(offline, tmp_path):
     for arguments in [
-        ("run", "perceptron.xor", "digits_claim.py", "--profile", "smoke", "--workers", "1"),
-        ("check", "perceptron.xor", "--profile", "smoke"),
+        ("run", "perceptron.or_neuron", "digits_claim.py", "--profile", "smoke", "--workers", "1"),
+        ("check", "perceptron.or_neuron", "--profile", "smoke"),
         ("list",),
         ("report",),
         ("compare", "published"),
@@ -103,8 +103,8 @@ import pandas as pd
 from repro import AtMost, Source, claim
 from repro.engine import load_data
 
-@claim("Digits have ten classes.", source=Source("Notes", "1"), criterion=AtMost("classes", bound=10),
-       control={"more": 1})
+@claim("Digits have ten classes.", source=Source("Notes", "1"), kind="theorem",
+       criterion=AtMost("classes", bound=10), control={"more": 1})
 def classes(seeds, *, more=0):
     return pd.DataFrame({"seed": seeds, "classes": load_data("digits").classes + more})
 """

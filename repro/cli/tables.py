@@ -26,7 +26,6 @@ STYLES: dict[Outcome, str] = {
     "error": "bold red",
     "skipped": "dim",
 }
-UNUSUAL = {True: "", False: "unsound", None: "undecided"}
 WORSE, BETTER = "bold red", "green"
 
 Row = Mapping[str, Any]
@@ -54,8 +53,8 @@ def run_table(results: Sequence[ClaimResult]) -> Table:
     for result in results:
         evaluation = result.evaluation
         status = Text(result.status, STYLES[result.status])
-        if UNUSUAL[result.sound] and evaluation.verdict:
-            status.append(f"\n{UNUSUAL[result.sound]}", "bold red" if result.sound is False else "dim")
+        if result.sound is not True and evaluation.verdict:
+            status.append(f"\n{result.standing}", "bold red" if result.standing == "unsound" else "dim")
         n = "" if evaluation.verdict is None else str(evaluation.verdict.n)
         table.add_row(Text(result.id), status, _effect(evaluation), n, format_duration(result.seconds))
     return table

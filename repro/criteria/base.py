@@ -393,4 +393,6 @@ class AllOf(Criterion):
 def _plain(value: Any) -> Any:
     """Return the value of a condition as plain data; what is no number or text is written."""
     scalar = value.item() if hasattr(value, "item") else value
+    if isinstance(scalar, float) and scalar.is_integer():
+        return int(scalar)  # pandas makes integers floats in tables where other rows lack them
     return scalar if isinstance(scalar, bool | int | float | str) else str(scalar)

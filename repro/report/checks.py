@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from repro.catalogue import Claim, Profile, parameter_text, registry
+from repro.catalogue import Claim, Profile, Source, parameter_text, registry
 from repro.common import ClaimError, ReproError, format_effect, one_line
 from repro.criteria import Verdict, render
 from repro.report.text import prose
@@ -87,7 +87,7 @@ class Check:
         claim, evaluation = self.claim, self.result.evaluation
         known = {
             "Statement": claim.statement,
-            "Source": "\n".join(f"{source.title}, {source.section}" for source in claim.sources),
+            "Source": "\n".join(map(_place, claim.sources)),
             "Literature": claim.literature,
             "Method": _filled(claim.method),
             "Criterion": claim.criterion.describe(),
@@ -200,6 +200,11 @@ def check(
         error.add_note(result.evaluation.traceback)
         raise error
     return Check(chosen, new_run(plan, pool.environment()), result, tables.__getitem__)
+
+
+def _place(source: Source) -> str:
+    parts = f" ({', '.join(source.parts)})" if source.parts else ""
+    return f"{source.title}, {source.section}{parts}"
 
 
 def _conclusion(evaluation: Evaluation) -> str:

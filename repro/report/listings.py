@@ -111,7 +111,7 @@ CONCERNS = (
     Concern(
         "Unsound",
         "A counterpart contradicts these verdicts: they say nothing.",
-        lambda result: result.sound is False and not result.evaluation.marks,
+        lambda result: result.standing == "unsound",
         attention=True,
     ),
     Concern(
@@ -130,7 +130,7 @@ CONCERNS = (
     Concern(
         "Marked",
         "An expert would not sign these verdicts yet; the page of each says what they lack.",
-        lambda result: bool(result.evaluation.marks),
+        lambda result: result.standing == "marked",
     ),
     Concern(
         "Skipped",
@@ -207,6 +207,15 @@ def sections_by_document(claim: Claim) -> dict[str, list[str]]:
     for source in claim.sources:
         sections.setdefault(source.title, []).append(source.section)
     return sections
+
+
+def places_by_document(claim: Claim) -> dict[str, list[str]]:
+    """List the places that make the statement, with the parts of it that stand there, by the titles of documents."""
+    places: dict[str, list[str]] = {}
+    for source in claim.sources:
+        parts = f" ({', '.join(source.parts)})" if source.parts else ""
+        places.setdefault(source.title, []).append(source.section + parts)
+    return places
 
 
 def document_name(title: str) -> str:

@@ -47,6 +47,7 @@ def environment() -> Environment:
         "heading": heading,
         "meaning_of_role": pages.MEANINGS,
         "module_of": listings.module_of,
+        "places_by_document": listings.places_by_document,
         "scales": SCALES,
         "script": Markup(script),  # noqa: S704  a file of the package
         # Pages may execute this script and no other, whatever statements and messages try to smuggle in.

@@ -165,6 +165,14 @@ class ClaimResult:
         """Text that tells whether the verdict means something, and if that is open, what would show it."""
         return self._soundness.text
 
+    @property
+    def standing(self) -> str:
+        """Soundness in a word: ``sound``, ``unsound``, ``marked`` where only gates object, or ``undecided``."""
+        if self._soundness.contradictions:
+            return "unsound"
+        by_sound = {True: "sound", False: "marked", None: "undecided"}
+        return by_sound[self.sound]
+
     def counterpart(self, role: Role) -> Evaluation | None:
         """Return the evaluation of a counterpart; None where the claim has none in that role."""
         return next((item for item in self.counterparts if item.role == role), None)

@@ -16,6 +16,8 @@ import pytest
 import stand_in
 from command_line import REPRO, TESTS, assert_wrong_usage, command, environment
 
+from repro.catalogue import design
+
 ENVIRONMENT = {"python", "keras", "backend_version", "device", "cpu", "cores", "memory", "commit"}
 RESULT = {
     *(
@@ -23,13 +25,20 @@ RESULT = {
         "status",
         "sound",
         "soundness",
+        "marks",
         "effect",
         "low",
         "high",
         "confidence",
         "p",
+        "kind",
+        "scale",
+        "sentence",
+        "threshold",
+        "threshold_range",
         "n",
         "parts",
+        "cells",
         "counterparts",
         "published",
     ),
@@ -82,7 +91,7 @@ def test_run_ends_with_a_table_and_the_path_of_the_report(good_run, folder):
 
 def test_run_says_on_stderr_what_it_will_do_and_what_is_done(good_run):
     said = " ".join(good_run.stderr.split())
-    assert said.startswith("4 claims, 8 evaluations with controls and corrections, 6 experiments at the smoke profile")
+    assert said.startswith("4 claims, 8 evaluations with counterparts, 6 experiments at the smoke profile")
     assert "expected time unknown" in said
     assert "4/4 stand_in." in said
     assert "TensorFlow" not in good_run.stderr
@@ -97,7 +106,7 @@ def test_run_writes_one_json_object(bad_run):
     for result in document["results"]:
         assert set(result) == RESULT
         for counterpart in result["counterparts"]:
-            assert set(counterpart) == {"kind", "statement", "status", "effect", "low", "high", "n"}
+            assert set(counterpart) == {"role", "statement", "status", "effect", "low", "high", "n"}
 
 
 def test_json_tells_every_fate(bad_run):
@@ -116,6 +125,11 @@ def test_json_tells_every_fate(bad_run):
         {"right": 7.0},
     )
     assert addition["counterparts"][0]["statement"] == "Three plus three is six."
+    assert addition["counterparts"][0]["role"] == "correction"
+    assert (addition["kind"], addition["scale"], addition["marks"]) == ("formula", "exact", [])
+    assert addition["sentence"].startswith("False as stated: ")
+    assert [cell["outcome"] for cell in addition["cells"]] == ["fails"]
+    assert (failing["kind"], failing["cells"], failing["parts"]) == (None, [], [])
 
 
 def test_errors_and_unsound_claims_set_the_exit_status(bad_run):
@@ -133,7 +147,8 @@ def test_check_explains_a_claim(tmp_path):
         "Kolmogorov 1933",
         "Numbers are drawn and compared with their bound.",
         "reproduced: share of seeds that violate the bound 0",
-        "smoke profile on",
+        "No violation found: ",
+        "theorem at scale exact; smoke profile on",
         "8 seeds; points=5, shift=0.0, data=digits, sizes=8,20,56",
         "Control with the mechanism removed with shift=2.0 refuted",
         "Soundness sound: its control is refuted",
@@ -146,6 +161,24 @@ def test_check_explains_a_claim(tmp_path):
     (result,) = json.loads(again.stdout)["results"]
     assert (result["status"], result["n"]) == ("reproduced", 8)
     assert result["parameters"]["sizes"] == [8, 20, 56]
+
+
+def test_claims_that_lack_something_are_marked_and_fail_nothing(tmp_path):
+    (tmp_path / "my_claims.py").write_text(
+        "import pandas as pd\n"
+        "from repro import AtMost, Source, claim\n"
+        "@claim('Mine.', source=Source('My lecture notes', '2.3'), criterion=AtMost('x', bound=1))\n"
+        "def bounded(seeds, *, x=1):\n"
+        "    return pd.DataFrame({'seed': seeds, 'x': x})\n"
+    )
+    listed = json.loads(command("list", "my_claims.py", "--json", folder=tmp_path).stdout)[0]
+    assert (listed["kind"], listed["counterparts"]) == (None, [])
+    assert "its kind is not declared (kind=), so it is judged as a tendency" in listed["lacking"]
+    completed = command("run", "my_claims.py", "--profile", "smoke", "--json", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    (result,) = json.loads(completed.stdout)["results"]
+    assert (result["status"], result["kind"], result["sound"]) == ("reproduced", "tendency", False)
+    assert result["marks"] == listed["lacking"]
 
 
 def test_data_reaches_the_experiment(tmp_path):
@@ -162,13 +195,19 @@ def test_list_filters_and_tells_everything_as_json(tmp_path):
         {
             "id": "stand_in.addition",
             "statement": "Three plus three is seven.",
-            "sources": [{"document": "lectures", "section": "3.5 Sums"}],
+            "kind": "formula",
+            "scope": "",
+            "scale": "exact",
+            "boundary": None,
+            "sources": [{"document": "lectures", "section": "3.5 Sums", "parts": []}],
             "literature": "",
             "tags": ["good"],
             "requires": [],
             "criterion": stand_in.addition.criterion.describe(),
             "counterparts": ["correction"],
             "correction": "Three plus three is six.",
+            "design": design(stand_in.addition),
+            "lacking": [],
         }
     ]
     assert "stand_in.bounded" in command("list", folder=tmp_path).stdout
@@ -295,7 +334,8 @@ def test_claims_of_the_users_own_are_shown_beside_the_registered_ones(tmp_path):
     (tmp_path / "my_claims.py").write_text(
         "import pandas as pd\n"
         "from repro import AtMost, Source, claim\n"
-        "@claim('Mine.', source=Source('My lecture notes', '2.3'), criterion=AtMost('x', bound=1), control={'x': 2})\n"
+        "@claim('Mine.', source=Source('My lecture notes', '2.3'), kind='theorem', criterion=AtMost('x', bound=1),\n"
+        "       control={'x': 2})\n"
         "def bounded(seeds, *, x=1):\n"
         "    print('measuring')\n"
         "    return pd.DataFrame({'seed': seeds, 'x': x})\n"

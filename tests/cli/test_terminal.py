@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,9 +17,9 @@ from repro.runner import Begun, Job, Plan, Started
 
 
 def result(name, status, control, effect=-0.0012345, published=None):
-    def evaluation(kind, status):
+    def evaluation(role, status):
         verdict = Verdict(status, effect, -12345.678, math.inf, 48, "difference")
-        return Evaluation(kind, "statement", {}, (0,), status, verdict, seconds=61.0)
+        return Evaluation(role, "statement", {}, (0,), status, verdict, seconds=61.0)
 
     return ClaimResult(name, evaluation("claim", status), (evaluation("control", control),), published)
 
@@ -40,14 +41,23 @@ def test_the_table_fits_80_columns_and_says_all():
         assert expected in words
 
 
+def test_every_status_has_a_style_of_its_own():
+    statuses = ("reproduced", "conditional", "absent", "refuted", "inconclusive", "error", "skipped")
+    assert tuple(tables.STYLES) == statuses
+    assert len(set(tables.STYLES.values())) == len(statuses)
+
+
 def test_remarks_say_what_calls_for_attention():
+    marked = result("a.marked", "conditional", "absent")
     results = [
         result("a.sound", "reproduced", "refuted"),
+        result("a.sound_too", "reproduced", "absent"),
+        replace(marked, evaluation=replace(marked.evaluation, marks=("its kind is not declared",))),
         result("a.unsound", "reproduced", "reproduced"),
         result("a.contradicting", "refuted", "refuted", published="reproduced"),
     ]
     assert [line.plain for line in terminal.remarks(results)] == [
-        "3 claims: 2 reproduced, 1 refuted; 1 sound",
+        "5 claims: 3 reproduced, 1 conditional, 1 refuted; 2 sound",
         "a.unsound: unsound, its control is reproduced",
         "a.contradicting: refuted, but published as reproduced",
     ]

@@ -130,6 +130,10 @@ class TestEach:
         assert [cell.conditions for cell in verdict.cells] == [{"width": 1, "depth": 2}, {"width": 4, "depth": 8}]
         assert [cell.effect for cell in verdict.cells] == pytest.approx([0, 0.05])
 
+    def test_whole_numbers_that_pandas_made_floats_are_written_as_such(self):
+        verdict = self.criterion(self.table((1.0, 2, [1.0] * 12), (0.5, 2, [1.05] * 12)))
+        assert [cell.name for cell in verdict.cells] == ["width 1, depth 2", "width 0.5, depth 2"]
+
     @pytest.mark.parametrize(("kind", "status"), [("formula", "refuted"), ("tendency", "conditional")])
     def test_one_condition_where_it_fails_decides(self, kind, status):
         verdict = self.criterion(self.table((1, 2, [1.0] * 12), (4, 8, [3.0] * 12)), kind=kind)

@@ -26,7 +26,9 @@ from repro import AtMost, Correction, DataUnavailableError, Source, claim
 
 def declare(**counterpart):
     source = Source("My lecture notes", "2.3 Bounds")
-    return claim("It is at most one.", source=source, criterion=AtMost("value", bound=1), **counterpart)
+    return claim(
+        "It is at most one.", source=source, kind="theorem", criterion=AtMost("value", bound=1), **counterpart
+    )
 
 @declare(correction=Correction("It is.", value=1))
 def novikoff(seeds, *, value=2):
@@ -51,6 +53,10 @@ def without_data(seeds, *, value=0):
 @declare(control=dict(value=1))
 def dying(seeds, *, value=0):
     os._exit(3)
+
+@declare()
+def marked(seeds, *, value=0):
+    return pd.DataFrame(dict(seed=seeds, value=value))
 
 @declare(control=dict(value=2))
 def reproduced(seeds, *, value=0):
@@ -103,12 +109,13 @@ def test_stand_ins_have_the_ids_of_these_published_verdicts():
 
 
 def test_claims_fail_if_they_contradict_what_is_published_are_unsound_or_in_error(report):
-    report.fnmatch_lines(["collected 8 items"])
+    report.fnmatch_lines(["collected 9 items"])
     report.fnmatch_lines_random(
         [
             "PASSED test_own.py::test_own",
             "PASSED repro::perceptron.signed_distance",
             "PASSED repro::perceptron.reproduced",
+            "PASSED repro::perceptron.marked",
             "SKIPPED*there is no data",
             "FAILED repro::perceptron.novikoff - refuted, but published as reproduced",
             "FAILED repro::perceptron.unsound - unsound, its control is reproduced",
@@ -116,7 +123,7 @@ def test_claims_fail_if_they_contradict_what_is_published_are_unsound_or_in_erro
             "FAILED repro::perceptron.dying - perceptron.dying: its process died*",
         ]
     )
-    report.fnmatch_lines(["*4 failed, 3 passed, 1 skipped*in *"])
+    report.fnmatch_lines(["*4 failed, 4 passed, 1 skipped*in *"])
 
 
 def test_a_failure_is_explained_without_a_traceback_of_the_package(report):
@@ -160,7 +167,7 @@ def test_claims_can_be_chosen_by_marker_and_deselected(claims):
     )
     assert [line for line in result.outlines if "::" in line] == [
         f"repro::perceptron.{name}"
-        for name in ("novikoff", "signed_distance", "unsound", "failing", "without_data", "reproduced")
+        for name in ("novikoff", "signed_distance", "unsound", "failing", "without_data", "marked", "reproduced")
     ]
 
 

@@ -17,6 +17,7 @@ def declare(function, **details):
     values = {
         "statement": "<i>It</i> holds for $n < 3$.",
         "source": repro.notes("1"),
+        "kind": "theorem",
         "criterion": repro.AtMost("value", bound=1),
         "control": {"shift": 5.0},
     }
@@ -32,7 +33,7 @@ def test_a_check_has_verdict_observations_and_counterparts():
     checked = repro.check(stand_in.bounded, profile="smoke", seeds=8, points=3)
     assert isinstance(checked, repro.Check)
     assert (checked.verdict.status, checked.verdict.n, len(checked.observations)) == ("reproduced", 8, 24)
-    assert [(item.kind, item.status) for item in checked.result.counterparts] == [("control", "refuted")]
+    assert [(item.role, item.status) for item in checked.result.counterparts] == [("control", "refuted")]
     assert checked.observations_of(checked.result.counterparts[0])["value"].min() > 2
     assert checked.figure().axes
 
@@ -47,7 +48,7 @@ def test_text_explains_the_claim_and_shows_what_the_control_changes():
     for title in ("Statement", "Source", "Method", "Criterion", "Verdict", "Scope", "Control", "Soundness"):
         assert f"\n{title}\n" in text
     assert "  with the mechanism removed\n  with shift=2.0\n  refuted: " in text
-    assert "  smoke profile on " in text
+    assert "  theorem at scale exact; smoke profile on " in text
     assert "13 seeds; points=3, shift=0.0, data=digits, sizes=1,2" in text
     assert "  sound: its control is refuted" in text
 
@@ -63,12 +64,13 @@ def test_where_soundness_is_open_it_says_what_would_decide_it():
 
 
 def test_html_escapes_what_it_is_given():
-    html = repro.check(declare(measured, criterion=repro.AtMost("value", bound=1, each=("arm",))))._repr_html_()
+    by_arm = repro.AtMost("value", bound=1, each=("arm",))
+    html = repro.check(declare(measured, criterion=by_arm), arms=("<b>", "other"))._repr_html_()
     assert "&lt;i&gt;It&lt;/i&gt; holds for" in html
     assert "<math" in html
     assert "<b>reproduced</b>" in html
     assert "control <b>refuted</b>" in html
-    assert "<td>arm &lt;b&gt;</td>" in html
+    assert "<td>arm &lt;b&gt;</td><td>holds</td>" in html
     assert "<table>" not in repro.check(declare(measured))._repr_html_()
 
 

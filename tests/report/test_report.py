@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from repro import report
-from repro.catalogue import Correction, registry
+from repro.catalogue import Correction, Reported, first_seed, registry
 from repro.catalogue.declaration import Claim
 from repro.catalogue.sources import Source, cheatsheet
 from repro.common import StoreError, format_duration, format_size
-from repro.criteria import AtMost, Greater
+from repro.criteria import AtMost, Contrast, Greater
+from repro.criteria.verdict import Part
 from repro.report import summary
 from repro.report.pages import file_name
 from repro.report.text import cell, formula, paragraphs, prose, python, tokens
@@ -72,14 +73,16 @@ BOUND = Claim(
     criterion=AtMost("updates", bound="bound"),
     function=updates,
     literature="Novikoff 1962",
+    kind="theorem",
     control={"separable": False},
-    reported={"Novikoff 1962": 7},
+    reported=(Reported("7", measure="updates", setting="ten points", place="Novikoff 1962, example 2"),),
 )
 ORDER = Claim(
     statement="Arm b loses more than arm a.",
     sources=(cheatsheet("2 Arms"),),
-    criterion=Greater("loss", of="b", than="a", by="arm", margin=0.1, because="a tenth can be seen"),
+    criterion=Greater("loss", of="b", than="a", by="arm", smallest_difference=0.1, source="a tenth can be seen"),
     function=arms,
+    kind="law",
     correction=Correction("Arm b loses less than arm a, by $0.5$.", shift=0.7),
 )
 CLAIMS = {claim.id: claim for claim in (BOUND, ORDER)}
@@ -96,16 +99,18 @@ def begin(store, **environment):
     return run
 
 
-def evaluate(store, claim, kind="claim", tuning=None, **parameters):
-    variant = next(variant for variant in claim.variants("standard") if variant.kind == kind)
-    seeds = tuple(range(24))
+def evaluate(store, claim, role="claim", tuning=None, marks=(), **parameters):
+    variant = next(variant for variant in claim.variants("standard") if variant.role == role)
+    seeds = tuple(range(first_seed(claim), first_seed(claim) + 24))
     chosen = variant.parameters | parameters
     observations = claim.function(list(seeds), **chosen)
     if tuning:
         observations.attrs["tuning"] = tuning
-    verdict = claim.criterion(observations)
+    verdict = variant.judge(observations)
     key = store.write_observations(observations)
-    return Evaluation(kind, variant.statement, chosen, seeds, verdict.status, verdict, key, 1.5, 2**28)
+    return Evaluation(
+        role, variant.statement, chosen, seeds, verdict.status, verdict, key, seconds=1.5, memory=2**28, marks=marks
+    )
 
 
 def record(store, run, claim, *evaluations, published=None):
@@ -170,7 +175,12 @@ def test_claim_page_tells_the_whole_story(index):
         "Counts updates of a perceptron",
         "updates is at most bound on every row",
         "points = 50",
-        "24 (0 to 23)",
+        "ten points",
+        "Novikoff 1962, example 2",
+        f"24 ({first_seed(BOUND)} to {first_seed(BOUND) + 23})",
+        "Kind of statement theorem",
+        "exact: mathematics, checked as it stands",
+        "no violation found",
         "standard profile, n = 24",
         "separable = False",
         "def updates(seeds",
@@ -180,7 +190,7 @@ def test_claim_page_tells_the_whole_story(index):
         "1.5 s",
     ):
         assert expected in page.text
-    assert {f"../figures/{BOUND.id}-{kind}.svg" for kind in ("claim", "control")} <= page.links
+    assert {f"../figures/{BOUND.id}-{role}.svg" for role in ("claim", "control")} <= page.links
 
 
 def test_correction_shows_its_statement_and_figure(index):
@@ -199,7 +209,7 @@ def test_tuning_is_shown(index):
 
 def test_observations_are_written_whole(index):
     table = pd.read_csv(index.parent / "observations" / f"{ORDER.id}-claim.csv")
-    pd.testing.assert_frame_equal(table, arms(list(range(24)), shift=0.01))
+    pd.testing.assert_frame_equal(table, arms(range(first_seed(ORDER), first_seed(ORDER) + 24), shift=0.01))
 
 
 def test_mistakes_of_the_documents_are_listed_with_what_holds_instead(index):
@@ -220,8 +230,8 @@ def test_mistakes_of_the_documents_are_listed_with_what_holds_instead(index):
 @pytest.mark.usefixtures("index")
 def test_a_mistake_of_a_claim_that_is_gone_is_still_listed(store):
     text = Page(report.build(store, claims={BOUND.id: BOUND}).parent / "mistakes.html").text
-    assert "Claims that are not registered any more" in text
     assert ORDER.id in text
+    assert "Arm b loses less than arm a" in text
 
 
 def test_a_summary_holds_every_verdict_and_every_mistake(store, index, tmp_path):
@@ -229,14 +239,15 @@ def test_a_summary_holds_every_verdict_and_every_mistake(store, index, tmp_path)
     run = store.run()
     overview, table = summary.write_summary(tmp_path / "reports" / "cpu", run, store.results(run.id), CLAIMS)
     text = overview.read_text()
-    assert "2 claims: 1 reproduced, 1 refuted, 0 inconclusive; 2 of the verdicts are sound." in text
+    assert "2 claims: 1 reproduced, 1 refuted; 2 of the verdicts are sound." in text
     cells = next(line for line in text.splitlines() if BOUND.id in line).split(" | ")
-    assert cells[1] == "reproduced"
-    assert cells[2].startswith("0 [0, 0.1981]")
-    assert cells[3:] == ["24", "cheatsheet 1.1 Convergence |"]
-    assert "Arm b loses less than arm a, by $0.5$. Reproduced" in text
+    assert cells[1:3] == ["reproduced", "exact"]
+    assert cells[3].startswith("No violation found: ")
+    assert cells[4:] == ["24", "cheatsheet 1.1 Convergence |"]
+    assert "Arm b loses less than arm a, by $0.5$. Holds here: " in text
     verdicts = pd.read_csv(table)
-    assert list(verdicts["kind"]) == ["claim", "control", "claim", "correction"]
+    assert list(verdicts["role"]) == ["claim", "control", "claim", "correction"]
+    assert list(verdicts["kind"]) == ["theorem", "theorem", "law", "law"]
     assert list(verdicts["status"]) == ["reproduced", "refuted", "refuted", "reproduced"]
     assert verdicts["effect"].notna().all()
 
@@ -358,38 +369,78 @@ def test_claim_that_reads_a_shared_experiment_shows_what_was_judged(store):
     assert "def halved(observations" in text
 
 
-def test_everything_is_escaped(store):
+def hostile_claim():
     def experiment(seeds, *, points=HOSTILE):  # noqa: ARG001
         return pd.DataFrame({"seed": list(seeds), HOSTILE: 1.0, "note": HOSTILE})
 
     experiment.__doc__ = f"{HOSTILE} $\\text{{{HOSTILE}}}$\n\nArgs:\n    {HOSTILE}"
     experiment.__name__ = HOSTILE
-    claim = Claim(
+    return Claim(
         statement=f"{HOSTILE} $\\text{{{HOSTILE}}}$ `{HOSTILE}` $\\href{{javascript:alert(1)}}{{x}}$",
         sources=(Source(HOSTILE, HOSTILE),),
         criterion=AtMost(HOSTILE, bound=0.5, each=("note",)),
         function=experiment,
+        kind="theorem",
+        scope=HOSTILE,
         literature=HOSTILE,
         correction=Correction(HOSTILE, points="other"),
-        reported={HOSTILE: HOSTILE},
+        reported=(Reported(HOSTILE, measure=HOSTILE, setting=HOSTILE, place=HOSTILE),),
+        decided_by=HOSTILE,
     )
-    run = begin(store, device=HOSTILE, **{HOSTILE: HOSTILE})
-    observations = experiment(range(3))
+
+
+def hostile_evaluation(store, claim, role, status):
+    """An evaluation that has every text that an experiment or a file of others may give."""
+    observations = claim.function(range(3))
     observations.attrs["tuning"] = [{HOSTILE: HOSTILE}]
-    verdict = claim.criterion(observations)
-    key = store.write_observations(observations)
-    own = Evaluation("claim", claim.statement, claim.defaults, (0, 1, 2), verdict.status, verdict, key)
-    failed = Evaluation("correction", HOSTILE, {HOSTILE: HOSTILE}, (0,), "error", message=HOSTILE, traceback=HOSTILE)
-    store.record(run.id, ClaimResult(claim.id, own, (failed,)))
-    index = report.build(store, claims={claim.id: claim})
-    assert len(pages(index)) == 7
+    verdict = claim.judge(observations)
+    cell = replace(verdict.cells[0], conditions={HOSTILE: HOSTILE}, phrase=HOSTILE, part=HOSTILE)
+    part = Part(HOSTILE, status, 1.0, 0.5, 1.0, 3, HOSTILE, sentence=HOSTILE)
+    hostile = replace(
+        verdict,
+        status=status,
+        measure=HOSTILE,
+        deciding=HOSTILE,
+        sentence=HOSTILE,
+        boundary=HOSTILE,
+        cells=(cell, cell),
+        parts=(part, part),
+    )
+    return Evaluation(
+        role,
+        claim.statement,
+        {HOSTILE: HOSTILE},
+        (0, 1, 2),
+        status,
+        hostile,
+        store.write_observations(observations),
+        marks=(HOSTILE,),
+        contrast=Contrast(HOSTILE, 1.0, 0.5, 1.5, 3, 0.1),
+    )
+
+
+def test_everything_is_escaped(store):
+    claim = hostile_claim()
+    run = begin(store, device=HOSTILE, **{HOSTILE: HOSTILE})
+    claims = {}
+    failed = Evaluation("control", HOSTILE, {HOSTILE: HOSTILE}, (0,), "error", message=HOSTILE, traceback=HOSTILE)
+    for status in ("refuted", "conditional", "absent", "inconclusive"):
+        name = f"{claim.id}{status}"
+        claims[name] = claim
+        correction = hostile_evaluation(store, claim, "correction", "reproduced")
+        own = hostile_evaluation(store, claim, "claim", status)
+        store.record(run.id, ClaimResult(name, own, (failed, correction)))
+    index = report.build(store, claims=claims)
+    listing_pages = {"mistakes.html", "conditions.html", "absent.html", "open.html", "costs.html", "performance.html"}
+    assert {path.name for path in index.parent.glob("*.html")} == {"index.html", *listing_pages}
     for page in pages(index):
         assert len(page.scripts) <= 1
         assert all(page.allows(script) for script in page.scripts)
         assert page.links.isdisjoint({"x", "javascript:alert(1)"})
         assert not any(name.startswith("on") for name in page.attributes)
         assert HOSTILE in page.text or page.path.name in ("costs.html", "performance.html")
-    assert "<script" not in (index.parent / "figures" / f"{file_name(claim.id)}-claim.svg").read_text(encoding="utf-8")
+    for figure in (index.parent / "figures").glob("*.svg"):
+        assert "<script" not in figure.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ function filterable(form, table) {
     const own = {
       module: [row.querySelector(".id").textContent.split(".")[0]],
       verdict: [...row.querySelector(".status").classList],
-      sound: [row.querySelector(".sound, .unsound, .undecided").className],
+      sound: [row.querySelector(".sound, .unsound, .marked, .undecided").className],
       source: row.dataset.source.split(" "),
     };
     return (
