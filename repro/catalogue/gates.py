@@ -31,7 +31,8 @@ def lacking(claim: Claim) -> list[str]:
 def _lacking(claim: Claim) -> Iterator[str]:
     if claim.kind is None:
         yield f"its kind is not declared (kind=), so it is judged as a {claim.judged_as}"
-    if claim.control is None and not claim.counterparts:
+    is_repeated = claim.kind == "possibility" and claim.takes_seeds
+    if claim.control is None and not claim.counterparts and not is_repeated:
         yield "no counterpart shows that its verdict could have come out otherwise (control=, rival=, correction=)"
     hedge = HEDGES.search(claim.statement)
     if hedge and claim.kind not in (None, "possibility"):

@@ -14,7 +14,7 @@ from repro.catalogue.counterparts import Correction, PositiveControl, Rival, Var
 from repro.catalogue.experiments import FOR_ALL_SEEDS, FOR_ONE_SEED, Experiment, positional_names
 from repro.catalogue.sources import Reported, Source
 from repro.common import ClaimError
-from repro.criteria import Boundary, Criterion, Kind, Scale
+from repro.criteria import AllOf, Boundary, Criterion, Kind, Scale
 
 WANTED: Mapping[str, tuple[tuple[type, ...], str]] = {
     "criterion": ((Criterion,), "a criterion, such as AtMost('value', bound=1.0)"),
@@ -47,7 +47,7 @@ def check_details(culprit: str, details: Mapping[str, Any]) -> None:
     Raises:
         ClaimError: one of them is of another type, or means nothing.
     """
-    _check_sources(culprit, details["sources"])
+    _check_sources(culprit, details["sources"], details["criterion"])
     for name, (types, wanted) in WANTED.items():
         if not isinstance(details[name], types):
             raise ClaimError(f"{culprit}: {name} takes {wanted}, not {shown(details[name])}")
@@ -156,12 +156,16 @@ def _check_choices(culprit: str, details: Mapping[str, Any]) -> None:
             raise ClaimError(f"{culprit}: reported takes Reported(value, measure=...), not {shown(number)}")
 
 
-def _check_sources(culprit: str, sources: Sequence[Any]) -> None:
+def _check_sources(culprit: str, sources: Sequence[Any], criterion: Any) -> None:
     if not sources:
         raise ClaimError(f"{culprit}: source names no place; give Source('document', 'section')")
     for source in sources:
         if not isinstance(source, Source):
             raise ClaimError(f"{culprit}: source takes Source('document', 'section'), not {shown(source)}")
+        known = tuple(criterion.criteria) if isinstance(criterion, AllOf) else ()
+        if not isinstance(source.parts, tuple) or not all(part in known for part in source.parts):
+            parts = f"a tuple of {', '.join(known)}" if known else "nothing: the statement has one part"
+            raise ClaimError(f"{culprit}: parts of a source takes {parts}, not {shown(source.parts)}")
 
 
 def _texts(details: Mapping[str, Any]) -> list[Any]:

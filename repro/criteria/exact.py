@@ -53,7 +53,7 @@ class Identity(ColumnCriterion):
         >>> table = pd.DataFrame({"seed": range(8), "left": 0.1 + 0.2, "right": 0.3})
         >>> Identity("left", "right")(table).status
         'reproduced'
-        >>> Identity("left", "right")(table.assign(right=0.31)).status
+        >>> Identity("left", "right")(table.assign(right=0.31), kind="formula").status
         'refuted'
     """
 

@@ -195,7 +195,10 @@ def documents(results: Sequence[ClaimResult], claims: Mapping[str, Claim]) -> li
             document_name(title),
             "The sections of the document whose statements were checked, in their order.",
             [Group(name, found[name]) for name in sorted(found, key=_place)],
-            _counts({result.id: result for members in found.values() for result in members}.values()),
+            _counted(
+                _status_in(title, result, claims.get(result.id))
+                for result in {result.id: result for members in found.values() for result in members}.values()
+            ),
         )
         for title, found in sections.items()
     ]
@@ -270,8 +273,23 @@ def summary_picture(listings: Sequence[Listing]) -> bytes:
 
 
 def _counts(results: Iterable[ClaimResult]) -> Mapping[Outcome, int]:
-    found = Counter(result.status for result in results)
+    return _counted(result.status for result in results)
+
+
+def _counted(statuses: Iterable[Outcome]) -> Mapping[Outcome, int]:
+    found = Counter(statuses)
     return {outcome: found[outcome] for outcome in OUTCOME_COLOURS if found[outcome]}
+
+
+def _status_in(title: str, result: ClaimResult, claim: Claim | None) -> Outcome:
+    """Return the status of what a document says: that of its parts of the statement, where they have one in common."""
+    verdict = result.evaluation.verdict
+    if claim is None or verdict is None:
+        return result.status
+    places = [source for source in claim.sources if source.title == title]
+    said = {part.status for part in verdict.parts if any(place.says(part.name) for place in places)}
+    says_a_part = all(place.parts for place in places)
+    return said.pop() if says_a_part and len(said) == 1 else result.status
 
 
 def _by_scale(results: Sequence[ClaimResult]) -> Mapping[Scale, Mapping[Outcome, int]]:

@@ -49,10 +49,11 @@ def of_counterparts(claim: Claim, own: Verdict, counterparts: Sequence[Evaluatio
             marks.append("its control is undecided")
         if control.verdict.p is not None and all(map(_is_constant, control.verdict.cells)):
             marks.append("its control is the same for every seed: an arm against itself, or nothing random")
-    failing = [cell for cell in own.cells if cell.outcome == "fails" and cell.part in _orderings(claim.criterion)]
+    orderings = _orderings(claim.criterion)
+    failing = [cell for cell in own.cells if cell.outcome == "fails" and cell.part in orderings]
     positive = by_role.get("positive control")
     unseen = [cell.name for cell in failing if positive is None or not _is_seen(cell, positive.verdict)]
-    if unseen and own.kind not in ("formula", "theorem"):
+    if unseen and own.kind not in ("formula", "theorem") and own.status != "reproduced":
         places = unseen[0] if len(unseen) == 1 else f"{unseen[0]} and {len(unseen) - 1} more"
         marks.append(f"no positive control shows that an effect could have been seen at {places or 'all'}")
     return marks
@@ -100,10 +101,15 @@ def _orderings(criterion: Criterion, part: str = "") -> set[str]:
 
 
 def _is_seen(cell: Cell, positive: Verdict | None) -> bool:
-    """Tell whether a positive control holds at the conditions of a cell, as far as it has them."""
+    """Tell whether a positive control holds at the part and conditions of a cell, as far as it has them."""
     if positive is None:
         return False
-    fitting = [seen for seen in positive.cells if _agree(seen.conditions, cell.conditions)]
+    has_part = any(seen.part == cell.part for seen in positive.cells)
+    fitting = [
+        seen
+        for seen in positive.cells
+        if _agree(seen.conditions, cell.conditions) and (seen.part == cell.part or not has_part)
+    ]
     return bool(fitting) and all(seen.outcome == "holds" for seen in fitting)
 
 

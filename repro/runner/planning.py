@@ -17,6 +17,7 @@ from repro.catalogue import (
     Role,
     Variant,
     check_profile,
+    design,
     file_of,
     first_seed,
 )
@@ -50,7 +51,7 @@ class Plan:
         profile: Profile of the run, which sets how much work it does.
         claims: Claims in the order of their results.
         tasks: Evaluations of these claims, in the same order.
-        published: Published status of each claim, where the run is comparable with it.
+        published: Published status of each claim, where its design is the same and the run comparable.
         looks: Looks at the growing sample of each job.
         request: Request that the plan is made for.
         expected: Time in seconds that a job is expected to take, where that is known.
@@ -104,7 +105,11 @@ def make_plan(
             tasks.append(Task(claim, variant, jobs.setdefault(job.key, job)))
     references = published(profile) if seeds is None else {}
     comparable = {claim.id for claim in claims} - set(overrides)
-    statuses = {name: reference.status for name, reference in references.items() if name in comparable}
+    statuses = {
+        claim.id: references[claim.id].status
+        for claim in claims
+        if claim.id in comparable & set(references) and references[claim.id].design == design(claim)
+    }
     sampled = {task.job for task in tasks if task.variant.criterion.has_sampling_error} if seeds is None else set()
     return Plan(
         profile,

@@ -8,7 +8,7 @@ import pytest
 import stand_in
 
 import repro
-from repro.catalogue import first_seed, registry
+from repro.catalogue import design, first_seed, registry
 from repro.catalogue.fingerprints import BLOCK
 from repro.common.errors import ReproError
 from repro.engine import backend
@@ -244,7 +244,7 @@ def test_makespan_of_list_scheduling(seconds, count, expected):
 
 
 def test_published_verdicts_bind_only_runs_like_the_published(store, monkeypatch):
-    reference = PublishedClaim("reproduced", None, None, None, 1, 0.0, {})
+    reference = PublishedClaim("reproduced", None, None, None, 1, 0.0, {}, design=design(stand_in.addition))
     monkeypatch.setattr(planning, "published", {"smoke": {"stand_in.addition": reference}}.get)
     (contradicting,) = execute(store, [stand_in.addition]).results
     assert (contradicting.published, contradicting.failed) == ("reproduced", True)
@@ -252,6 +252,14 @@ def test_published_verdicts_bind_only_runs_like_the_published(store, monkeypatch
     assert (overridden.published, overridden.failed) == (None, False)
     (other_seeds,) = execute(store, [stand_in.addition], seeds=3).results
     assert other_seeds.published is None
+
+
+@pytest.mark.parametrize("other", ["", "0" * 12])
+def test_verdicts_on_another_design_bind_nothing(store, monkeypatch, other):
+    reference = PublishedClaim("reproduced", None, None, None, 1, 0.0, {}, design=other)
+    monkeypatch.setattr(planning, "published", {"smoke": {"stand_in.addition": reference}}.get)
+    (result,) = execute(store, [stand_in.addition]).results
+    assert (result.published, result.failed) == (None, False)
 
 
 def test_a_data_set_reaches_the_claims_that_choose():

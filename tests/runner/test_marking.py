@@ -255,6 +255,25 @@ class TestPositiveControl:
             "no positive control shows that an effect could have been seen at better: depth 2"
         ]
 
+    def test_in_the_part_of_the_cell(self):
+        """Seen in one part and not in the other, whose own cell then lacks it."""
+        joined = declared(
+            criterion=AllOf(
+                better=better, worse=Greater("accuracy", of="plain", than="deep", by="net", each=("depth",))
+            ),
+            positive_control=PositiveControl("A gain of a tenth is seen.", gain=0.1),
+        )
+        seen = nets(range(SEEDS), gain=0.1)
+        assert of_counterparts(joined, without_gain, positive_control=seen) == [
+            "no positive control shows that an effect could have been seen at worse: depth 2"
+        ]
+
+    def test_of_a_possibility_that_is_seen_somewhere(self):
+        several = pd.concat([measured, nets(range(SEEDS), floor=True, depths=(4,))])
+        possible = declared(kind="possibility")
+        assert possible.judge(several).status == "reproduced"
+        assert of_counterparts(possible, several) == []
+
 
 class TestInARun:
     """Gates mark: they alter no status, and stop nobody."""
