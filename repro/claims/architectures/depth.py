@@ -13,7 +13,7 @@ from repro.engine import classifier, compare_arms, horizons, join_tables, load_d
 with epy.lazy_imports():
     import keras
 
-SMOKE = {"depths": (8, 32), "epochs": 6, "rates": (0.03,)}
+SMOKE = {"depths": (8, 14), "images": 480, "width": 4, "epochs": 4, "batch_size": 48, "rates": (0.03,)}
 FULL = {"data": "cifar10", "images": 50_000, "depths": (20, 32, 44, 56), "width": 16, "epochs": 160, "batch_size": 128}
 
 
