@@ -1,5 +1,6 @@
-"""The plugin of pytest, in sessions of its own with stand-in claims that have the ids of published ones."""
+"""The plugin of pytest, in sessions of its own with stand-in claims, of two of which verdicts are published."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,16 +10,20 @@ from pathlib import Path
 import pytest
 
 import repro
-from repro.results.reference import published
+from repro.catalogue import design
 
 pytest_plugins = "pytester"
 
 ROOT = Path(repro.__file__).parent.parent  # that processes in other folders shall import from
 PLUGIN = [] if metadata.entry_points(group="pytest11", name="repro") else ["-p", "repro.pytest_plugin"]
 IN_PLACE_OF_THE_REGISTERED = """
+import pathlib
 import repro.claims
-repro.claims.__path__ = [{!r}]
+from repro.results import reference
+repro.claims.__path__ = [{claims!r}]
+reference.published.__defaults__ = (pathlib.Path({published!r}),)
 """
+PUBLISHED = {"novikoff": "reproduced", "signed_distance": "refuted"}
 CLAIMS = """
 import os
 import pandas as pd
@@ -64,13 +69,24 @@ def reproduced(seeds, *, value=0):
 """
 
 
+def published_claims():
+    """Yield what is published of two of the stand-ins."""
+    declared = {"__name__": "perceptron"}
+    exec(CLAIMS, declared)
+    for name, status in PUBLISHED.items():
+        numbers = {"effect": 0.0, "low": 0.0, "high": 0.0, "n": 13, "seconds": 0.0, "counterparts": {}}
+        yield f"perceptron.{name}", {"status": status, "design": design(declared[name]), **numbers}
+
+
 def python_path(folder):
     """Return the path of processes in which the stand-ins are the only registered claims."""
-    claims, site = folder / "claims", folder / "site"
-    for made in (claims, site):
+    claims, site, published = (folder / name for name in ("claims", "site", "published"))
+    for made in (claims, site, published):
         made.mkdir()
     (claims / "perceptron.py").write_text(CLAIMS)
-    (site / "sitecustomize.py").write_text(IN_PLACE_OF_THE_REGISTERED.format(str(claims)))
+    (published / "smoke.json").write_text(json.dumps({"environment": {}, "claims": dict(published_claims())}))
+    in_place = IN_PLACE_OF_THE_REGISTERED.format(claims=str(claims), published=str(published))
+    (site / "sitecustomize.py").write_text(in_place)
     return os.pathsep.join([str(ROOT), str(site)])
 
 
@@ -100,12 +116,6 @@ def report(tmp_path_factory):
 
 def run(pytester, *arguments):
     return pytester.runpytest_subprocess(*PLUGIN, *arguments)
-
-
-def test_stand_ins_have_the_ids_of_these_published_verdicts():
-    references = published("smoke")
-    assert references["perceptron.novikoff"].status == "reproduced"
-    assert references["perceptron.signed_distance"].status == "refuted"
 
 
 def test_claims_fail_if_they_contradict_what_is_published_are_unsound_or_in_error(report):
