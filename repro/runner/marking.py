@@ -53,7 +53,8 @@ def of_counterparts(claim: Claim, own: Verdict, counterparts: Sequence[Evaluatio
     failing = [cell for cell in own.cells if cell.outcome == "fails" and cell.part in orderings]
     positive = by_role.get("positive control")
     unseen = [cell.name for cell in failing if positive is None or not _is_seen(cell, positive.verdict)]
-    if unseen and own.kind not in ("formula", "theorem") and own.status != "reproduced":
+    needs_none = own.kind in ("formula", "theorem") or (own.kind == "possibility" and own.status == "reproduced")
+    if unseen and not needs_none:
         places = unseen[0] if len(unseen) == 1 else f"{unseen[0]} and {len(unseen) - 1} more"
         marks.append(f"no positive control shows that an effect could have been seen at {places or 'all'}")
     return marks

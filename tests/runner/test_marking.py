@@ -274,6 +274,15 @@ class TestPositiveControl:
         assert possible.judge(several).status == "reproduced"
         assert of_counterparts(possible, several) == []
 
+    def test_beside_the_cells_that_decide(self):
+        shallow = Boundary("in shallow nets", holds="depth <= 2", named=[{"depth": 2}])
+        tendency = declared(boundary=shallow)
+        several = pd.concat([measured, nets(range(SEEDS), floor=True, depths=(4,))])
+        assert tendency.judge(several).status == "reproduced"
+        assert of_counterparts(tendency, several) == [
+            "no positive control shows that an effect could have been seen at depth 4"
+        ]
+
 
 class TestInARun:
     """Gates mark: they alter no status, and stop nobody."""
