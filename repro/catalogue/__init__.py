@@ -5,14 +5,14 @@
 
 from repro.catalogue import registry, user_files
 from repro.catalogue.counterparts import Correction, Counterpart, PositiveControl, Rival, Role, Variant
-from repro.catalogue.declaration import Claim, claim, claims_of
+from repro.catalogue.declaration import Claim, claim
 from repro.catalogue.experiments import Experiment, Parameters, observe
 from repro.catalogue.fingerprints import FRESH, code, design, first_seed
 from repro.catalogue.gates import lacking
 from repro.catalogue.parameters import parameter_text, parse_parameters, repeat_command
 from repro.catalogue.profiles import GIB, LIMITS, SEEDS, Limits, Profile, check_profile
 from repro.catalogue.sources import DOCUMENTS, Reported, Source, cheatsheet, lectures, notes
-from repro.catalogue.user_files import ClaimFile, address, file_of, path_of
+from repro.catalogue.user_files import ClaimFile, address, claims_of, file_of, path_of
 
 __all__ = [
     "DOCUMENTS",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
@@ -52,8 +51,7 @@ class Claim:
             a ``functools.partial``; None where ``function`` is the experiment.
         literature: Origin of the statement, or what is known of it.
         smoke, full: Parameters of these profiles; the defaults are those of the standard profile.
-        control: Parameters that remove the mechanism the statement credits; with them the claim must not come out
-            reproduced.
+        control: Parameters that remove the mechanism the statement credits; must not come out reproduced.
         correction: Right statement, where this one is wrong; must come out reproduced.
         rival: Near rival of a formula or law; must come out refuted.
         positive_control: Effect that is known to be there; must come out reproduced.
@@ -332,8 +330,7 @@ def claim(
         left_open: Names of the conditions that the passage leaves open: columns that the criterion has in ``each``.
         scale: Distance of the experiment from that setting: ``"exact"``, ``"same"``, ``"reduced"`` or ``"toy"``.
         boundary: Conditions under which the statement is expected to hold, fixed before the result is known.
-        control: Parameters that remove the mechanism the statement credits; with them the claim must not come out
-            reproduced.
+        control: Parameters that remove the mechanism the statement credits; must not come out reproduced.
         rival: Near rival of a formula or law, which the same observations must refute.
         positive_control: Effect that is known to be there, where the claim's may not be seen.
         correction: Right statement, where the document's is wrong, with what checks it.
@@ -400,12 +397,3 @@ def claim(
         )
 
     return declare
-
-
-def claims_of(module: ModuleType) -> list[Claim]:
-    """List the claims that a module defines, in the order of its source; not those it imports."""
-    return [
-        value
-        for value in vars(module).values()
-        if isinstance(value, Claim) and value.function.__module__ == module.__name__
-    ]

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from repro.catalogue import registry
-from repro.catalogue.declaration import Claim, claims_of
+from repro.catalogue.declaration import Claim
+from repro.catalogue.user_files import claims_of
 
 # Blocks of seeds, of which each design has one and rarely two the same; a repetition on fresh seeds takes the second
 # half of a block. Experiments multiply seeds, by up to 64, within 32 bits.

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from repro.catalogue import user_files
-from repro.catalogue.declaration import Claim, claims_of
+from repro.catalogue.declaration import Claim
 from repro.common import ClaimError, ReproError, paths
 
 PACKAGE = ENTRY_POINTS = "repro.claims"
@@ -37,7 +37,7 @@ def registered() -> dict[str, Claim]:
     names = sorted(module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."))
     modules = [importlib.import_module(name) for name in names]
     brought = sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value))
-    return by_id(claim for module in [*modules, *map(_brought, brought)] for claim in claims_of(module))
+    return by_id(claim for module in [*modules, *map(_brought, brought)] for claim in user_files.claims_of(module))
 
 
 def by_id(claims: Iterable[Claim]) -> dict[str, Claim]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from repro.catalogue.declaration import Claim, claims_of
+from repro.catalogue.declaration import Claim
 from repro.common import ClaimError, ReproError, paths
 from repro.engine import backend
 
@@ -101,6 +101,15 @@ def address(claim: Claim) -> str:
     """Return the name of a claim on the command line: its id, or the file that defines it with its name."""
     file = file_of(claim)
     return claim.id if file is None else f"{file.path}::{claim.function.__name__}"
+
+
+def claims_of(module: ModuleType) -> list[Claim]:
+    """List the claims that a module defines, in the order of its source; not those it imports."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, Claim) and value.function.__module__ == module.__name__
+    ]
 
 
 def _imported(file: ClaimFile) -> ModuleType:

@@ -8,9 +8,10 @@ from repro.criteria.changes import ChangesAs, Falls, Preserved
 from repro.criteria.comparisons import Equivalent, Greater, Ratio
 from repro.criteria.contrasts import Contrast, Scores, contrast
 from repro.criteria.decision import TABLE, Decision, Pattern, Status, decide, decide_jointly, statuses
-from repro.criteria.exact import MOST, AtLeast, AtMost, Identity, Proportion
+from repro.criteria.exact import MOST, AtLeast, AtMost, Identity
 from repro.criteria.figures import INK, MUTED, STATUS_COLOURS, render, style
 from repro.criteria.laws import ExponentialDecay, ScalingLaw
+from repro.criteria.proportions import Proportion
 from repro.criteria.reading import SCALES, Boundary, Kind, Reading, Scale
 from repro.criteria.sentences import heading
 from repro.criteria.thresholds import Threshold

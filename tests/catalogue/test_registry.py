@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from repro.catalogue import registry
-from repro.catalogue.declaration import claim, claims_of
+from repro.catalogue.declaration import claim
 from repro.catalogue.registry import by_id, find, get
 from repro.catalogue.sources import Source, cheatsheet, lectures
+from repro.catalogue.user_files import claims_of
 from repro.common.errors import ClaimError, ReproError
 from repro.criteria import AtMost
 

@@ -22,6 +22,7 @@ MODULES = [
     "repro.criteria.decision",
     "repro.criteria.exact",
     "repro.criteria.laws",
+    "repro.criteria.proportions",
     "repro.criteria.reading",
     "repro.criteria.sentences",
     "repro.criteria.thresholds",
