@@ -70,7 +70,7 @@ def xavier_forward(
 ):
     r"""Follows the mean square of what enters the activations through untrained networks, from the first layer on.
 
-    Averaged over units, standardised images (redrawn by each seed) and 256 networks, because the formula is about an
+    Averaged over units, standardised images (redrawn by each seed) and networks, because the formula is about an
     expectation over weights, which single networks scatter around. Mean-field theory expects the mean square $q$ to be
     kept in linear layers at the variance $1/n$ and in ReLU layers at $2/n$ alone. Tanh shrinks it from $q$ to
     $\mathbb{E}\tanh^2(\sqrt{q} z) \approx q - 2q^2$ at the variance $1/n$, so that it falls as $1/(2 \cdot
