@@ -100,12 +100,12 @@ def truths(cells: int) -> list[Truth]:
         name = f"{many} of {cells} {border}" + ("" if many == cells else f", others {others}")
         outcomes = ("open" if median > 0 else "fails",) * many + (others,) * (cells - many)
         found.append(Truth(name, (median,) * many + (far,) * (cells - many), outcomes))
-    beyond = {"holds": SMALLEST + 1, "fails": 0.0, "opposite": -SMALLEST - 1}
+    beyond = {"holds": SMALLEST + 1, "fails": SMALLEST - 1, "opposite": -SMALLEST - 1}
     for outcome, median in beyond.items():
         found.append(Truth(f"all {outcome} by one deviation", (median,) * cells, (outcome,) * cells))
     if cells > 1:
         half = cells // 2
-        medians = (beyond["holds"],) * half + (SMALLEST - 1,) * (cells - half)
+        medians = (beyond["holds"],) * half + (beyond["fails"],) * (cells - half)
         outcomes = ("holds",) * half + ("fails",) * (cells - half)
         found.append(Truth("half hold, half fail by one deviation", medians, outcomes))
     unique = {(truth.name, truth.medians): truth for truth in found}
