@@ -293,7 +293,14 @@ def test_unusable_results_folders_are_one_line_and_left_alone(tmp_path):
     assert (foreign / "results.sqlite").read_bytes() == before
 
 
-def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path):
+@pytest.mark.parametrize(
+    ("end", "wanted"),
+    [
+        pytest.param(os.killpg, signal.SIGINT, id="as a terminal does"),
+        pytest.param(os.kill, signal.SIGTERM, id="as a time limit does"),
+    ],
+)
+def test_an_interruption_keeps_what_is_done_and_ends_the_workers(tmp_path, end, wanted):
     arguments = ["run", "stand_in.addition", "stand_in.waiting", "--profile", "smoke", "--seeds", "1"]
     process = subprocess.Popen(
         [sys.executable, REPRO, *arguments],
@@ -309,7 +316,7 @@ def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path):
         if "1/2 stand_in.addition" in line:
             break
     time.sleep(1)  # not while the line is being printed: Rich would print it again
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    end(process.pid, wanted)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
     assert errors == "interrupted: `repro report` shows what is done, `repro run --resume` goes on\n"
