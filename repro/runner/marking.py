@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 8
 # Measured values that are limits of their quantity: no error, all right, never reached.
 LIMITS_OF_QUANTITIES = (0.0, 1.0, np.inf)
+ROUNDING = 1e-6  # of shares, which single precision gives
 FEWEST_TO_TELL = 8
 
 
@@ -78,7 +79,7 @@ def _planted(criterion: Criterion, observations: pd.DataFrame) -> Iterator[str]:
         for arm in (criterion.of, criterion.than):
             values = panel.observations.loc[panel.observations[criterion.by] == arm, criterion.metric].astype(float)
             constant = len(values) >= FEWEST_TO_TELL and values.nunique() == 1  # noqa: PD101  infinities have no range
-            if constant and values.iloc[0] not in LIMITS_OF_QUANTITIES:
+            if constant and not np.isclose(values.iloc[0], LIMITS_OF_QUANTITIES, rtol=0, atol=ROUNDING).any():
                 yield f"{criterion.metric} of {arm} is {values.iloc[0]:g} for every seed: planted, not measured"
                 return
 
