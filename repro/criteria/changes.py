@@ -122,13 +122,13 @@ class Preserved(Change):
         """Say what is preserved along what."""
         places = f" at {', '.join(f'{place:g}' for place in self.at)}" if self.at else " at the end"
         return (
-            f"{words(self.value)} along {words(self.along)} is{places} what it was first, within a factor of "
+            f"{words(self.value)} along {words(self.along)} is{places} its first value, within a factor of "
             f"{self.smallest_ratio:g} (median over seeds), because {self.because}"
         )
 
     def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
         """Say what the quantity has become."""
-        now = f"{words(self.value)} is {compared(measured.estimate.point)} what it was first"
+        now = f"{words(self.value)} is {compared(measured.estimate.point)} its first value"
         return f"{now}; {number(100 * (self.smallest_ratio - 1))} % more or less is allowed"
 
 
@@ -141,7 +141,7 @@ class Falls(Change):
     Example:
         >>> layers = [{"seed": seed, "back": n, "gradient": 0.5**n} for seed in range(8) for n in range(11)]
         >>> print(Falls("gradient", along="back", at=(10,))(pd.DataFrame(layers)).sentence)
-        Holds here: gradient is a factor of 1020 less than what it was first; 4.76 % less counts.
+        Holds here: gradient is a factor of 1020 less than its first value; 4.76 % less counts.
     """
 
     @property
@@ -164,7 +164,7 @@ class Falls(Change):
 
     def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
         """Say what the quantity has become."""
-        now = f"{words(self.value)} is {compared(measured.estimate.point)} what it was first"
+        now = f"{words(self.value)} is {compared(measured.estimate.point)} its first value"
         return f"{now}; {factor(1 / self.smallest_ratio)} counts"
 
 

@@ -253,19 +253,19 @@ SENTENCES = [
         Preserved("variance", along="layer"),
         along({0: 1.0, 1: 0.85}),
         "formula",
-        "False as stated: variance is 15 % less than what it was first; 5 % more or less is allowed.",
+        "False as stated: variance is 15 % less than its first value; 5 % more or less is allowed.",
     ),
     (
         Preserved("variance", along="layer"),
         along({0: 1.0, 1: 1.0}),
         "tendency",
-        "Holds here: variance is the same as what it was first; 5 % more or less is allowed.",
+        "Holds here: variance is the same as its first value; 5 % more or less is allowed.",
     ),
     (
         Falls("variance", along="layer"),
         along({0: 1.0, 1: 0.01}),
         "tendency",
-        "Holds here: variance is a factor of 100 less than what it was first; 4.76 % less counts.",
+        "Holds here: variance is a factor of 100 less than its first value; 4.76 % less counts.",
     ),
     (
         ChangesAs("exponential", "layer", "variance"),
