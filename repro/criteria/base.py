@@ -11,20 +11,18 @@ import pandas as pd
 
 from repro.common import ClaimError, ObservationsError
 from repro.criteria.contrasts import Scores, score_in_band
+from repro.criteria.estimates import DETERMINISTIC, median_over_seeds, sample
 from repro.criteria.figures import draw_panels
 from repro.criteria.judging import Measurement, Seen, judge
 from repro.criteria.maps import draw_map, has_map
 from repro.criteria.reading import Boundary, Kind, Reading, Scale
 from repro.criteria.thresholds import Threshold, ThresholdScale, reason
 from repro.criteria.verdict import Conditions, Verdict, cell_name
-from repro.uncertainty import CONFIDENCE, Band, Estimate, Exact, Interval, Levels, Median, Rate, Sample
+from repro.uncertainty import CONFIDENCE, Band, Estimate, Exact, Interval, Levels, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Stands for the seed in observations that have none: a deterministic run has no sampling error.
-DETERMINISTIC = "deterministic"
 
 
 @dataclass(frozen=True)
@@ -275,6 +273,10 @@ class SeedwiseCriterion(ColumnCriterion):
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
         """Reduce each seed's rows to one number, indexed by seed."""
 
+    def unknown(self, observations: pd.DataFrame) -> pd.Series[bool] | None:  # noqa: ARG002  for those that have any
+        """Tell of which seeds the effect is not known, though a number stands for it; None for none."""
+        return None
+
     @property
     @abstractmethod
     def band(self) -> Band:
@@ -292,7 +294,7 @@ class SeedwiseCriterion(ColumnCriterion):
 
     def measurement(self, observations: pd.DataFrame) -> Measurement:
         """Place the median's order-statistic interval relative to the band."""
-        estimate = median_over_seeds(self.effects(observations), self.measure)
+        estimate = median_over_seeds(self.effects(observations), self.measure, self.unknown(observations))
         varied = self.threshold is not None
         return Measurement(
             self.measure,
@@ -322,34 +324,9 @@ class SeedwiseCriterion(ColumnCriterion):
         return {self.measure: sample(effects, median_over_seeds(effects, self.measure).point)}
 
 
-def sample(effects: pd.Series[float], effect: float) -> Sample:
-    """Make a sample of one number per seed, indexed by seed, with the effect that is reported."""
-    return Sample(tuple(float(value) for value in effects), effect, DETERMINISTIC in effects.index)
-
-
 def words(column: object) -> str:
     """Write the name of a column as it stands in a sentence."""
     return str(column).replace("_", " ")
-
-
-def median_over_seeds(effects: pd.Series[float], measure: str) -> Estimate:
-    """Estimate the median over seeds of one number per seed, indexed by seed.
-
-    Raises:
-        ObservationsError: the number of a seed is NaN: its rows do not determine it.
-    """
-    if effects.isna().any():
-        raise ObservationsError(f"{measure} is undefined for seed {effects.index[effects.isna()][0]}")
-    if DETERMINISTIC in effects.index:
-        return Exact(float(effects.iloc[0]))
-    return Median(tuple(float(effect) for effect in effects))
-
-
-def rate_over_seeds(successes: pd.Series[bool]) -> Estimate:
-    """Estimate the share of seeds with a success, from one truth value per seed, indexed by seed."""
-    if DETERMINISTIC in successes.index:
-        return Exact(float(successes.iloc[0]))
-    return Rate(int(successes.sum()), len(successes))
 
 
 @dataclass(frozen=True, init=False)

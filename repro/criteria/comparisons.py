@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from repro.common import ClaimError, ObservationsError
@@ -14,7 +15,7 @@ from repro.criteria.drawing import beside, paired_arms, seedwise
 from repro.criteria.judging import Measurement
 from repro.criteria.sentences import amount, compared, factor
 from repro.criteria.thresholds import Threshold, ThresholdScale, convention
-from repro.uncertainty import Band, Interval
+from repro.uncertainty import Band, Estimate, Interval, Median
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +26,8 @@ class Greater(SeedwiseCriterion):
     """Statement that one arm exceeds another, by a difference or by a ratio that matters.
 
     The effect is the median over seeds of the paired difference or ratio. A run that never reached its target counts as
-    infinite; equal values of one seed tie, infinite ones too. Its opposite is that the other arm exceeds this one by as
-    much.
+    infinite; where both arms of a seed are, they tie in the effect, and nothing is known of which is greater. Its
+    opposite is that the other arm exceeds this one by as much.
 
     Attributes:
         metric: Column of the measured quantity.
@@ -83,6 +84,10 @@ class Greater(SeedwiseCriterion):
         of, than = arms(observations, self.metric, self.by, self.of, self.than)
         return differences(of, than) if self.limit.scale == "difference" else ratios(of, than)
 
+    def unknown(self, observations: pd.DataFrame) -> pd.Series[bool]:
+        """Tell for which seeds both arms are infinite."""
+        return both_infinite(*arms(observations, self.metric, self.by, self.of, self.than))
+
     @property
     def limit(self) -> Threshold:
         """Smallest difference or ratio that matters."""
@@ -119,7 +124,9 @@ class Greater(SeedwiseCriterion):
         )
 
     def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
-        """Say how far one arm exceeds the other."""
+        """Say how far one arm exceeds the other, or that mostly neither got there."""
+        if unknown := mostly_unknown(measured.estimate):
+            return f"{words(self.metric)}: neither {self.of} nor {self.than} got there for {unknown}"
         effect = measured.estimate.point
         if self.limit.scale == "ratio":
             return (
@@ -189,6 +196,10 @@ class Ratio(SeedwiseCriterion):
     def effects(self, observations: pd.DataFrame) -> pd.Series[float]:
         """Return the ratio of the arms for each seed."""
         return ratios(*arms(observations, self.metric, self.by, self.of, self.than))
+
+    def unknown(self, observations: pd.DataFrame) -> pd.Series[bool]:
+        """Tell for which seeds both arms are infinite."""
+        return both_infinite(*arms(observations, self.metric, self.by, self.of, self.than))
 
     @property
     def band(self) -> Band:
@@ -329,6 +340,17 @@ def arms(
     if not paired[0].index.equals(paired[1].index):
         raise ObservationsError(f"{by} = {of!r} and {than!r} were not observed with the same seeds")
     return paired[0], paired[1]
+
+
+def both_infinite(left: pd.Series[float], right: pd.Series[float]) -> pd.Series[bool]:
+    """Tell for which seeds neither arm got there: had they gone on, either could have been first."""
+    return (left == right) & np.isinf(left)
+
+
+def mostly_unknown(estimate: Estimate) -> str:
+    """Say of how many seeds nothing is known, if of half or more; else nothing."""
+    unknown = len(estimate.unknown) if isinstance(estimate, Median) else 0
+    return f"{unknown} of {estimate.n} seeds" if 2 * unknown >= max(estimate.n, 1) else ""
 
 
 def differences(left: pd.Series[float], right: pd.Series[float] | float) -> pd.Series[float]:

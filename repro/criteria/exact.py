@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from repro.common import ClaimError, ObservationsError
-from repro.criteria.base import ColumnCriterion, rate_over_seeds, sample, words
+from repro.criteria.base import ColumnCriterion, words
 from repro.criteria.drawing import against_bound, beside, identity, rounding_errors
+from repro.criteria.estimates import rate_over_seeds, sample
 from repro.criteria.judging import Measurement
 from repro.criteria.sentences import number
 from repro.uncertainty import Band, Interval, Levels, Sample, Spread

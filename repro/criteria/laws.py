@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from repro.common import ClaimError
-from repro.criteria.base import ColumnCriterion, median_over_seeds, sample, words
+from repro.criteria.base import ColumnCriterion, words
 from repro.criteria.contrasts import Scores, score_in_band
 from repro.criteria.drawing import law, trend
+from repro.criteria.estimates import median_over_seeds, sample
 from repro.criteria.judging import Measurement
 from repro.criteria.requirements import require_finite, require_positions, require_positive
 from repro.criteria.sentences import number

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from repro.common import ClaimError
-from repro.criteria.base import ColumnCriterion, rate_over_seeds, sample, words
+from repro.criteria.base import ColumnCriterion, words
 from repro.criteria.drawing import proportion
+from repro.criteria.estimates import rate_over_seeds, sample
 from repro.criteria.judging import Measurement
 from repro.criteria.sentences import number
 from repro.criteria.thresholds import ThresholdScale

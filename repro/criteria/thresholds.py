@@ -51,6 +51,8 @@ class Threshold:
 
     def is_narrower_than(self, low: float, high: float) -> bool:
         """Tell whether an interval is wider than the threshold."""
+        if low == high:
+            return False
         if self.scale == "ratio":
             return low <= 0 or high / low > max(self.value, 1 / self.value)
         return high - low > abs(self.value)

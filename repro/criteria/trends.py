@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import pandas as pd
 
 from repro.common import ClaimError
-from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, median_over_seeds, sample, words
+from repro.criteria.base import ColumnCriterion, SeedwiseCriterion, words
 from repro.criteria.drawing import corridor, expected_place, trend
+from repro.criteria.estimates import median_over_seeds, sample
 from repro.criteria.judging import Measurement
 from repro.criteria.requirements import require_positions, require_positive, require_single_rows
 from repro.criteria.sentences import amount, number

@@ -66,36 +66,39 @@ class Median:
 
     Attributes:
         values: Values, one per seed.
+        unknown: Numbers that stand in the point estimate for seeds whose values are not known: to the interval and the
+            levels they may be anything.
     """
 
     values: tuple[float, ...]
+    unknown: tuple[float, ...] = ()
 
     @property
     def n(self) -> int:
         """Number of seeds."""
-        return len(self.values)
+        return len(self.values) + len(self.unknown)
 
     @property
     def point(self) -> float:
         """Sample median: the middle value, or the mean of the two middle ones; NaN between infinities of both signs."""
-        ordered = sorted(self.values)
+        ordered = sorted(self.values + self.unknown)
         lower, upper = ordered[(self.n - 1) // 2], ordered[self.n // 2]
         return lower if lower == upper else lower / 2 + upper / 2
 
     def interval(self, confidence: float) -> Interval:
         """Return the order-statistic interval, unbounded where ``n`` is too small for the confidence."""
-        # At a confidence that a rank has exactly, SciPy would take the next rank: it rounds the other way.
-        found = scipy.stats.quantile_test(self.values, p=0.5).confidence_interval(confidence - EXACT_HIT)
-        low, high = float(found.low), float(found.high)
+        low, high = _order_statistics(self.values + (-np.inf,) * len(self.unknown), confidence)
+        if self.unknown:
+            _, high = _order_statistics(self.values + (np.inf,) * len(self.unknown), confidence)
         return Interval(-np.inf if np.isnan(low) else _lower(low), np.inf if np.isnan(high) else _upper(high))
 
     def level_below(self, threshold: float) -> float:
         """Return the level of the sign test of "the median is at least the threshold", doubled for two sides."""
-        return self._level(sum(_upper(value) >= threshold for value in self.values))
+        return self._level(len(self.unknown) + sum(_upper(value) >= threshold for value in self.values))
 
     def level_above(self, threshold: float) -> float:
         """Return the level of the sign test of "the median is at most the threshold", doubled for two sides."""
-        return self._level(sum(_lower(value) <= threshold for value in self.values))
+        return self._level(len(self.unknown) + sum(_lower(value) <= threshold for value in self.values))
 
     def _level(self, contradicting: int) -> float:
         return min(1.0, 2 * float(scipy.stats.binom.cdf(contradicting, self.n, 0.5)))
@@ -284,3 +287,10 @@ def _lower(value: float) -> float:
 
 def _upper(value: float) -> float:
     return value + RESOLUTION * abs(value) + SMALLEST if np.isfinite(value) else value
+
+
+def _order_statistics(values: tuple[float, ...], confidence: float) -> tuple[float, float]:
+    """Return the two values between which the median lies; NaN where there are too few for the confidence."""
+    # At a confidence that a rank has exactly, SciPy would take the next rank: it rounds the other way.
+    found = scipy.stats.quantile_test(values, p=0.5).confidence_interval(confidence - EXACT_HIT)
+    return float(found.low), float(found.high)

@@ -75,13 +75,27 @@ class TestGreater:
         criterion = Greater("score", "a", "b", by="arm", smallest_ratio=smallest, because=REASON)
         assert criterion(two_arms([difference] * 12)).status == status
 
-    def test_runs_that_never_get_there_are_infinite_and_tie(self):
+    def test_runs_that_never_get_there_are_infinite(self):
         criterion = Greater("score", "a", "b", by="arm", smallest_ratio=1.5, because=REASON)
         assert criterion(two_arms([np.inf] * 12)).effect == np.inf
         assert criterion(two_arms([np.inf] * 12)).status == "reproduced"
+
+    def test_nothing_is_known_where_neither_arm_gets_there(self):
+        criterion = Greater("score", "a", "b", by="arm", smallest_ratio=1.5, because=REASON)
         tied = two_arms([0.0] * 12, base=np.inf)
-        assert (criterion(tied).effect, criterion(tied).status) == (1.0, "absent")
+        assert (criterion(tied).effect, criterion(tied).status) == (1.0, "inconclusive")
+        assert (criterion(tied).low, criterion(tied).high) == (-np.inf, np.inf)
+        assert "neither a nor b got there for 12 of 12 seeds" in criterion(tied).sentence
         assert greater(tied).effect == 0.0
+        sixfold = Ratio("score", "a", "b", by="arm", expected=6)
+        assert sixfold(tied).status == "inconclusive"
+
+    def test_some_seeds_of_which_nothing_is_known_leave_a_clear_effect(self):
+        criterion = Greater("score", "a", "b", by="arm", smallest_ratio=1.5, because=REASON)
+        for unknown, status in ((1, "reproduced"), (2, "inconclusive")):  # sign test: 2 / 2**12 < 0.01 < 26 / 2**12
+            first = two_arms([1.0] * (13 - unknown), base=1.0)
+            tied = two_arms([0.0] * unknown, base=np.inf).assign(seed=lambda table: table["seed"] + 100)
+            assert criterion(pd.concat([first, tied])).status == status
 
     @pytest.mark.parametrize(
         "threshold",

@@ -56,6 +56,18 @@ class TestMedian:
         assert Median((np.inf,) * 12).interval(0.99) == Interval(np.inf, np.inf)
         assert Median((np.inf,) * 12).level_above(1e300) == 2 / 2**12
 
+    def test_unknown_values_may_be_anything(self):
+        """The interval is the union, and the level the largest, over all values that they may have."""
+        known, possible = tuple(range(10)), (-np.inf, np.inf)
+        filled = [Median((*known, one, other)) for one in possible for other in possible]
+        median = Median(known, unknown=(0.5, 4.5))
+        intervals = [each.interval(0.9) for each in filled]
+        lowest, highest = min(each.low for each in intervals), max(each.high for each in intervals)
+        assert median.interval(0.9) == Interval(lowest, highest)
+        assert median.level_below(9.5) == max(each.level_below(9.5) for each in filled)
+        assert median.level_above(-0.5) == max(each.level_above(-0.5) for each in filled)
+        assert (median.n, median.point) == (12, 4.25)
+
     @pytest.mark.parametrize(("values", "point"), [((3, 1, 2), 2), ((4, 1, 2, 3), 2.5), ((1, np.inf), np.inf)])
     def test_point(self, values, point):
         assert Median(values).point == point
