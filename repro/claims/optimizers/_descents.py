@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 UPDATES = ("plain", "printed", "heavy ball")
+SLOW = "plain at a tenth"
 RIPPLES = 3
 GRID = np.linspace(-6, 6, 2401)
 # Streams of random numbers of a seed.
@@ -16,69 +16,75 @@ TUNING, TESTING, ESCAPING, OSCILLATING = 1, 2, 3, 4
 FARTHEST = 1e6  # from the origin: a run that diverges stays there
 
 
-def descents(seed, *, alpha, functions, steps, noises, condition, rates):
-    """Share of runs that escape a shallow minimum, and of steps that change sign, by update, rates and noise.
+def descents(seed, *, alpha, functions, courses, steps, noises, condition, rates):
+    """Share of runs that escape from shallow minima, and of steps that change sign, by update, rates and noise.
 
     Args:
         seed: Seed of functions, starts and noise.
         alpha: Factor on the second gradient, as a share of the rate, and on the last step of heavy ball.
-        functions: Number of rippled errors, each with one start.
+        functions: Number of rippled errors that are drawn, each with one start.
+        courses: Number of runs on the quadratic, which differ by their noise.
         steps: Number of steps.
         noises: Deviations of the gradients' noise.
         condition: Condition number of the quadratic.
         rates: Rates among which each update is tuned, ascending. Equal ones are a tenth of plain descent's best for
             escaping, where it is trapped, and the largest on the quadratic, where it oscillates.
+
+    Returns:
+        A row for each noise, choice of rates and update, and for plain descent at a tenth of its rate for escaping.
     """
+    rates = np.array(rates)
     tuning, testing = (RippledErrors(np.random.default_rng((seed, stream)), functions) for stream in (TUNING, TESTING))
     rows = []
     for noise in noises:
         options = {"alpha": alpha, "steps": steps, "noise": noise, "seed": seed}
-        escaped = partial(_share_escaped, **options)
-        course = partial(_course, condition=condition, **options)
-        best = {
-            update: (
-                max(rates, key=lambda rate, update=update, escaped=escaped: escaped(tuning, update, rate)),
-                min(rates, key=lambda rate, update=update, course=course: _height(course(update, rate), condition)),
-            )
-            for update in UPDATES
-        }
-        for chosen, update in itertools.product(("tuned", "equal"), UPDATES):
-            trapped, oscillating = best["plain"][0] / 10, max(rates)
-            for_escape, for_quadratic = best[update] if chosen == "tuned" else (trapped, oscillating)
-            steep = course(update, for_quadratic)[:, 0]
-            rows.append(
-                {
-                    "noise": noise,
-                    "rates": chosen,
-                    "update": update,
-                    "escaped": escaped(testing, update, for_escape),
-                    "sign_changes": float((np.sign(steep[1:]) != np.sign(steep[:-1])).mean()),
-                }
-            )
+        escaped = partial(_shares_escaped, **options)
+        course = partial(_courses, condition=condition, count=courses, **options)
+        for_escape = {update: rates[escaped(tuning, update, rates).argmax()] for update in UPDATES}
+        for_quadratic = {update: rates[course(update, rates)["height"].argmin()] for update in UPDATES}
+        tenth, largest = for_escape["plain"] / 10, rates.max()
+        for chosen in ("tuned", "equal"):
+            trials = [(update, update, for_escape[update], for_quadratic[update]) for update in UPDATES]
+            if chosen == "equal":
+                trials = [(update, update, tenth, largest) for update in UPDATES]
+            for label, update, rate, rate_on_quadratic in (*trials, (SLOW, "plain", tenth, trials[0][-1])):
+                rows.append(
+                    {
+                        "noise": noise,
+                        "rates": chosen,
+                        "update": label,
+                        "escaped": escaped(testing, update, np.array([rate]))[0],
+                        "sign_changes": course(update, np.array([rate_on_quadratic]))["sign_changes"][0],
+                    }
+                )
     return pd.DataFrame(rows)
 
 
 def path(gradient, start, update, rate, *, alpha, steps, noise, generator):
-    """Places that an update visits from a start, [steps + 1, ...]."""
+    """Yield the places that an update visits from a start, which is the first of ``steps + 1``.
+
+    The noise has the shape of the start; rates that broadcast with it share one draw.
+    """
     w, last = start, np.zeros_like(start)
-    places = [w]
+    yield w
     for _ in range(steps):
-        slope = gradient(w) + noise * generator.normal(size=w.shape)
+        slope = gradient(w) + noise * generator.normal(size=start.shape)
         step = {
             "plain": -rate * slope,
             "printed": -rate * slope - alpha * rate * slope,
             "heavy ball": -rate * slope + alpha * last,
         }[update]
         w, last = np.clip(w + step, -FARTHEST, FARTHEST), step
-        places.append(w)
-    return np.array(places)
+        yield w
 
 
 class RippledErrors:
-    """Parabolas with ripples, one for each run: E(w) = w^2 / 2 + sum of a cos(k w + phase).
+    """Parabolas with ripples, one for each run: E(w) = w^2 / 2 + sum of a cos(k w + phase), with several minima.
+
+    Those that were drawn and have a single minimum are left out.
 
     Attributes:
-        start: Place of a minimum of each error that is not the deepest, [functions].
+        start: Place outside the basin of the deepest minimum of each error, [functions].
         basin: Limits of the basin of the deepest minimum of each error, [2, functions].
     """
 
@@ -86,43 +92,57 @@ class RippledErrors:
         self._amplitude = generator.uniform(0.3, 1.0, size=(RIPPLES, functions))
         self._frequency = generator.uniform(2.0, 5.0, size=(RIPPLES, functions))
         self._phase = generator.uniform(0, 2 * np.pi, size=(RIPPLES, functions))
-        found = [_minima(generator, heights) for heights in self._heights(GRID).T]
-        self.start = np.array([start for start, _, _ in found])
-        self.basin = np.array([(low, high) for _, low, high in found]).T
+        basins = np.array([_deepest_basin(self._height(run)) for run in range(functions)])
+        several = (basins[:, 0] > GRID[0]) | (basins[:, 1] < GRID[-1])
+        self.basin = basins[several].T
+        self._amplitude, self._frequency, self._phase = (
+            drawn[:, several] for drawn in (self._amplitude, self._frequency, self._phase)
+        )
+        self.start = np.array([generator.choice(GRID[(low > GRID) | (high < GRID)]) for low, high in self.basin.T])
 
     def gradient(self, w):
-        """Slope of each error at its own place, [functions]."""
-        return w - (self._amplitude * self._frequency * np.sin(self._frequency * w + self._phase)).sum(axis=0)
+        """Slope of each error at its own place, [..., functions]."""
+        ripples = self._amplitude * self._frequency * np.sin(self._frequency * w[..., None, :] + self._phase)
+        return w - ripples.sum(axis=-2)
 
-    def _heights(self, grid):
-        ripples = self._amplitude * np.cos(self._frequency * grid[:, None, None] + self._phase)
-        return grid[:, None] ** 2 / 2 + ripples.sum(axis=1)
+    def _height(self, run):
+        ripples = self._amplitude[:, run] * np.cos(np.outer(GRID, self._frequency[:, run]) + self._phase[:, run])
+        return GRID**2 / 2 + ripples.sum(axis=1)
 
 
-def _minima(generator, heights):
-    """Place of a minimum that is not the deepest, or of that one if there is no other, and the deepest one's basin."""
+def _deepest_basin(heights):
     inner, before, after = heights[1:-1], heights[:-2], heights[2:]
-    minima = GRID[1:-1][(inner < before) & (inner < after)]
     ridges = GRID[1:-1][(inner > before) & (inner > after)]
     deepest = GRID[heights.argmin()]
-    others = minima[np.abs(minima - deepest) > GRID[1] - GRID[0]]
-    start = generator.choice(others) if len(others) else deepest
-    return start, max([-np.inf, *ridges[ridges < deepest]]), min([np.inf, *ridges[ridges > deepest]])
+    return max([GRID[0], *ridges[ridges < deepest]]), min([GRID[-1], *ridges[ridges > deepest]])
 
 
-def _share_escaped(errors, update, rate, *, seed, **options):
+def _shares_escaped(errors, update, rates, *, seed, **options):
+    """Share of the runs that end in the deepest basin, for each rate."""
     generator = np.random.default_rng((seed, ESCAPING))
     low, high = errors.basin
-    final = path(errors.gradient, errors.start, update, rate, generator=generator, **options)[-1]
-    return float(((low < final) & (final < high)).mean())
+    *_, final = path(errors.gradient, errors.start, update, rates[:, None], generator=generator, **options)
+    return ((low < final) & (final < high)).mean(axis=-1)
 
 
-def _course(update, rate, *, condition, seed, **options):
-    """Path on a quadratic of two curvatures, 1 and the condition number, at a rate over the larger one."""
+def _courses(update, rates, *, condition, count, seed, **options):
+    """Final height and share of sign changes along the steep axis on a quadratic, for rates over its curvature.
+
+    The quadratic has two curvatures, 1 and the condition number, and every run starts at one on both axes.
+    """
     generator = np.random.default_rng((seed, OSCILLATING))
-    curvatures = np.array([condition, 1.0])
-    return path(lambda w: curvatures * w, np.ones(2), update, rate / condition, generator=generator, **options)
-
-
-def _height(places, condition):
-    return float(condition * places[-1][0] ** 2 + places[-1][1] ** 2)
+    curvatures = np.array([condition, 1.0])[:, None]
+    places = path(
+        lambda w: curvatures * w,
+        np.ones((2, count)),
+        update,
+        rates[:, None, None] / condition,
+        generator=generator,
+        **options,
+    )
+    changes, before = np.zeros(len(rates)), next(places)[..., 0, :]
+    for place in places:
+        changes += (np.sign(place[..., 0, :]) != np.sign(before)).mean(axis=-1)
+        before = place[..., 0, :]
+    height = (curvatures * place**2).sum(axis=-2).mean(axis=-1)
+    return {"height": height, "sign_changes": changes / options["steps"]}
