@@ -15,7 +15,7 @@ from repro.engine import classifier, compare_arms, horizons, join_tables, load_d
 with epy.lazy_imports():
     import keras
 
-SMOKE = {"depths": (8, 14), "images": 480, "epochs": 8, "rates": (0.03,)}
+SMOKE = {"depths": (8, 14), "images": 240, "epochs": 8, "rates": (0.03,)}
 FULL = {
     "data": "cifar10",
     "images": 50_000,
@@ -34,11 +34,11 @@ def depth_experiment(
     seeds,
     *,
     shortcut=0.0,
-    depths=(8, 20, 32),
+    depths=(8, 32),
     width=4,
-    images=1200,
+    images=600,
     epochs=40,
-    batch_size=48,
+    batch_size=24,
     pixel_noise=0.4,
     rates=(0.01, 0.03, 0.1),
     data="digits",
