@@ -86,3 +86,12 @@ def test_without_noise_small_rates_escape_from_no_minimum():
     errors = _descents.RippledErrors(np.random.default_rng(0), 40)
     shares = _descents._shares_escaped(errors, "plain", np.array([1e-3]), alpha=0, steps=4000, noise=0.0, seed=0)
     assert shares == pytest.approx([0.0])
+
+
+def test_at_tuned_rates_momentum_as_printed_is_plain_descent():
+    """At rates so small that rounding does not decide where a run ends."""
+    table = _descents.descents(
+        0, alpha=0.9, functions=20, courses=2, steps=30, noises=(0.0,), condition=10.0, rates=[0.01, 0.02, 0.04]
+    )
+    tuned = table[table["rates"] == "tuned"].set_index("update")[["escaped", "sign_changes"]]
+    assert tuned.loc["printed"].tolist() == pytest.approx(tuned.loc["plain"].tolist())

@@ -27,22 +27,25 @@ def descents(seed, *, alpha, functions, courses, steps, noises, condition, rates
         steps: Number of steps.
         noises: Deviations of the gradients' noise.
         condition: Condition number of the quadratic.
-        rates: Rates among which each update is tuned, ascending. Equal ones are a tenth of plain descent's best for
+        rates: Rates among which plain descent is tuned, over the largest curvature; the other updates among rates that
+            are as near to the largest at which they are stable. Equal ones are a tenth of plain descent's best for
             escaping, where it is trapped, and the largest on the quadratic, where it oscillates.
 
     Returns:
         A row for each noise, choice of rates and update, and for plain descent at a tenth of its rate for escaping.
     """
-    rates = np.array(rates)
+    # Plain descent is stable up to 2 over the curvature, heavy ball up to 1 + alpha times that (Polyak 1964).
+    stability = {"plain": 1.0, "printed": 1 / (1 + alpha), "heavy ball": 1 + alpha}
+    grids = {update: np.array(rates) * stability[update] for update in UPDATES}
     tuning, testing = (RippledErrors(np.random.default_rng((seed, stream)), functions) for stream in (TUNING, TESTING))
     rows = []
     for noise in noises:
         options = {"alpha": alpha, "steps": steps, "noise": noise, "seed": seed}
         escaped = partial(_shares_escaped, **options)
         course = partial(_courses, condition=condition, count=courses, **options)
-        for_escape = {update: rates[escaped(tuning, update, rates).argmax()] for update in UPDATES}
-        for_quadratic = {update: rates[course(update, rates)["height"].argmin()] for update in UPDATES}
-        tenth, largest = for_escape["plain"] / 10, rates.max()
+        for_escape = {update: grid[escaped(tuning, update, grid).argmax()] for update, grid in grids.items()}
+        for_quadratic = {update: grid[course(update, grid)["height"].argmin()] for update, grid in grids.items()}
+        tenth, largest = for_escape["plain"] / 10, max(rates)
         for chosen in ("tuned", "equal"):
             trials = [(update, update, for_escape[update], for_quadratic[update]) for update in UPDATES]
             if chosen == "equal":

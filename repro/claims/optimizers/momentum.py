@@ -113,7 +113,7 @@ def momentum_lectures_first(
     seed,
     *,
     alpha=0.9,
-    functions=1000,
+    functions=500,
     courses=64,
     steps=400,
     noises=(0.0, 1.0),
@@ -126,10 +126,11 @@ def momentum_lectures_first(
     outside the basin of the deepest, a run escapes if it ends within. Oscillation is the share of steps at which the
     steepest coordinate of a quadratic of condition number 100 changes sign. Gradients have normal noise of the given
     deviation, or none. Each update is tuned on other functions of the same seed's: $\eta$ for the most escapes, or for
-    the fastest descent on the quadratic, among thirteen rates up to nearly the largest stable one. At equal rates all
-    have one $\eta$: a tenth of the tuned one of plain descent for escaping, where plain descent is trapped, and the
-    largest on the quadratic, where it oscillates. $\alpha$ is 0.9 of $\eta$; for heavy ball the factor on the last step
-    is 0.9. As printed both terms have one gradient, so that the update is plain descent at the rate $\eta + \alpha$.
+    the fastest descent on the quadratic, among thirteen rates up to nearly the largest at which it is stable there. At
+    equal rates all have one $\eta$: a tenth of the tuned one of plain descent for escaping, where plain descent is
+    trapped, and the largest on the quadratic, where it oscillates. $\alpha$ is 0.9 of $\eta$; for heavy ball the factor
+    on the last step is 0.9. As printed both terms have one gradient, so that the update is plain descent at the rate
+    $\eta + \alpha$.
     """
     return descents(
         seed,
