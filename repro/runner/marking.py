@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from repro.catalogue import Claim, lacking
-from repro.criteria import AllOf, Cell, Criterion, Greater, Ratio, Verdict
+from repro.criteria import AllOf, Cell, Criterion, Greater, Peak, Ratio, Verdict
 from repro.uncertainty import RESOLUTION, SMALLEST
 
 if TYPE_CHECKING:
@@ -48,9 +48,11 @@ def of_counterparts(claim: Claim, own: Verdict, counterparts: Sequence[Evaluatio
     if control is not None and control.verdict is not None:
         if not control.is_not_reproduced and control.status == "inconclusive":
             marks.append("its control is undecided")
-        if control.verdict.p is not None and all(map(_is_constant, control.verdict.cells)):
+        on_a_grid = _parts_that_are(Peak, claim.criterion)  # whose places may well be the same for every seed
+        cells = [cell for cell in control.verdict.cells if cell.part not in on_a_grid]
+        if control.verdict.p is not None and cells and all(map(_is_constant, cells)):
             marks.append("its control is the same for every seed: an arm against itself, or nothing random")
-    orderings = _orderings(claim.criterion)
+    orderings = _parts_that_are(Greater, claim.criterion)  # where no effect may mean that none could be seen
     failing = [cell for cell in own.cells if cell.outcome == "fails" and cell.part in orderings]
     positive = by_role.get("positive control")
     unseen = [cell.name for cell in failing if positive is None or not _is_seen(cell, positive.verdict)]
@@ -91,15 +93,15 @@ def _edges(observations: pd.DataFrame) -> Iterator[str]:
         yield f"the best value of {at_edge} searches lies at the edge of the grid"
 
 
-def _orderings(criterion: Criterion, part: str = "") -> set[str]:
-    """Return the names of the parts that are orderings, where no effect may mean that none could be seen."""
+def _parts_that_are(kind: type[Criterion], criterion: Criterion, part: str = "") -> set[str]:
+    """Return the names of the parts of a statement that a kind of criterion judges."""
     if isinstance(criterion, AllOf):
         return {
             name
             for inner, joined in criterion.criteria.items()
-            for name in _orderings(joined, f"{part}, {inner}" if part else inner)
+            for name in _parts_that_are(kind, joined, f"{part}, {inner}" if part else inner)
         }
-    return {part} if isinstance(criterion, Greater) else set()
+    return {part} if isinstance(criterion, kind) else set()
 
 
 def _is_seen(cell: Cell, positive: Verdict | None) -> bool:

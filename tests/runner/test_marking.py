@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from repro.catalogue import FRESH, Correction, PositiveControl, Source, claim, registry
-from repro.criteria import AllOf, AtMost, Boundary, Equivalent, Greater, Ratio
+from repro.criteria import AllOf, AtMost, Boundary, Equivalent, Greater, Peak, Ratio
 from repro.results.records import Evaluation
 from repro.results.store import Store
 from repro.runner import execution, marking, planning
@@ -164,6 +164,20 @@ class TestControl:
     def test_constant(self):
         mark = "its control is the same for every seed: an arm against itself, or nothing random"
         assert self.marks(nets(range(SEEDS), gain=-0.3, noise=0.0)) == [mark]
+
+    def test_places_on_a_grid_may_be_the_same(self):
+        peaked = declared(
+            criterion=Peak("size", "error", at=4.0, within=1.5, prominence=1.2, because="it is so"), left_open=()
+        )
+        heights = {1: 9.0, 2: 3.0, 4: 2.0, 8: 1.0}
+        rows = [
+            {"seed": seed, "size": size, "error": heights[size] + seed / 100}
+            for seed in range(SEEDS)
+            for size in heights
+        ]
+        falling = pd.DataFrame(rows)
+        assert peaked.judge(falling).cells[0].effect == 1 / 4
+        assert of_counterparts(peaked, falling, control=falling) == []
 
     def test_constant_in_one_cell_of_several_alone(self):
         noisy, constant = nets(range(SEEDS), gain=0.0), nets(range(SEEDS), gain=0.0, noise=0.0, depths=(4,))
