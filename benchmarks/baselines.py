@@ -13,7 +13,7 @@ from etils import epy
 
 from benchmarks.workloads import LEARNING_RATE, LEARNING_RATES, MLP, WORKLOADS, loss
 from repro.engine import backend, training
-from repro.engine.replicas import initial_values
+from repro.engine.initial_values import initial_values
 
 with epy.lazy_imports():
     import keras

@@ -17,9 +17,9 @@ from repro.engine.baselines import (
 )
 from repro.engine.compilation_cache import WITHOUT_CACHE
 from repro.engine.data import DIGITS, ImageData, corrupt_labels, load_data
+from repro.engine.initial_values import build_seeded
 from repro.engine.networks import convolution, mlp, residual_network
 from repro.engine.probing import probe
-from repro.engine.replicas import build_seeded
 from repro.engine.training import Record, Training, train
 from repro.engine.tuning import Arm, Tuning, ValidatedArm, Validation, tune
 

@@ -64,7 +64,7 @@ def classifier(
         (2, 2)
     """
     measured = {"accuracy": keras.metrics.sparse_categorical_accuracy} if metrics is None else metrics
-    taken = inspect.signature(network).parameters
+    taken = tuple(inspect.signature(network).parameters)
 
     def on(chosen: ImageData | Callable[[int], ImageData]) -> Arm:
         images = examples_of(chosen, 0)

@@ -54,6 +54,8 @@ class ImageData:
         y_train: Classes of the training images, ``[n]``, from 0.
         x_test: Images to test on.
         y_test: Classes of the test images.
+        left_out: Number of test images that were replaced by others; programs keep room for them, so that they do for
+            both.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ImageData:
     y_train: Labels
     x_test: Floats
     y_test: Labels
+    left_out: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -137,6 +140,7 @@ class ImageData:
             y_train=self.y_train[~held],
             x_test=self.x_train[held],
             y_test=self.y_train[held],
+            left_out=self.left_out + len(self.y_test),
         )
 
     def with_label_noise(self, share: float, seed: int) -> ImageData:

@@ -9,12 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from etils import epy
 
 from repro.common import TrainingError
-
-with epy.lazy_imports():
-    import keras
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int32]
@@ -97,30 +93,44 @@ def check_examples(data: Examples, batch_size: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The examples of all seeds on the device, each array once.
+    """The examples of all seeds, each array once.
 
     Attributes:
         x: Inputs, [pooled, ...].
         y: Targets, [pooled, ...].
         train: Number of training examples of a seed.
         test: Number of its test examples.
+        spare: Number of examples beyond them that programs keep room for.
         of_x: Places of the examples of each seed among the inputs, the test examples after the training examples,
             [train + test]; empty if all seeds have the same examples, which then lie in this order.
         of_y: The same for the targets.
     """
 
-    x: Any
-    y: Any
+    x: Array
+    y: Array
     train: int
     test: int
+    spare: int
     of_x: Mapping[int, Places]
     of_y: Mapping[int, Places]
 
-    def places(self, seeds: Sequence[int] | Array) -> tuple[Places, ...]:
-        """Return the places of inputs and of targets for each seed, [seeds, examples]; nothing if all are the same."""
+    def of(self, seeds: Sequence[int] | Array, at_once: int) -> tuple[Array, Array, tuple[Places, ...]]:
+        """Choose the examples of some seeds, in shapes that depend on how many seeds there may be, not on how many.
+
+        Args:
+            seeds: Seeds.
+            at_once: Largest number of seeds.
+
+        Returns:
+            Inputs and targets, filled up with zeros, and the places of inputs and of targets for each seed, [seeds,
+            examples] each; no places if all seeds have the same examples.
+        """
         if not self.of_x:
-            return ()
-        return np.stack([self.of_x[seed] for seed in seeds]), np.stack([self.of_y[seed] for seed in seeds])
+            rows = len(self.x) + self.spare
+            return _filled(self.x, rows), _filled(self.y, rows), ()
+        x, places_x = _chosen(self.x, self.of_x, seeds, at_once, self.spare)
+        y, places_y = _chosen(self.y, self.of_y, seeds, at_once, self.spare)
+        return x, y, (places_x, places_y)
 
     @property
     def own_values(self) -> int:
@@ -137,11 +147,29 @@ def pool_examples(drawn: Mapping[int, Examples]) -> Pool:
     examples = next(iter(drawn.values()))
     x, of_x = _join({seed: (of_seed.x_train, of_seed.x_test) for seed, of_seed in drawn.items()})
     y, of_y = _join({seed: (of_seed.y_train, of_seed.y_test) for seed, of_seed in drawn.items()})
-    train, test = len(examples.x_train), len(examples.x_test)
+    train, test, spare = len(examples.x_train), len(examples.x_test), getattr(examples, "left_out", 0)
     in_order = np.arange(train + test)
     if all(np.array_equal(places, in_order) for places in (*of_x.values(), *of_y.values())):
         of_x, of_y = {}, {}
-    return Pool(keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y), train, test, of_x, of_y)
+    return Pool(x, y, train, test, spare, of_x, of_y)
+
+
+def _chosen(
+    values: Array, places: Mapping[int, Places], seeds: Sequence[int] | Array, at_once: int, spare: int
+) -> tuple[Array, Places]:
+    """Choose the rows of some seeds among pooled values, and find their places among the chosen ones."""
+    rows = np.unique(np.concatenate([places[seed] for seed in seeds]))
+    found = np.stack([np.pad(np.searchsorted(rows, places[seed]), (0, spare)) for seed in seeds])
+    # What seeds have in common they have once, and what each has alone as often as there may be seeds.
+    uses = np.bincount(np.concatenate([np.unique(of_seed) for of_seed in places.values()]), minlength=len(values))
+    common = int((uses == len(places)).sum())
+    own = max(len(np.unique(of_seed)) for of_seed in places.values()) - common
+    return _filled(values[rows], max(common + own * at_once + spare, len(rows))), found.astype(np.int32)
+
+
+def _filled(values: Array, rows: int) -> Array:
+    """Fill up with rows of zeros."""
+    return np.concatenate([values, np.zeros((rows - len(values), *values.shape[1:]), values.dtype)])
 
 
 def _join(arrays: Mapping[int, tuple[Array, Array]]) -> tuple[Array, dict[int, Places]]:

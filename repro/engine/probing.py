@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,10 @@ import pandas as pd
 from etils import epy
 
 from repro.engine import backend, layer_statistics
-from repro.engine.examples import Examples, draw_examples
-from repro.engine.replicas import (
-    Keyed,
-    ModelFunction,
-    build_model,
-    check_fit,
-    check_replicas,
-    check_reproducible,
-    combinations,
-    hashable,
-    initial_values,
-    key_function,
-    key_object,
-    resolve,
-)
+from repro.engine.examples import Array, Examples, draw_examples
+from repro.engine.identity import Keyed, keyed
+from repro.engine.initial_values import initial_values
+from repro.engine.replicas import ModelFunction, check_fit, check_replicas, combinations, network_of, resolve
 
 with epy.lazy_imports():
     import keras
@@ -73,42 +62,24 @@ def probe(
     drawn = draw_examples(data, seeds, ("x_train", "y_train"))
     rows = []
     for values in combinations(grids):
-        build = partial(build_model, model, values)
-        network = build()
-        layers = layer_statistics.names(layer_statistics.observed(network))
-        check_fit(network, loss, drawn[seeds[0]])
-        check_reproducible(build, network)
-        program = _program(
-            Keyed(_architecture(model, values, network), network),
-            key_object(loss) if isinstance(loss, keras.Loss) else key_function(loss),
-        )
-        for seed in seeds:
+        network = network_of(keyed(model), keyed(values))
+        layers = layer_statistics.names(layer_statistics.observed(network.model))
+        check_fit(network.model, loss, drawn[seeds[0]])
+        program = _program(Keyed(network.architecture, network.model), keyed(loss))
+        initial = _initial(network.model, seeds)
+        for place, seed in enumerate(seeds):
             x, y = (keras.ops.convert_to_tensor(v[:examples]) for v in (drawn[seed].x_train, drawn[seed].y_train))
-            measured = program(*_initial(network, seed), x, y)
+            measured = program(*([of_seeds[place] for of_seeds in variables] for variables in initial), x, y)
             table = pd.DataFrame({name: keras.ops.convert_to_numpy(array) for name, array in measured.items()})
             number = np.arange(1, len(layers) + 1)
-            places: dict[str, Any] = {
+            columns: dict[str, Any] = {
                 "seed": seed,
                 "layer": number,
                 "layers_back": len(layers) - number,
                 "name": layers,
             }
-            rows.append(table.assign(**places, **{name: [value] * len(layers) for name, value in values.items()}))
+            rows.append(table.assign(**columns, **{name: [value] * len(layers) for name, value in values.items()}))
     return pd.concat(rows, ignore_index=True)
-
-
-def _architecture(model: ModelFunction, parameters: Mapping[str, Any], network: Any) -> Any:
-    """Identify sequential networks that differ in their initialisers only: one program does for all of them."""
-    if not isinstance(network, keras.Sequential):
-        return key_function(model), hashable(parameters)
-    return key_function(model), *(
-        (type(layer), hashable({name: value for name, value in layer.get_config().items() if _is_compiled(name)}))
-        for layer in network.layers
-    )
-
-
-def _is_compiled(option: str) -> bool:
-    return option != "name" and not option.endswith("initializer")
 
 
 @lru_cache(maxsize=64)
@@ -124,9 +95,8 @@ def _program(network: Keyed, loss: Keyed) -> Callable[..., Any]:
     return backend.compile_function(run)
 
 
-def _initial(network: Any, seed: int) -> tuple[list[Any], list[Any]]:
-    """Draw initial values of a seed, those of the trainable variables and those of the others."""
-    drawn = (values[0] for values in initial_values(network, [seed]))
-    values = dict(zip(map(id, network.variables), drawn, strict=True))
-    trainable, non_trainable = network.trainable_variables, network.non_trainable_variables
+def _initial(model: Any, seeds: Sequence[int]) -> tuple[list[Array], list[Array]]:
+    """Draw initial values of seeds, those of the trainable variables and those of the others."""
+    values = dict(zip(map(id, model.variables), initial_values(model, seeds), strict=True))
+    trainable, non_trainable = model.trainable_variables, model.non_trainable_variables
     return [values[id(variable)] for variable in trainable], [values[id(variable)] for variable in non_trainable]

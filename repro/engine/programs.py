@@ -13,7 +13,8 @@ from etils import epy
 
 from repro.engine import backend, layer_statistics
 from repro.engine.examples import Array, Pool
-from repro.engine.replicas import OverReplicas, check_reproducible, initial_values, repeat
+from repro.engine.initial_values import initial_values, repeat
+from repro.engine.replicas import OverReplicas
 
 with epy.lazy_imports():
     import keras
@@ -31,53 +32,51 @@ HELD = ("learning_rate", "momentum", "beta_1", "weight_decay")  # 1 - beta_2 los
 
 
 class Program:
-    """A training run of one model, loss and optimiser, compiled for as many replicas at once as the device suits.
+    """A training run of one architecture, loss and optimiser, compiled for as many replicas as the device suits.
 
     Attributes:
-        build: Function that builds the model.
-        model: Model of whose layers the program consists; its own weights are never changed.
+        model: Model of whose layers the program consists; its own weights are never read.
         loss: Loss, a function of targets and outputs.
         layers: Layers that are observed.
     """
 
     def __init__(
         self,
-        build: Callable[[], Any],
+        model: Any,
         loss: Any,
         optimizer: Any,
         every: int,
-        metrics: Mapping[str, Metric],
+        metrics: Sequence[Metric],
         probed: int,
     ) -> None:
         """Prepare a program; it is compiled when it first runs.
 
         Args:
-            build: Function that builds the model.
+            model: Keras model.
             loss: Keras loss, or a function of targets and outputs.
             optimizer: Keras optimiser; hyperparameters among ``HELD`` are positive numbers if they are to be given
                 for each replica.
             every: Number of steps between measurements.
-            metrics: Functions of targets and outputs that give one number per example, by name.
+            metrics: Functions of targets and outputs that give one number per example.
             probed: Number of training examples for the statistics of the layers; 0 for none.
 
         Raises:
-            TrainingError: the model's initial values or the optimiser cannot be reproduced.
+            TrainingError: the optimiser cannot be made functional.
         """
-        self.build = build
-        self.model = build()
-        check_reproducible(build, self.model)
+        self.model = model
         self.loss = loss
         self.optimizer = backend.make_functional(optimizer)
         self.optimizer.build(self.model.trainable_variables)
         self.held = hold(self.optimizer)
         self.every = every
-        self.metrics = tuple(metrics.values())
+        self.metrics = tuple(metrics)
         self.probed = probed
         self.layers = layer_statistics.observed(self.model) if probed else []
         self._over_replicas = OverReplicas(self._run)
 
     def run(
         self,
+        model: Any,
         pool: Pool,
         batches: Callable[[int], npt.NDArray[np.int32]],
         seeds: Sequence[int],
@@ -87,6 +86,7 @@ class Program:
         """Train replicas, measuring them on the way.
 
         Args:
+            model: Model of the same architecture, whose initialisers draw the initial weights.
             pool: Examples of all seeds.
             batches: Function that draws, for a seed, the indices among its examples of those of each step,
                 [steps, batch size].
@@ -98,21 +98,21 @@ class Program:
             Averages, [replicas, measurements, training and test, loss and metrics]; statistics of the layers,
             [replicas, measurements, layers] each; and the trained weights, [replicas, ...] each.
         """
-        evaluation = evaluation_batches(pool.train, pool.test)
+        evaluation = evaluation_batches(pool.train, pool.test, pool.spare)
 
         def arguments(replicas: Array) -> tuple[Any, ...]:
             drawn, places = np.unique(np.asarray(seeds)[replicas], return_inverse=True)
             held = {name: np.asarray(values, np.float32)[replicas] for name, values in hyperparameters.items()}
             indices = np.stack([batches(seed) for seed in drawn])
-            own = pool.places(drawn)
+            x, y, own = pool.of(drawn, len(replicas))
             # one index finds inputs and targets of examples that all replicas share
             found = [np.take_along_axis(of_seeds[:, None], indices, axis=2) for of_seeds in own] or [indices]
             return (
-                self._initial_state(drawn, places, held),
+                self._initial_state(model, drawn, places, held),
                 [of_seeds[places] for of_seeds in found],
                 [of_seeds[places] for of_seeds in own],
-                pool.x,
-                pool.y,
+                x,
+                y,
                 evaluation,
             )
 
@@ -123,12 +123,14 @@ class Program:
         """Return the reason why replicas run one after the other; empty if they run at once."""
         return self._over_replicas.reason or ("their arrays together would not fit the cache" if at_once == 1 else "")
 
-    def _initial_state(self, seeds: Array, places: Array, held: Mapping[str, Array]) -> tuple[list[Any], ...]:
+    def _initial_state(
+        self, model: Any, seeds: Array, places: Array, held: Mapping[str, Array]
+    ) -> tuple[list[Array], ...]:
         """Make the state of replicas, which differ in hyperparameters or in their places among the seeds."""
-        drawn = [keras.ops.take(values, places, axis=0) for values in initial_values(self.model, seeds)]
+        drawn = [values[places] for values in initial_values(model, seeds)]
         values = dict(zip(map(id, self.model.variables), drawn, strict=True))
         values |= {id(variable): repeat(variable, len(places)) for variable in self.optimizer.variables}
-        values |= {id(self.held[name]): keras.ops.convert_to_tensor(value) for name, value in held.items()}
+        values |= {id(self.held[name]): value for name, value in held.items()}
         return tuple(
             [values[id(variable)] for variable in variables]
             for variables in (
@@ -324,23 +326,24 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def evaluation_batches(train: int, test: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+def evaluation_batches(train: int, test: int, spare: int = 0) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Divide all examples into batches of one size, so that a program holds the network for inference only once.
 
     Args:
         train: Number of training examples.
         test: Number of test examples, which follow them.
+        spare: Number of examples after these, which do not count.
 
     Returns:
         Indices of shape [batches, size], and what each example counts in the averages over training and over test
         examples, [batches, 2, size]; the examples that fill the last batch do not count.
     """
-    examples = train + test
+    examples = train + test + spare
     batches = math.ceil(examples / EVALUATION_BATCH)
     size = math.ceil(examples / batches)
     shares = np.zeros((2, batches * size), np.float32)
     shares[0, :train] = 1 / train
-    shares[1, train:examples] = 1 / test
+    shares[1, train : train + test] = 1 / test
     indices = np.arange(batches * size, dtype=np.int32) % examples
     return indices.reshape(batches, size), shares.reshape(2, batches, size).swapaxes(0, 1)
 

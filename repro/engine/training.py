@@ -21,20 +21,10 @@ from etils import epy
 from repro.common import TrainingError
 from repro.engine import backend, layer_statistics
 from repro.engine.examples import Array, Examples, check_examples, draw_examples, pool_examples
+from repro.engine.identity import Keyed, keyed
+from repro.engine.initial_values import build_seeded
 from repro.engine.programs import HELD, Metric, Program, is_number, replicas_at_once
-from repro.engine.replicas import (
-    Keyed,
-    ModelFunction,
-    build_model,
-    build_seeded,
-    check_fit,
-    check_replicas,
-    combinations,
-    hashable,
-    key_function,
-    key_object,
-    resolve,
-)
+from repro.engine.replicas import ModelFunction, check_fit, check_replicas, combinations, network_of, resolve
 
 with epy.lazy_imports():
     import keras
@@ -195,25 +185,26 @@ def train(
     builders: dict[int, Callable[[], Any]] = {}
     layers, programs = [], []
     for group in _groups(grid, optimizer):
+        network = network_of(keyed(model), keyed(group.of_model))
         program = _program(
-            key_function(model),
-            Keyed(hashable(group.of_model), group.of_model),
-            key_object(loss) if isinstance(loss, keras.Loss) else key_function(loss),
-            key_object(resolve(type(optimizer).from_config, group.of_optimizer)),
+            Keyed(network.architecture, network.model),
+            keyed(loss),
+            keyed(resolve(type(optimizer).from_config, group.of_optimizer)),
             every,
-            tuple((name, key_function(metric)) for name, metric in record.metrics.items()),
+            tuple(map(keyed, record.metrics.values())),
             record.probed,
         )
-        check_fit(program.model, loss, examples)
+        check_fit(network.model, loss, examples)
         places = [place * len(seeds) + index for place in group.places for index in range(len(seeds))]
         part = replicas.iloc[places]
         held = {name: np.repeat(values, len(seeds)) for name, values in group.held.items()}
         at_once = replicas_at_once(program, batch_size, len(places), pool.own_values)
-        averaged, observed, trained = program.run(pool, batches, part["seed"].tolist(), held, at_once)
+        averaged, observed, trained = program.run(network.model, pool, batches, part["seed"].tolist(), held, at_once)
         averages[places] = averaged.reshape(len(places), -1, len(record.columns))
         weights |= {place: [values[index] for values in trained] for index, place in enumerate(places)}
-        builders |= {place: partial(build_seeded, program.build, int(part["seed"][place])) for place in places}
-        layers.append(_layer_rows(part, observed, layer_statistics.names(program.layers), every))
+        builders |= {place: partial(build_seeded, network.build, int(part["seed"][place])) for place in places}
+        observed_layers = layer_statistics.observed(network.model) if record.probed else []
+        layers.append(_layer_rows(part, observed, layer_statistics.names(observed_layers), every))
         static = {name: value for name, value in grid[group.places[0]].items() if name not in held}
         programs.append({**static, "replicas": len(places), "sequential": program.sequential(at_once)})
     return Training(
@@ -257,7 +248,7 @@ def _groups(grid: Sequence[dict[str, Any]], optimizer: Any) -> list[_Group]:
         # An optimiser refuses wrong values when it is made, and the program knows only one of those it holds.
         resolve(type(optimizer).from_config, of_optimizer)
         of_optimizer |= dict.fromkeys(held, 0.5)
-        key = hashable((of_model, of_optimizer))
+        key = keyed((of_model, of_optimizer))
         group = groups.setdefault(key, _Group([], of_model, of_optimizer, {name: [] for name in held}))
         group.places.append(place)
         for name, value in held.items():
@@ -327,15 +318,7 @@ def batch_indices(examples: int, batch_size: int, steps: int, seed: int) -> npt.
 
 @lru_cache(maxsize=64)
 def _program(
-    model: Keyed,
-    of_model: Keyed,
-    loss: Keyed,
-    optimizer: Keyed,
-    every: int,
-    metrics: tuple[tuple[str, Keyed], ...],
-    probed: int,
+    model: Keyed, loss: Keyed, optimizer: Keyed, every: int, metrics: tuple[Keyed, ...], probed: int
 ) -> Program:
-    """Prepare a training run, once for all seeds, held hyperparameters and searches."""
-    build = partial(build_model, model.value, of_model.value)
-    measured = {name: metric.value for name, metric in metrics}
-    return Program(build, loss.value, optimizer.value, every, measured, probed)
+    """Prepare a training run, once for all that is computed alike."""
+    return Program(model.value, loss.value, optimizer.value, every, [metric.value for metric in metrics], probed)

@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from etils import epy
 
 from repro.common import ReproError
+from repro.engine.identity import Keyed, keyed
 from repro.engine.programs import is_number
 from repro.engine.replicas import combinations
 from repro.engine.training import Training
@@ -105,7 +106,8 @@ def tune(
     """Search the hyperparameters of one arm of a comparison.
 
     An oracle of Keras Tuner proposes trials, the engine trains them at once, and the oracle learns what came of them.
-    Where there is nothing to choose, nothing is trained.
+    Where there is nothing to choose, nothing is trained; where the same was searched before, as a claim's control and
+    its further seeds do, it is not searched again.
 
     Args:
         arm: Function that trains with ``seeds`` and ``settings``, such as ``classifier(network, data, ...)``; for
@@ -153,19 +155,44 @@ def tune(
         return Tuning({name: values[0] for name, values in space.items()}, pd.DataFrame())
     searched = _grid(space, budget) if oracle == "grid" else space
     evaluate = partial(_evaluated, arm=trial, seeds=list(seeds), objective=score)
-    rows = _search(_oracle(oracle, searched, budget), evaluate, budget, steps, at_once)
-    grid = {name: list(values) for name, values in searched.items() if isinstance(values, list)}
+    search = keyed(partial(_search, oracle, searched, evaluate, budget, steps, at_once, widen))
+    rows, grid = _found(search)
     best = _best(rows, space)
+    at_edge = tuple(name for name, values in grid.items() if _is_at_edge(best[name], values))
+    table = [{**row, "best": row is best, "at_edge": row is best and bool(at_edge)} for row in rows]
+    return Tuning({name: best[name] for name in space}, pd.DataFrame(table), at_edge)
+
+
+Rows = list[dict[str, Any]]
+
+
+@lru_cache(maxsize=32)
+def _found(search: Keyed) -> tuple[Rows, dict[str, list[Any]]]:
+    """Search, once for all that is searched alike."""
+    return search.value()  # type: ignore[no-any-return]
+
+
+def _search(
+    oracle: str,
+    space: Space,
+    evaluate: Callable[..., Rows],
+    budget: int,
+    steps: int | None,
+    at_once: int,
+    widen: int,
+) -> tuple[Rows, dict[str, list[Any]]]:
+    """Evaluate what an oracle proposes and what a grid is widened by; return the trials, and the grid as it is then."""
+    rows = _proposals(_oracle(oracle, space, budget), evaluate, budget, steps, at_once)
+    grid = {name: list(values) for name, values in space.items() if isinstance(values, list)}
     for _ in range(widen):
+        best = _best(rows, space)
         wider = {name: [*values, *_beyond(best[name], values)] for name, values in grid.items()}
         added = [values for values in combinations(wider) if any(values[name] not in grid[name] for name in grid)]
         if not added:
             break
         rows += evaluate(added)
-        grid, best = wider, _best(rows, space)
-    at_edge = tuple(name for name, values in grid.items() if _is_at_edge(best[name], values))
-    table = [{**row, "best": row is best, "at_edge": row is best and bool(at_edge)} for row in rows]
-    return Tuning({name: best[name] for name in space}, pd.DataFrame(table), at_edge)
+        grid = wider
+    return rows, grid
 
 
 def _validated(arm: Arm, objective: Objective) -> tuple[Arm, str | Callable[[Training], float]]:
@@ -182,11 +209,9 @@ def _validated(arm: Arm, objective: Objective) -> tuple[Arm, str | Callable[[Tra
     return arm.validate, objective.of
 
 
-def _search(
-    oracle: Any, evaluate: Callable[..., list[dict[str, Any]]], budget: int, steps: int | None, at_once: int
-) -> list[dict[str, Any]]:
+def _proposals(oracle: Any, evaluate: Callable[..., Rows], budget: int, steps: int | None, at_once: int) -> Rows:
     """Evaluate what an oracle proposes; return hyperparameters and score of each trial."""
-    rows: list[dict[str, Any]] = []
+    rows: Rows = []
     with tempfile.TemporaryDirectory() as folder:
         oracle._set_project_dir(folder, "search")  # the public way runs through a tuner of Keras Tuner
         while trials := _proposed(oracle, min(at_once, budget - len(rows))):
@@ -205,7 +230,7 @@ def _evaluated(
     seeds: list[int],
     objective: str | Callable[[Training], float],
     steps: int | None = None,
-) -> list[dict[str, Any]]:
+) -> Rows:
     """Train the proposed values, all of one length at once; return hyperparameters and score of each."""
     rows = [{name: value for name, value in values.items() if not name.startswith("tuner/")} for values in proposed]
     shares = [values.get("tuner/epochs") for values in proposed]

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,15 @@ class DaskWorkers:
         largest: Peak memory in bytes after which a worker is replaced.
         log: File that receives what the workers print; None leaves that where the workers were started.
         shared: Whether the workers outlive the run, so that jobs that were begun must be ended with it.
+        performed: Worker that performed an experiment last, by where the experiment is defined: it has compiled what
+            the experiment's other parameters and further seeds need too.
     """
 
     client: Any
     largest: float
     log: Path | None = None
     shared: bool = False
+    performed: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, Any]:
         """Describe the workers' environment; they all load Keras meanwhile, at the same time.
@@ -175,22 +178,30 @@ class DaskWorkers:
                     self._replace(attempt.worker)
 
     def _begin(self, waiting: Sequence[Job], running: Sequence[Attempt], at_once: int) -> list[Attempt]:
-        """Give jobs to the idle workers, the first ones first."""
+        """Give jobs to the idle workers: the first ones first, but those alike to the same worker."""
         if not waiting or len(running) >= at_once:
             return []
         registered = self.registered() if running else self._registered_soon()
         with_gpu = {address for address, worker in registered.items() if worker.resources.get("GPU", 0) >= 1}
         busy = {attempt.worker for attempt in running}
-        idle = {address for address, worker in registered.items() if worker.idle and address not in busy}
-        begun: list[Attempt] = []
-        for job in waiting[: at_once - len(running)]:
-            needs_gpu = bool(with_gpu) and "gpu" in job.requires
-            fitting = idle & with_gpu if needs_gpu else idle
+        idle = [address for address, worker in registered.items() if worker.idle and address not in busy]
+        left, begun = list(waiting), []
+        for worker in sorted(idle, key=lambda address: (address in with_gpu, address))[: at_once - len(running)]:
+            fitting = [job for job in left if worker in with_gpu or not (with_gpu and "gpu" in job.requires)]
             if fitting:
-                worker = min(fitting, key=lambda address: (address in with_gpu, address))
-                idle.remove(worker)
+                job = min(fitting, key=lambda job: self._elsewhere(job, worker, registered))
+                left.remove(job)
+                self.performed[job.reference] = worker
+                needs_gpu = worker in with_gpu and "gpu" in job.requires
                 begun.append(self._submit(job, worker, {"GPU": 1} if needs_gpu else None))
         return begun
+
+    def _elsewhere(self, job: Job, worker: str, registered: Mapping[str, Registered]) -> int:
+        """Rank a job for a worker: first what it has compiled already, last what another one has."""
+        performed = self.performed.get(job.reference)
+        if performed == worker:
+            return 0
+        return 2 if performed in registered else 1
 
     def _registered_soon(self) -> dict[str, Registered]:
         """Ask for the workers, waiting where there is none: those that were lost are being replaced."""

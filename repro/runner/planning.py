@@ -29,6 +29,7 @@ from repro.runner.interim import Look, plan_looks
 from repro.runner.jobs import Job
 
 MOST_SEEDS = 1_000_000
+QUICK = 5.0  # seconds that a claim with its counterparts takes that a run begins with
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,25 @@ class Plan:
 
     @property
     def jobs(self) -> list[Job]:
-        """Every job once, longest expected first, so that no long one is left for the end; unknown ones before."""
+        """Every job once: first those of a quick claim of each module, so that something is seen soon.
+
+        Then the longest expected come first, so that no long one is left for the end, and unknown ones before them.
+        """
         jobs = dict.fromkeys(task.job for task in self.tasks)
-        return sorted(jobs, key=lambda job: -self.expected.get(job, float("inf")))
+        early = dict.fromkeys(task.job for claim in self._quick_claims() for task in self.tasks if task.claim is claim)
+        others = [job for job in jobs if job not in early]
+        return [*early, *sorted(others, key=lambda job: -self.expected.get(job, float("inf")))]
+
+    def _quick_claims(self) -> list[Claim]:
+        """Choose the quickest claim of each module, where there is one that is quick."""
+        seconds: dict[Claim, float] = dict.fromkeys(self.claims, 0.0)
+        for task in self.tasks:
+            seconds[task.claim] += self.expected.get(task.job, float("inf"))
+        quick = sorted((claim for claim in self.claims if seconds[claim] <= QUICK), key=lambda claim: seconds[claim])
+        quickest: dict[str, Claim] = {}
+        for claim in quick:
+            quickest.setdefault(claim.id.partition(".")[0], claim)
+        return list(quickest.values())
 
     def tasks_of(self, job: Job) -> list[Task]:
         """List the evaluations that read the observations of a job."""

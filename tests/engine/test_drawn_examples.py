@@ -129,17 +129,42 @@ def test_inputs_that_are_the_test_inputs_too_count_once_for_each():
     same = SimpleNamespace(x_train=COMMON.x_train, y_train=COMMON.y_train, x_test=COMMON.x_train, y_test=COMMON.y_train)
     pool = pool_examples({0: same, 1: same})
     assert len(pool.x) == len(pool.y) == 2 * TRAIN
-    assert pool.places([0, 1]) == ()
+    assert pool.of([0, 1], 2)[2] == ()
 
 
 def test_what_seeds_have_in_common_is_pooled_once():
     pool = pool_examples(draw_examples(partial(common_but, ("x_train",)), SEEDS))
     assert len(pool.x) == 3 * TRAIN + TEST
     assert len(pool.y) == TRAIN + TEST
-    x, y = pool.places([0, 9])
+    x, y, (of_x, of_y) = pool.of([0, 9], 2)
+    assert len(x) == 2 * TRAIN + TEST
     joined = np.concatenate([common_but(("x_train",), 9).x_train, COMMON.x_test])
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(pool.x)[x[1]], joined)
-    np.testing.assert_array_equal(y, np.tile(np.arange(TRAIN + TEST), (2, 1)))
+    np.testing.assert_array_equal(x[of_x[1]], joined)
+    np.testing.assert_array_equal(y[of_y[0]], np.concatenate([COMMON.y_train, COMMON.y_test]))
+
+
+def test_shapes_depend_on_how_many_seeds_there_may_be_and_not_on_how_many():
+    pool = pool_examples(draw_examples(partial(common_but, ("x_train",)), SEEDS))
+    few, many = pool.of([0], 3), pool.of(SEEDS, 3)
+    assert few[0].shape == many[0].shape == (3 * TRAIN + TEST, *COMMON.x_train.shape[1:])
+    assert few[1].shape == many[1].shape
+    np.testing.assert_array_equal(few[0][few[2][0][0]], many[0][many[2][0][SEEDS.index(0)]])
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_held_out_images_are_measured_in_the_shapes_of_test_images(own):
+    images = load_data("digits").flat().subset(40, 0)
+
+    def draw(seed):
+        return images.subset(20, seed) if own else images
+
+    def held_out(seed):
+        return draw(seed).held_out(0.2, seed) if own else held
+
+    held = images.held_out(0.2, 0)
+    whole = pool_examples({seed: draw(seed) for seed in (0, 1)}).of([0, 1], 2)
+    held = pool_examples({seed: held_out(seed) for seed in (0, 1)}).of([0, 1], 2)
+    assert [values.shape for values in (*whole[:2], *whole[2])] == [values.shape for values in (*held[:2], *held[2])]
 
 
 def test_views_of_one_array_are_the_same_if_they_show_the_same():
@@ -151,8 +176,8 @@ def test_views_of_one_array_are_the_same_if_they_show_the_same():
     for seed, half in halves.items():
         half.x_train = whole[seed::2]
     pool = pool_examples(halves)
-    places, _ = pool.places([0, 1])
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(pool.x)[places[:, 0]], whole[:2])
+    x, _, (places, _) = pool.of([0, 1], 2)
+    np.testing.assert_array_equal(x[places[:, 0]], whole[:2])
 
 
 @pytest.mark.parametrize("array", ["x_train", "y_train", "x_test", "y_test"])
@@ -174,7 +199,7 @@ def test_wrong_examples_are_named_as_those_of_all_seeds_are():
 
 
 def test_inputs_of_their_own_leave_room_for_fewer_replicas_on_an_accelerator(monkeypatch):
-    program = Program(dense, entropy(), keras.optimizers.SGD(), 1, {}, 0)
+    program = Program(dense(), entropy(), keras.optimizers.SGD(), 1, [], 0)
     monkeypatch.setattr(backend, "device", lambda: "GPU")
     counts = [replicas_at_once(program, 32, 4096, own_values) for own_values in (0, 1000, 1_000_000)]
     assert counts[0] == 4096

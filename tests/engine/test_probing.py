@@ -9,9 +9,9 @@ import pytest
 import scipy.special
 
 from repro.common.errors import TrainingError
+from repro.engine.initial_values import build_seeded
 from repro.engine.networks import mlp
 from repro.engine.probing import probe
-from repro.engine.replicas import build_seeded
 
 CLASSES = 3
 

@@ -10,10 +10,10 @@ import pytest
 
 from repro.common.errors import TrainingError
 from repro.engine import backend, programs, training
+from repro.engine.initial_values import build_seeded, initial_values
 from repro.engine.networks import _patch_convolution, mlp
 from repro.engine.probing import probe
 from repro.engine.programs import Program, evaluation_batches, replicas_at_once
-from repro.engine.replicas import build_seeded, initial_values
 from repro.engine.training import Record, batch_indices, train
 
 CLASSES = 3
@@ -216,7 +216,7 @@ def test_a_thousand_replicas_are_trained_in_chunks():
 def test_many_replicas_are_divided_evenly_on_cpu(replicas, monkeypatch):
     monkeypatch.setattr(backend, "device", lambda: "CPU")
     model = partial(mlp, inputs=64, outputs=10, widths=(64, 64))
-    program = Program(model, entropy(), keras.optimizers.SGD(), 1, {}, 0)
+    program = Program(model(), entropy(), keras.optimizers.SGD(), 1, [], 0)
     at_once = replicas_at_once(program, 32, replicas)
     chunks = math.ceil(replicas / at_once)
     assert 1 < chunks < replicas / 16
@@ -225,9 +225,8 @@ def test_many_replicas_are_divided_evenly_on_cpu(replicas, monkeypatch):
 
 def test_larger_networks_have_fewer_replicas_at_once():
     def program(width):
-        return Program(
-            partial(mlp, inputs=6, outputs=CLASSES, widths=(width,)), entropy(), keras.optimizers.SGD(), 1, {}, 0
-        )
+        model = mlp(inputs=6, outputs=CLASSES, widths=(width,))
+        return Program(model, entropy(), keras.optimizers.SGD(), 1, [], 0)
 
     counts = [replicas_at_once(program(width), 8, 64) for width in (4, 2000, 20_000, 200_000)]
     assert counts == sorted(counts, reverse=True)
@@ -281,14 +280,16 @@ def test_layers_of_a_subclassed_model_cannot_be_observed(monkeypatch):
 
     with pytest.raises(TrainingError, match="'subclassed' must be sequential or functional"):
         run(build, VECTORS, 4, monkeypatch, record=Record(probed=4))
-    assert replicas_at_once(Program(build, entropy(), keras.optimizers.SGD(), 1, {}, 0), 8, 64) == 1
+    assert replicas_at_once(Program(build(), entropy(), keras.optimizers.SGD(), 1, [], 0), 8, 64) == 1
 
 
+@pytest.mark.parametrize("spare", [0, 5])
 @pytest.mark.parametrize(("train", "test"), [(24, 10), (3, 4), (7, 7), (1, 1), (100, 1)])
-def test_evaluation_batches_average_over_training_and_over_test_examples(train, test, monkeypatch):
+def test_evaluation_batches_average_over_training_and_over_test_examples(train, test, spare, monkeypatch):
     monkeypatch.setattr(programs, "EVALUATION_BATCH", 8)
-    values = np.random.default_rng(0).normal(size=train + test)
-    indices, shares = evaluation_batches(train, test)
+    values = np.random.default_rng(0).normal(size=train + test + spare)
+    indices, shares = evaluation_batches(train, test, spare)
     assert indices.shape[1] <= 8
     averages = np.einsum("bsi,bi->s", shares, values[indices])
-    np.testing.assert_allclose(averages, [values[:train].mean(), values[train:].mean()], rtol=1e-4, atol=1e-6)
+    expected = [values[:train].mean(), values[train : train + test].mean()]
+    np.testing.assert_allclose(averages, expected, rtol=1e-4, atol=1e-6)

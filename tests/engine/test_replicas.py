@@ -1,6 +1,5 @@
 """Models from functions, grids and seeds, and errors that name what does not fit."""
 
-import random
 from types import SimpleNamespace
 
 import keras
@@ -9,16 +8,7 @@ import pytest
 
 from repro.common.errors import TrainingError
 from repro.engine.networks import mlp, residual_network
-from repro.engine.replicas import (
-    build_model,
-    build_seeded,
-    check_fit,
-    check_replicas,
-    check_reproducible,
-    combinations,
-    initial_values,
-    resolve,
-)
+from repro.engine.replicas import build_model, check_fit, check_replicas, combinations, resolve
 
 
 def test_combinations_are_the_product_of_lists_and_arrays_and_nothing_else():
@@ -28,75 +18,6 @@ def test_combinations_are_the_product_of_lists_and_arrays_and_nothing_else():
     assert all(values["shape"] == (8, 8) and values["name"] == "tanh" for values in found)
     assert type(found[0]["rate"]) is float
     assert list(combinations({})) == [{}]
-
-
-def test_initial_weights_follow_from_the_seed_alone():
-    def build():
-        return mlp(inputs=3, outputs=2, widths=(4,))
-
-    first = build_seeded(build, 1).get_weights()
-    other = build_seeded(build, 2).get_weights()
-    again = build_seeded(build, np.int64(1)).get_weights()
-    for left, right in zip(first, again, strict=True):
-        np.testing.assert_array_equal(left, right)
-    assert not np.allclose(first[0], other[0])
-
-
-def test_initial_weights_do_not_depend_on_who_else_draws_random_numbers():
-    def build():
-        random.seed(next(entropy))
-        return mlp(inputs=3, outputs=2, widths=(4, 4), dropout=0.5)
-
-    entropy = iter((1, 2))
-    for left, right in zip(build_seeded(build, 0).variables, build_seeded(build, 0).variables, strict=True):
-        np.testing.assert_array_equal(left.numpy(), right.numpy())
-
-
-def test_initial_weights_have_the_distribution_of_their_initializer_and_layers_differ():
-    network = build_seeded(lambda: mlp(inputs=300, outputs=300, widths=(300,), initializer="he_normal"), 0)
-    first, last = network.layers[0].kernel.numpy(), network.layers[1].kernel.numpy()
-    assert first.var() == pytest.approx(2 / 300, rel=0.05)
-    assert abs(np.corrcoef(first.ravel(), last.ravel())[0, 1]) < 0.02
-
-
-def test_recurrent_kernels_are_drawn_by_their_own_initializer():
-    network = build_seeded(lambda: keras.Sequential([keras.Input((5, 2)), keras.layers.SimpleRNN(4)]), 3)
-    kernel = network.layers[0].cell.recurrent_kernel.numpy()
-    np.testing.assert_allclose(kernel @ kernel.T, np.eye(4), atol=1e-6)
-
-
-def test_initial_weights_have_the_type_of_their_variable_whatever_the_initializer_computes_in():
-    class Doubled(keras.initializers.GlorotUniform):
-        def __call__(self, shape, dtype=None):
-            return np.float64(2) * super().__call__(shape, dtype)
-
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_initializer=Doubled())])
-    kernel, bias = initial_values(model, [0])
-    assert keras.backend.standardize_dtype(kernel.dtype) == keras.backend.standardize_dtype(bias.dtype) == "float32"
-
-
-def test_networks_that_differ_in_layers_without_random_weights_start_alike():
-    def network(*layers):
-        return lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), *layers, keras.layers.Dense(2)])
-
-    plain, normalized = build_seeded(network(), 5), build_seeded(network(keras.layers.BatchNormalization()), 5)
-    np.testing.assert_array_equal(plain.layers[-1].kernel.numpy(), normalized.layers[-1].kernel.numpy())
-
-
-def test_random_values_that_no_initializer_tells_are_an_error():
-    class Hidden(keras.layers.Layer):
-        def build(self, shape):
-            self.scale = self.add_weight(shape=shape[1:], initializer=keras.initializers.RandomNormal(), name="scale")
-
-        def call(self, inputs):
-            return inputs * self.scale
-
-    def build():
-        return keras.Sequential([keras.Input((3,)), Hidden()])
-
-    with pytest.raises(TrainingError, match=r"scale.*scale_initializer"):
-        check_reproducible(build, build())
-    check_reproducible(lambda: mlp(inputs=3, outputs=2), mlp(inputs=3, outputs=2))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from repro.common.errors import TrainingError
 from repro.engine import programs, training
+from repro.engine.initial_values import build_seeded
 from repro.engine.networks import _patch_convolution, mlp
-from repro.engine.replicas import build_seeded
 from repro.engine.training import Record, batch_indices, train
 
 CLASSES = 3

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import jax
+import numpy as np
+import numpy.typing as npt
+from etils import epy
 
 from repro.engine import compilation_cache
 
+with epy.lazy_imports():
+    import keras
+
 BLOCK = 16
+DRAWN_AT_ONCE = 2**18  # values that a block of rows has at most, if it has several
 
 
 def configure() -> None:
@@ -59,6 +68,29 @@ def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]
         return jax.numpy.concatenate(blocks)[: len(rows)]
 
     return in_blocks
+
+
+def draw(
+    kind: str, states: npt.NDArray[Any], first: npt.NDArray[Any], second: npt.NDArray[Any], size: int
+) -> npt.NDArray[Any]:
+    """Draw rows of independent values."""
+    drawn = 2 ** math.ceil(math.log2(size))
+    block = max(1, min(BLOCK, DRAWN_AT_ONCE // drawn))
+    rows = [np.arange(start, start + block).clip(max=len(states) - 1) for start in range(0, len(states), block)]
+    in_block = _drawing(kind, drawn)
+    found = [np.asarray(in_block(states[of_block], first[of_block], second[of_block])) for of_block in rows]
+    return np.concatenate(found)[: len(states), :size]
+
+
+@cache
+def _drawing(kind: str, size: int) -> Callable[..., Any]:
+    function = getattr(keras.random, kind)
+    return jax.jit(jax.vmap(lambda state, first, second: function((size,), first, second, seed=state)))  # type: ignore[no-any-return]
+
+
+def outputs_like(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Trace a function."""
+    return jax.eval_shape(function, *arguments)
 
 
 def functional_class(optimizer: type[Any]) -> type[Any]:

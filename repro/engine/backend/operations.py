@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from etils import epy
 
 from repro.common import TrainingError
@@ -12,6 +14,8 @@ from repro.engine.backend.selection import configure, implementation
 
 with epy.lazy_imports():
     import keras
+
+Array = npt.NDArray[np.generic]
 
 
 def device() -> str:
@@ -86,6 +90,33 @@ def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]
         dtype: Data type of what it returns.
     """
     return implementation().map_rows(function, dtype)  # type: ignore[no-any-return]
+
+
+def draw(kind: str, states: Array, first: Array, second: Array, size: int) -> Array:
+    """Draw rows of independent values, each row from a distribution and a state of its own.
+
+    JAX compiles one function for all sizes up to a power of two, whose first values are those of smaller sizes;
+    TensorFlow compiles none.
+
+    Args:
+        kind: ``normal``, ``truncated_normal`` or ``uniform``, functions of ``keras.random``.
+        states: States of random generators, [rows, 2].
+        first: Means or lower limits, [rows].
+        second: Standard deviations or upper limits, [rows].
+        size: Number of values in a row.
+
+    Returns:
+        Values in single precision, [rows, size]: those that ``keras.random`` draws alone for any shape of that size.
+    """
+    return implementation().draw(kind, states, first, second, size)  # type: ignore[no-any-return]
+
+
+def outputs_like(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Find out shapes and types of what a function returns, or how it fails; what it returns has no other use.
+
+    JAX traces it, since it would compile each operation; TensorFlow calls it.
+    """
+    return implementation().outputs_like(function, *arguments)
 
 
 def make_functional(optimizer: Any) -> Any:

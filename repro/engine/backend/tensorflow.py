@@ -8,12 +8,19 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from etils import epy
+
 from repro.common import ReproError, output_to_nowhere
 from repro.engine import compilation_cache
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with output_to_nowhere():  # it greets before it knows the level
     import tensorflow
+
+with epy.lazy_imports():
+    import keras
 
 RANDOM_OPERATIONS = (
     "StatelessRandomGetKeyCounter",
@@ -116,6 +123,25 @@ def map_rows(function: Callable[[Any], Any], dtype: str) -> Callable[[Any], Any]
         autograph=False,
         reduce_retracing=True,
     )
+
+
+def draw(
+    kind: str, states: npt.NDArray[Any], first: npt.NDArray[Any], second: npt.NDArray[Any], size: int
+) -> npt.NDArray[Any]:
+    """Draw rows of independent values."""
+    function, generator = getattr(keras.random, kind), keras.random.SeedGenerator(0)
+
+    def draw_row(state: Any, low: np.float32, high: np.float32) -> npt.NDArray[Any]:
+        with keras.StatelessScope(state_mapping=[(generator.state, state)]):
+            return function((size,), low, high, seed=generator).numpy()  # type: ignore[no-any-return]
+
+    rows = zip(tensorflow.constant(states.astype(generator.state.dtype)), first, second, strict=True)
+    return np.stack([draw_row(*row) for row in rows])
+
+
+def outputs_like(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function."""
+    return function(*arguments)
 
 
 def functional_class(optimizer: type[Any]) -> type[Any]:
