@@ -21,6 +21,7 @@ from repro.cli.options import (
     ClaimArgument,
     DataDirOption,
     DataOption,
+    FiguresOption,
     JsonOption,
     JunitOption,
     PatternsArgument,
@@ -123,7 +124,14 @@ def run(
     else:
         backends.select(backend or backends.name())
     _use_data_folder(data_dir)
-    with terminal.RunProgress(terminal.console(stderr=True)) as progress:
+    with terminal.RunProgress(terminal.console(stderr=True)) as progress, report.GrowingReport() as growing:
+
+        def listen(event: runner.Event) -> None:
+            progress(event)
+            growing(event)
+            if isinstance(event, runner.Begun):
+                progress.say(f"The report grows from the first results on: {event.folder / 'site' / 'index.html'}")
+
         try:
             completed = runner.run(
                 *asked,
@@ -135,7 +143,7 @@ def run(
                 workers=workers,
                 scheduler=scheduler,
                 resume=resumed,
-                listen=progress,
+                listen=listen,
             )
         except KeyboardInterrupt:
             progress.say("interrupted: `repro report` shows what is done, `repro run --resume` goes on")
@@ -202,9 +210,12 @@ def check(
 
 
 @app.command("report")
-def build_report(run: RunArgument = "latest", *, results: ResultsOption = paths.RESULTS) -> int:
+def build_report(
+    run: RunArgument = "latest", *, figures: FiguresOption = None, results: ResultsOption = paths.RESULTS
+) -> int:
     """Write the report of a run again, by default that of the latest."""
-    terminal.console().print(str(report.build(library.Store.existing(results), run)), soft_wrap=True)
+    index = report.build(library.Store.existing(results), run, formats=("svg", *(figures or [])))
+    terminal.console().print(str(index), soft_wrap=True)
     return 0
 
 

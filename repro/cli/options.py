@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -48,6 +48,10 @@ ResumeOption = Annotated[
         help="Do only what an unfinished run lacks: the latest, or the one named instead of claims. Name files of your "
         "own again.",
     ),
+]
+FiguresOption = Annotated[
+    list[Literal["png", "pdf"]] | None,
+    typer.Option(help="Draw the figures of claims in this format, too; may be repeated. Pages show them as SVG."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 JunitOption = Annotated[

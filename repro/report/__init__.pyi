@@ -1,6 +1,7 @@
 from .checks import Check, check
 from .comparison_text import conclusion, environment_texts, notable_costs, ratio_text, remarks
 from .comparisons import write_comparison
+from .growing import GrowingReport
 from .junit import check_writable, write_junit
 from .pages import file_name
 from .performance import write_performance
@@ -10,6 +11,7 @@ from .summary import write_summary
 
 __all__ = [
     "Check",
+    "GrowingReport",
     "build",
     "check",
     "check_writable",

@@ -8,12 +8,11 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 import pyarrow
@@ -21,7 +20,7 @@ import pyarrow.csv
 from pydantic import TypeAdapter
 
 import repro
-from repro.catalogue import Claim, Role, path_of, registry
+from repro.catalogue import Claim, path_of, registry
 from repro.common import ReproError, redirect_output
 from repro.criteria import render
 from repro.report.text import cell, tokens
@@ -29,9 +28,8 @@ from repro.results import Evaluation, Store
 from repro.runner import environment
 
 SHOWN_ROWS = 12
-FORMATS: Mapping[Role, tuple[str, ...]] = {
-    role: ("svg", "png", "pdf") if role == "claim" else ("svg",) for role in get_args(Role)
-}
+FORMATS = ("svg", "png", "pdf")
+ROWS_AS_CSV = 10_000
 # A process loads pandas and Matplotlib for as long as some ten figures take.
 FEWEST_FOR_PROCESSES = 24
 
@@ -83,12 +81,14 @@ class Wanted:
         evaluation: Evaluation whose observations are shown.
         claim: Claim that reads them; None if it is not registered any more.
         digest: Digest that is the same for the same observations, read and drawn by the same code.
+        formats: Formats that its figure is drawn in.
     """
 
     name: str
     evaluation: Evaluation
     claim: Claim | None
     digest: str
+    formats: tuple[str, ...] = ("svg",)
 
 
 def collect(store: Store, wanted: Sequence[Wanted], site: Path, previous: Path) -> dict[str, Evidence]:
@@ -170,19 +170,19 @@ def _make(store: Store, wanted: Wanted, site: Path) -> Evidence:
     except ReproError as error:
         return Evidence(missing=str(error))
     if claim is None:
-        return _tables(stored, wanted, site, "the claim is not registered any more; no figure can be drawn")
+        return _tables(store, stored, wanted, site, "the claim is not registered any more; no figure can be drawn")
     observations = stored
     try:
         observations = claim.read(stored, evaluation.parameters)
         verdict = claim.variant(evaluation.role, evaluation.parameters).judge(observations)
-        figures = render(claim.draw(observations, verdict, evaluation.role), FORMATS[evaluation.role])
+        figures = render(claim.draw(observations, verdict, evaluation.role), wanted.formats)
     except Exception as error:  # noqa: BLE001  a claim's own code may raise anything, the page must stand
         reason = " ".join(str(error).split())
         missing = f"no figure could be drawn: {type(error).__name__}: {reason}"
-        return _tables(observations, wanted, site, missing)
+        return _tables(store, observations, wanted, site, missing)
     for suffix, content in figures.items():
         (site / "figures" / f"{wanted.name}.{suffix}").write_bytes(content)
-    return replace(_tables(observations, wanted, site, ""), formats=tuple(figures))
+    return replace(_tables(store, observations, wanted, site, ""), formats=tuple(figures))
 
 
 def _code(claim: Claim) -> str:
@@ -193,8 +193,10 @@ def _code(claim: Claim) -> str:
         return ""
 
 
-def _tables(observations: pd.DataFrame, wanted: Wanted, site: Path, missing: str) -> Evidence:
-    _write_csv(observations, site / "observations" / f"{wanted.name}.csv")
+def _tables(store: Store, observations: pd.DataFrame, wanted: Wanted, site: Path, missing: str) -> Evidence:
+    _write_csv(observations.head(ROWS_AS_CSV), site / "observations" / f"{wanted.name}.csv")
+    if wanted.evaluation.observations is not None:
+        link(store.observations_file(wanted.evaluation.observations), site / "observations" / f"{wanted.name}.parquet")
     trials = observations.attrs.get("tuning", [])
     is_table = isinstance(trials, list) and all(isinstance(trial, dict) for trial in trials)
     tuning = _excerpt(pd.DataFrame(trials), len(trials)) if trials and is_table else None
@@ -220,12 +222,12 @@ def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
         if content.pop("digest") != wanted.digest:
             return None
         evidence = _RECORD.validate_python(content)
-        if not set(evidence.formats) <= set(FORMATS[wanted.evaluation.role]):  # they make names of files
+        if evidence.formats and not set(wanted.formats) <= set(evidence.formats) <= set(FORMATS):  # names of files
             return None
         files = [Path("figures", f"{wanted.name}.{suffix}") for suffix in evidence.formats]
-        files += [Path("observations", f"{wanted.name}.csv")] if evidence.excerpt else []
+        files += [Path("observations", f"{wanted.name}.{kind}") for kind in ("csv", "parquet") if evidence.excerpt]
         for file in (*files, record):
-            _link(previous / file, site / file)
+            link(previous / file, site / file)
     except (
         OSError,
         ValueError,
@@ -238,7 +240,8 @@ def _taken_over(wanted: Wanted, site: Path, previous: Path) -> Evidence | None:
     return evidence
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; copy it where file systems have no links."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from repro.common import format_duration, format_effect, format_number, format_size
 from repro.criteria import SCALES, heading
 from repro.report import listings, pages, text
+from repro.report.evidence import ROWS_AS_CSV
 
 STATIC = Path(__file__).parent / "static"
 
@@ -48,6 +49,7 @@ def environment() -> Environment:
         "meaning_of_role": pages.MEANINGS,
         "module_of": listings.module_of,
         "places_by_document": listings.places_by_document,
+        "rows_as_csv": ROWS_AS_CSV,
         "scales": SCALES,
         "script": Markup(script),  # noqa: S704  a file of the package
         # Pages may execute this script and no other, whatever statements and messages try to smuggle in.

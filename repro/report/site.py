@@ -40,7 +40,9 @@ class Subject:
     claims: Mapping[str, Claim]
 
 
-def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None = None) -> Path:
+def build(
+    store: Store, run: str = "latest", claims: Mapping[str, Claim] | None = None, formats: Sequence[str] = ("svg",)
+) -> Path:
     """Write the report of a run; it takes the place of the report that is there.
 
     Figures and tables that are there already, made from the same observations by the same code, are reused.
@@ -50,6 +52,7 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
         run: Id of the run, or ``latest``.
         claims: Claims that the results are of, by id; by default the registered ones. A result whose claim is not among
             them gets a page of what is stored.
+        formats: Formats of the figures of claims: ``svg``, which pages show, and ``png`` and ``pdf`` for downloads.
 
     Returns:
         Path of the first page, ``site/index.html`` in the results folder.
@@ -72,7 +75,7 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
             for name in FOLDERS:
                 (draft / name).mkdir(parents=True)
             comparisons.keep(site, draft, chosen.id)
-            shown = evidence.collect(store, _wanted(subject), draft, site)
+            shown = evidence.collect(store, _wanted(subject, tuple(formats)), draft, site)
             _write(draft, store, subject, shown)
             shutil.rmtree(site, ignore_errors=True)
             draft.replace(site)
@@ -83,7 +86,7 @@ def build(store: Store, run: str = "latest", claims: Mapping[str, Claim] | None 
     return site / "index.html"
 
 
-def _wanted(subject: Subject) -> list[Wanted]:
+def _wanted(subject: Subject, formats: tuple[str, ...]) -> list[Wanted]:
     codes = evidence.digests(subject.claims[result.id] for result in subject.results if result.id in subject.claims)
     return [
         Wanted(
@@ -91,6 +94,7 @@ def _wanted(subject: Subject) -> list[Wanted]:
             evaluation,
             subject.claims.get(result.id),
             evidence.digest(evaluation, codes.get(result.id, "")),
+            formats if evaluation.role == "claim" else ("svg",),
         )
         for result in subject.results
         for evaluation in (result.evaluation, *result.counterparts)

@@ -152,6 +152,14 @@ class Store:
             reason = " ".join(str(error).split())
             raise StoreError(f"observations {self._file(key)} are no table: {reason}; run its claim again") from error
 
+    def observations_file(self, key: str) -> Path:
+        """Return the Parquet file of a table of observations, which need not be there.
+
+        Args:
+            key: Key that ``write_observations`` returned.
+        """
+        return self._file(key)
+
     def observations_content(self, key: str) -> bytes:
         """Return the Parquet file of a table.
 

@@ -17,7 +17,7 @@ from repro.catalogue.sources import Source, cheatsheet
 from repro.common import StoreError, format_duration, format_size
 from repro.criteria import AtMost, Contrast, Greater
 from repro.criteria.verdict import Part
-from repro.report import summary
+from repro.report import evidence, summary
 from repro.report.pages import file_name
 from repro.report.text import cell, formula, paragraphs, prose, python, tokens
 from repro.results.records import ClaimResult, Evaluation, Run
@@ -209,7 +209,30 @@ def test_tuning_is_shown(index):
 
 def test_observations_are_written_whole(index):
     table = pd.read_csv(index.parent / "observations" / f"{ORDER.id}-claim.csv")
-    pd.testing.assert_frame_equal(table, arms(range(first_seed(ORDER), first_seed(ORDER) + 24), shift=0.01))
+    written = arms(range(first_seed(ORDER), first_seed(ORDER) + 24), shift=0.01)
+    pd.testing.assert_frame_equal(table, written)
+    pd.testing.assert_frame_equal(pd.read_parquet(index.parent / "observations" / f"{ORDER.id}-claim.parquet"), written)
+    assert "the first 10000 as CSV" not in page_of(index, ORDER.id).text
+
+
+def test_of_many_observations_the_first_are_written_as_text(store, monkeypatch):
+    monkeypatch.setattr(evidence, "ROWS_AS_CSV", 5)
+    record(store, begin(store), ORDER, evaluate(store, ORDER))
+    folder = report.build(store, claims=CLAIMS).parent / "observations"
+    assert len(pd.read_csv(folder / f"{ORDER.id}-claim.csv")) == 5
+    assert len(pd.read_parquet(folder / f"{ORDER.id}-claim.parquet")) == 48
+
+
+def test_figures_are_drawn_in_other_formats_where_these_are_asked_for(store):
+    record(store, begin(store), ORDER, evaluate(store, ORDER), evaluate(store, ORDER, "correction"))
+
+    def drawn(**options):
+        figures = report.build(store, claims=CLAIMS, **options).parent / "figures"
+        return {file.name.removeprefix(f"{ORDER.id}-") for file in figures.iterdir()} - {"summary.svg"}
+
+    assert drawn() == {"claim.svg", "correction.svg"}
+    assert drawn(formats=("svg", "pdf", "png")) == {"claim.svg", "claim.pdf", "claim.png", "correction.svg"}
+    assert drawn(formats=("svg", "pdf")) == {"claim.svg", "claim.pdf", "claim.png", "correction.svg"}
 
 
 def test_mistakes_of_the_documents_are_listed_with_what_holds_instead(index):
