@@ -62,7 +62,8 @@ def power(decisions: pd.DataFrame) -> pd.DataFrame:
     )
     one = shares[shares["kind"].isin(["tendency", "possibility", "formula"])].dropna(subset="power")
     table = one.pivot_table(index=["kind", "truth", "true"], columns=["cells", "n"], values="power", sort=False)
-    table.columns = [f"{cells} cell{'s' if cells > 1 else ''}, n = {n}" for cells, n in table.columns]
+    pairs = zip(*map(table.columns.get_level_values, ["cells", "n"]), strict=True)
+    table.columns = [f"{cells} cell{'s' if cells > 1 else ''}, n = {n}" for cells, n in pairs]
     return table.map(percent)
 
 

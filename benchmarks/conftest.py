@@ -37,6 +37,7 @@ class Effort:
         conv_fit_epochs: of their runs with ``fit``.
         conv_options: what is tried for them with ``fit``, by backend: whose convolutions, ``steps_per_execution`` and
             ``jit_compile``. XLA's own convolutions are slow inside a loop, which JAX makes of several steps.
+        costed: number of claims whose costs are counted, by profile.
         suite_rounds: turns of what the suite does around experiments.
         trials: of Keras Tuner's search; the time of 64 follows in proportion.
         search_rounds: turns of the searches.
@@ -64,6 +65,7 @@ class Effort:
             "jax": (("own", 1, True), ("patches", 11, True)),
         }
     )
+    costed: Mapping[str, int] = field(default_factory=lambda: {"smoke": 8, "standard": 8})
     suite_rounds: int = 7
     trials: int = 64
     search_rounds: int = 2
@@ -85,6 +87,7 @@ QUICK = Effort(
     conv_epochs=1,
     conv_fit_epochs=1,
     conv_options={"tensorflow": (("own", 11, False),), "jax": (("own", 1, True),)},
+    costed={"smoke": 1, "standard": 0},
     suite_rounds=2,
     trials=2,
     search_rounds=1,

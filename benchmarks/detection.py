@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -141,7 +141,7 @@ def alarms_table(simulations: int) -> pd.DataFrame:
 
 def power_table(simulations: int) -> pd.DataFrame:
     """Tabulate the power: the smallest of all kinds of noise."""
-    rows: dict[tuple[str, str, int], Mapping[str, float]] = {}
+    rows: dict[tuple[str, str, int], Mapping[Hashable, float]] = {}
     for step, deviation, history in product(STEPS, DEVIATIONS, HISTORIES):
         cells = pd.DataFrame([power(noise, deviation, history, step, simulations) for noise in NOISES])
         rows[f"{100 * step:g} %", f"{100 * deviation:g} %", history] = cells.min().to_dict()

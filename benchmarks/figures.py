@@ -71,6 +71,16 @@ FIGURES = {
     "cost_growth": Figure(
         "time for 16, 64, 256, 1024 replicas of the MLP (on a GPU also 4096): fitted exponent", 1.05, "at most"
     ),
+    "arithmetic_share": Figure(
+        "eight representative claims at smoke in one fresh process, without caches: processor time in programs after "
+        "their first call, which compiles them, over all processor time",
+        0.4,
+    ),
+    "arithmetic_share_standard": Figure("the same at standard", 0.6),
+    "programs_per_claim": Figure("programs that these claims compile at smoke, over the claims", None, "at most"),
+    "programs_per_claim_standard": Figure("the same at standard", None, "at most"),
+    "seconds_per_claim": Figure("wall time of these claims at smoke, over the claims", None, "at most"),
+    "seconds_per_claim_standard": Figure("the same at standard", None, "at most"),
     "recording_over_plain": Figure(
         "results with their observations recorded in a results folder: results/s over the same Parquet files and rows "
         "written by hand, each file and row made durable on both sides",
@@ -80,7 +90,7 @@ FIGURES = {
         "results of a run read back: results/s over fetching and decoding the same rows by hand", None
     ),
     "report_over_figures": Figure(
-        "report of a run written: claims/s over drawing the same figures alone, without pages", None
+        "first report of a run written: claims/s over drawing the same figures alone, without pages", None
     ),
     "running_over_experiments": Figure(
         "claims run in one process, their results recorded: claims/s over calling the same experiments and criteria by "

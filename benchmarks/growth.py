@@ -94,9 +94,9 @@ def main() -> None:
         rows = list(grow(store, arguments.runs, arguments.claims))
         sys.stdout.write(f"{table(rows).to_string(index=False)}\n")
         before = time.perf_counter()
-        waste = compaction.find(store, KEPT, grace=timedelta(0))
+        waste = compaction.find_waste(store, KEPT, grace=timedelta(0))
         found = time.perf_counter()
-        freed = compaction.remove(store, waste)
+        freed = compaction.remove_waste(store, waste)
         removed = time.perf_counter()
         sys.stdout.write(
             f"compaction to {KEPT} runs: {len(waste.runs)} found in {found - before:.1f} s, removed in "
@@ -158,8 +158,12 @@ def synthetic(number: int, keys: Sequence[str]) -> tuple[Run, list[ClaimResult]]
 def evaluation(role: Any, status: Any, index: int, key: str, generator: np.random.Generator) -> Evaluation:
     """Make an evaluation with up to three parts, one in four of which shared the experiment of another."""
     numbers = generator.normal(size=3 * (index % 4 + 1)).reshape(-1, 3).tolist()
-    parts = tuple(Part(f"scale {place}", status, *part, len(SEEDS)) for place, part in enumerate(numbers[1:]))
-    verdict = Verdict(status, *numbers[0], len(SEEDS), "median of updates / bound", parts=parts)
+    parts = tuple(
+        Part(f"scale {place}", status, effect, low, high, len(SEEDS))
+        for place, (effect, low, high) in enumerate(numbers[1:])
+    )
+    effect, low, high = numbers[0]
+    verdict = Verdict(status, effect, low, high, len(SEEDS), "median of updates / bound", parts=parts)
     parameters = {"points": 200, "dimension": 20, "separable": role == "claim", "rates": (0.1, 0.01)}
     return Evaluation(
         role=role,

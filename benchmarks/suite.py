@@ -127,18 +127,18 @@ def write_report(folder: str, claims: int) -> None:
 def draw_figures(claims: int) -> None:
     """Draw the figures of the same claims."""
     for observations, _ in evaluated(claims):
-        render(CLAIM.criterion(observations).figure(), ["svg", "png", "pdf"])
+        render(CLAIM.draw(observations, CLAIM.criterion(observations), "claim"), ["svg"])
 
 
 def run(folder: str) -> None:
     """Run quick claims in this process and record their results."""
-    plan = planning.plan(registry.find(*QUICK_CLAIMS), "smoke")
-    execution.execute(plan, Store.open(Path(folder)), workers=0)
+    plan = planning.make_plan(registry.find(*QUICK_CLAIMS), "smoke")
+    execution.execute(plan, Path(folder), workers=0)
 
 
 def run_by_hand() -> None:
     """Call the experiments and criteria of the same claims."""
-    plan = planning.plan(registry.find(*QUICK_CLAIMS), "smoke")
+    plan = planning.make_plan(registry.find(*QUICK_CLAIMS), "smoke")
     made = {}
     for job in plan.jobs:
         arguments = (job.seeds,) if job.seeds else ()

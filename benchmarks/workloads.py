@@ -60,7 +60,7 @@ class Workload:
     @cached_property
     def examples(self) -> data.ImageData:
         """The digits, as the network takes them."""
-        digits = data.load().subset(TRAIN_EXAMPLES, seed=0)
+        digits = data.load_data().subset(TRAIN_EXAMPLES, seed=0)
         return digits.flat() if self.flat else digits
 
     def optimizer(self, learning_rate: float = LEARNING_RATE) -> Any:
@@ -114,4 +114,4 @@ def search(trials: int, epochs: int) -> float:
 def prepare() -> None:
     """Load the libraries and the digits, so that neither counts in a search."""
     keras_tuner.HyperParameters()
-    data.load()
+    data.load_data()

@@ -1,6 +1,7 @@
 """Planning, executing, judging and recording, on stand-in claims."""
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -227,6 +228,23 @@ def test_longest_jobs_come_first_and_unknown_ones_before(store, monkeypatch):
     assert [plan.expected.get(job) for job in plan.jobs] == [None, None, 9.0, 4.0]
     assert planning.expected_seconds(plan, plan.jobs, 2) == 9.0
     assert planning.expected_seconds(plan, plan.jobs, 1) == 13.0
+
+
+def test_a_run_begins_with_the_quickest_claim_of_every_module(store, monkeypatch):
+    def published(seconds):
+        return PublishedClaim("refuted", None, None, None, 1, seconds, {})
+
+    def named(name, module):
+        claim = replace(stand_in.timed, function=lambda seeds: seeds, control=None)
+        claim.function.__module__, claim.function.__name__, claim.function.__qualname__ = module, name, name
+        return claim
+
+    seconds = {"one.slow": 60.0, "one.quick": 2.0, "one.quickest": 1.0, "two.slow": 50.0, "three.quick": 0.5}
+    claims = [named(*reversed(name.split("."))) for name in seconds]
+    monkeypatch.setattr(planning, "published", lambda _: {name: published(each) for name, each in seconds.items()})
+    plan = planning.with_expected_times(planning.make_plan(claims, "smoke"), store)
+    order = [plan.tasks_of(job)[0].claim.id for job in plan.jobs]
+    assert order == ["three.quick", "one.quickest", "one.slow", "two.slow", "one.quick"]
 
 
 def test_measured_times_replace_published_ones(store):

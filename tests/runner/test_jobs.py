@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import stand_in
@@ -66,6 +67,28 @@ def test_workers_that_have_grown_too_large_are_replaced(largest, processes, monk
         results = [result.observations for _, result in started.perform(jobs, lambda _: None)]
     assert [int(table["value"][0]) for table in results] == [0, 1, 2, 3]
     assert len({int(table["process"][0]) for table in results}) == processes
+
+
+def test_a_worker_gets_what_it_has_compiled_already_as_long_as_there_is_something_for_the_others(tmp_path):
+    jobs = [
+        Job(experiment, {"value": value, "pause": 0.3}, (0,))
+        for experiment in (stand_in.pausing.function, stand_in.pausing_too)
+        for value in range(4)
+    ]
+    results = perform(jobs, tmp_path, count=2)
+    processes = [
+        Counter(int(results[job].observations["process"][0]) for job in jobs if job.experiment is experiment)
+        for experiment in (stand_in.pausing.function, stand_in.pausing_too)
+    ]
+    (first, of_first), (second, of_second) = (counts.most_common(1)[0] for counts in processes)
+    assert first != second
+    assert min(of_first, of_second) >= 3  # the last one may go to a worker that is done
+
+
+def test_a_worker_without_work_of_its_own_takes_that_of_another(tmp_path):
+    jobs = [Job(stand_in.pausing.function, {"value": value, "pause": 0.3}, (0,)) for value in range(6)]
+    results = perform(jobs, tmp_path, count=2)
+    assert len({int(result.observations["process"][0]) for result in results.values()}) == 2
 
 
 def perform(jobs, folder, count=1):

@@ -153,6 +153,11 @@ def pausing(seeds, *, value=1, pause=0.2):
     return pd.DataFrame({"seed": seeds, "value": value, "began": began, "ended": time.time(), "process": os.getpid()})
 
 
+def pausing_too(seeds, *, value=1, pause=0.2):
+    """Records the same in an experiment of its own."""
+    return pausing.function(seeds, value=value, pause=pause)
+
+
 @claim(
     "A normal number is small.",
     source=lectures("9"),
