@@ -2,7 +2,8 @@
 
 ``train`` trains, ``classifier`` prepares an arm of a comparison, ``tune`` searches hyperparameters, ``probe`` looks at
 untrained networks, ``load_data`` brings images, ``baselines`` has what generators and saliency maps must beat, and
-``backend`` the few operations that differ between TensorFlow and JAX.
+``backend`` the few operations that differ between TensorFlow and JAX. ``keyed`` and ``keyed_network`` find what was
+compiled before.
 """
 
 from repro.engine import backend
@@ -17,6 +18,7 @@ from repro.engine.baselines import (
 )
 from repro.engine.compilation_cache import WITHOUT_CACHE
 from repro.engine.data import DIGITS, ImageData, corrupt_labels, load_data
+from repro.engine.identity import Keyed, keyed, keyed_network
 from repro.engine.initial_values import build_seeded
 from repro.engine.networks import convolution, mlp, residual_network
 from repro.engine.probing import probe
@@ -28,6 +30,7 @@ __all__ = [
     "WITHOUT_CACHE",
     "Arm",
     "ImageData",
+    "Keyed",
     "Record",
     "Training",
     "Tuning",
@@ -45,6 +48,8 @@ __all__ = [
     "fresh_real",
     "horizons",
     "join_tables",
+    "keyed",
+    "keyed_network",
     "load_data",
     "mean_plus_noise",
     "mlp",

@@ -106,6 +106,11 @@ def architecture(model: Any) -> Hashable | None:
         return None
 
 
+def keyed_network(model: Any) -> Keyed:
+    """Identify a network by its architecture, or by itself where that cannot be told."""
+    return Keyed(architecture(model) or _Itself(model), model)
+
+
 class _Itself:
     """A value that equals itself alone, and lives as long as a key that holds it."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from etils import epy
 
 from repro.claims.diffusion._processes import Array
-from repro.engine import Arm, Training, tune
+from repro.engine import Arm, Keyed, Training, keyed, keyed_network, tune
 from repro.engine.backend import compile_function, scan
 
 with epy.lazy_imports():
@@ -38,8 +38,7 @@ def weighted_squared_error(targets: Any, predictions: Any) -> Any:
 
 def functions(training: Training) -> Iterator[Callable[[Array], Array]]:
     """Yield each replica's network, whose weights are all trainable, as a function of rows of inputs."""
-    model = training.model(0)
-    forward = compile_function(lambda weights, inputs: model.stateless_call(weights, [], inputs)[0])
+    forward = _forward(keyed_network(training.model(0)))
     for trained in training.weights:
         weights = [keras.ops.convert_to_tensor(values) for values in trained]
         yield lambda inputs, weights=weights: keras.ops.convert_to_numpy(  # type: ignore[misc]
@@ -57,15 +56,7 @@ def simulations(training: Training, step: Callable[[Any, Any, Any], Any]) -> Ite
     Returns:
         Functions of the first state and of the inputs, nested arrays with a common first axis, to the last state.
     """
-    model = training.model(0)
-
-    def run(weights: list[Any], state: Any, inputs: Any) -> Any:
-        def network(values: Any) -> Any:
-            return model.stateless_call(weights, [], values)[0]
-
-        return scan(lambda state, row: (step(network, state, row), ()), state, inputs)[0]
-
-    compiled_run = compile_function(run)
+    compiled_run = _simulation(keyed_network(training.model(0)), keyed(step))
     for trained in training.weights:
         weights = [keras.ops.convert_to_tensor(values) for values in trained]
 
@@ -75,3 +66,22 @@ def simulations(training: Training, step: Callable[[Any, Any, Any], Any]) -> Ite
             return np.asarray(keras.ops.convert_to_numpy(last), np.float64)
 
         yield simulate
+
+
+@lru_cache(maxsize=16)
+def _forward(model: Keyed) -> Callable[..., Any]:
+    """Compile a network as a function of its weights and inputs, once for all that compute alike."""
+    return compile_function(lambda weights, inputs: model.value.stateless_call(weights, [], inputs)[0])
+
+
+@lru_cache(maxsize=16)
+def _simulation(model: Keyed, step: Keyed) -> Callable[..., Any]:
+    """Compile many steps with a network as a function of its weights, the first state and the inputs."""
+
+    def run(weights: list[Any], state: Any, inputs: Any) -> Any:
+        def network(values: Any) -> Any:
+            return model.value.stateless_call(weights, [], values)[0]
+
+        return scan(lambda state, row: (step.value(network, state, row), ()), state, inputs)[0]
+
+    return compile_function(run)
