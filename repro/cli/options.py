@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from repro.catalogue import Profile
+
+
+class FigureFormat(StrEnum):
+    """Formats of figures beside SVG."""
+
+    PNG = "png"
+    PDF = "pdf"
+
 
 PatternsArgument = Annotated[
     list[str] | None,
@@ -50,7 +59,7 @@ ResumeOption = Annotated[
     ),
 ]
 FiguresOption = Annotated[
-    list[Literal["png", "pdf"]] | None,
+    list[FigureFormat] | None,
     typer.Option(help="Draw the figures of claims in this format, too; may be repeated. Pages show them as SVG."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
