@@ -30,8 +30,8 @@ from repro.runner import environment
 SHOWN_ROWS = 12
 FORMATS = ("svg", "png", "pdf")
 ROWS_AS_CSV = 10_000
-# A process loads pandas and Matplotlib for as long as some ten figures take.
-FEWEST_FOR_PROCESSES = 24
+# A process loads pandas and Matplotlib for as long as some fifteen figures take.
+FEWEST_FOR_PROCESSES = 48
 
 
 @dataclass(frozen=True)
