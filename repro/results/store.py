@@ -354,7 +354,7 @@ def _database_errors(database: Path) -> Iterator[None]:
         raise StoreError(
             f"cannot use {database}: {error}; check permissions and disk space, or choose another folder with --results"
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged names as they are
         raise StoreError(
             f"{database} is not a readable results database ({error}); choose another folder with --results"
         ) from error

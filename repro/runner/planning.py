@@ -79,10 +79,12 @@ class Plan:
 
     def _quick_claims(self) -> list[Claim]:
         """Choose the quickest claim of each module, where there is one that is quick."""
-        seconds: dict[Claim, float] = dict.fromkeys(self.claims, 0.0)
+        seconds = {claim.id: 0.0 for claim in self.claims}
         for task in self.tasks:
-            seconds[task.claim] += self.expected.get(task.job, float("inf"))
-        quick = sorted((claim for claim in self.claims if seconds[claim] <= QUICK), key=lambda claim: seconds[claim])
+            seconds[task.claim.id] += self.expected.get(task.job, float("inf"))
+        quick = sorted(
+            (claim for claim in self.claims if seconds[claim.id] <= QUICK), key=lambda claim: seconds[claim.id]
+        )
         quickest: dict[str, Claim] = {}
         for claim in quick:
             quickest.setdefault(claim.id.partition(".")[0], claim)
