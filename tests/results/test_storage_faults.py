@@ -21,8 +21,8 @@ ADDITION = ("run", "stand_in.addition", "--profile", "smoke", "--workers", "0")
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with a complete run, after which a run of both claims begins with the one of unknown time."""
-    done = command("run", "stand_in.bounded", "--profile", "smoke", "--workers", "0", folder=tmp_path)
+    """A folder with a complete run, after which a run of both claims begins with the one that is known to be quick."""
+    done = command(*ADDITION, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     return tmp_path
 
