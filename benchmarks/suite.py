@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from repro import report
-from repro.catalogue import registry
+from repro.catalogue import observe, registry
 from repro.catalogue.declaration import Claim
 from repro.catalogue.sources import cheatsheet
 from repro.criteria import Greater
@@ -139,9 +139,6 @@ def run(folder: str) -> None:
 def run_by_hand() -> None:
     """Call the experiments and criteria of the same claims."""
     plan = planning.make_plan(registry.find(*QUICK_CLAIMS), "smoke")
-    made = {}
-    for job in plan.jobs:
-        arguments = (job.seeds,) if job.seeds else ()
-        made[job] = job.experiment(*arguments, **job.parameters)
+    made = {job: observe(job.experiment, job.seeds, **job.parameters) for job in plan.jobs}
     for task in plan.tasks:
         task.claim.criterion(task.claim.read(made[task.job], task.variant.parameters))
