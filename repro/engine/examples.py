@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -14,6 +15,8 @@ from repro.common import TrainingError
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int32]
+
+FEW_SEEDS = 8  # as many as replicas run at once on CPU where they are few: tuning and evaluation share a program then
 
 
 class Examples(Protocol):
@@ -117,6 +120,8 @@ class Pool:
     def of(self, seeds: Sequence[int] | Array, at_once: int) -> tuple[Array, Array, tuple[Places, ...]]:
         """Choose the examples of some seeds, in shapes that depend on how many seeds there may be, not on how many.
 
+        Where many replicas run at once, they may have far fewer seeds; up to ``FEW_SEEDS`` there is room for all.
+
         Args:
             seeds: Seeds.
             at_once: Largest number of seeds.
@@ -128,8 +133,9 @@ class Pool:
         if not self.of_x:
             rows = len(self.x) + self.spare
             return _filled(self.x, rows), _filled(self.y, rows), ()
-        x, places_x = _chosen(self.x, self.of_x, seeds, at_once, self.spare)
-        y, places_y = _chosen(self.y, self.of_y, seeds, at_once, self.spare)
+        room = min(at_once, max(FEW_SEEDS, 2 ** math.ceil(math.log2(len(self.of_x)))))
+        x, places_x = _chosen(self.x, self.of_x, seeds, room, self.spare)
+        y, places_y = _chosen(self.y, self.of_y, seeds, room, self.spare)
         return x, y, (places_x, places_y)
 
     @property
@@ -155,7 +161,7 @@ def pool_examples(drawn: Mapping[int, Examples]) -> Pool:
 
 
 def _chosen(
-    values: Array, places: Mapping[int, Places], seeds: Sequence[int] | Array, at_once: int, spare: int
+    values: Array, places: Mapping[int, Places], seeds: Sequence[int] | Array, room: int, spare: int
 ) -> tuple[Array, Places]:
     """Choose the rows of some seeds among pooled values, and find their places among the chosen ones."""
     rows = np.unique(np.concatenate([places[seed] for seed in seeds]))
@@ -164,7 +170,7 @@ def _chosen(
     uses = np.bincount(np.concatenate([np.unique(of_seed) for of_seed in places.values()]), minlength=len(values))
     common = int((uses == len(places)).sum())
     own = max(len(np.unique(of_seed)) for of_seed in places.values()) - common
-    return _filled(values[rows], max(common + own * at_once + spare, len(rows))), found.astype(np.int32)
+    return _filled(values[rows], max(common + own * room + spare, len(rows))), found.astype(np.int32)
 
 
 def _filled(values: Array, rows: int) -> Array:

@@ -26,6 +26,9 @@ with epy.lazy_imports():
     import keras
 
 
+_RECORDING = threading.RLock()  # two threads that stood in for one module would not leave it as it was
+
+
 class Distribution(NamedTuple):
     """A distribution of independent values.
 
@@ -197,9 +200,10 @@ def _random_initializers(model: Any) -> dict[int, Any]:
 def _undrawn() -> Iterator[list[tuple[Distribution, Array]]]:
     """Let Keras' initialisers, in this thread, draw what is no number, and record from which distributions."""
     module = sys.modules[keras.initializers.VarianceScaling.__module__]
-    recording = _Recording(module.random)
-    with mock.patch.object(module, "random", recording):
-        yield recording.drawn
+    with _RECORDING:
+        recording = _Recording(module.random)
+        with mock.patch.object(module, "random", recording):
+            yield recording.drawn
 
 
 class _Recording:

@@ -316,9 +316,12 @@ def replicas_at_once(program: Program, batch_size: int, replicas: int, own_value
 
 
 def _evenly(replicas: int, largest: int) -> int:
-    """Divide replicas into as few chunks as possible, of which the last one needs little filling up."""
+    """Divide replicas into as few chunks as possible, of which the last one needs little filling up.
+
+    A single chunk has a power of two, so that a search and the evaluation after it often share a program.
+    """
     chunks = math.ceil(replicas / largest)
-    return largest if chunks == 1 else math.ceil(replicas / chunks)
+    return min(largest, 2 ** math.ceil(math.log2(replicas))) if chunks == 1 else math.ceil(replicas / chunks)
 
 
 def is_number(value: Any) -> bool:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -55,7 +56,7 @@ class GrowingReport:
         context = multiprocessing.get_context("spawn")
         cost, pause = 0.0, FIRST
         with (
-            suppress(KeyboardInterrupt),  # Ctrl-C reaches the process, too
+            suppress(KeyboardInterrupt, BrokenProcessPool),  # Ctrl-C reaches the process, too
             ProcessPoolExecutor(1, mp_context=context, initializer=redirect_output, initargs=(os.devnull,)) as process,
         ):
             while not self._ended.wait(pause):

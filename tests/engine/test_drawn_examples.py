@@ -12,7 +12,7 @@ from repro.common.errors import TrainingError
 from repro.engine import backend, programs
 from repro.engine.arms import classifier
 from repro.engine.data import load_data
-from repro.engine.examples import draw_examples, pool_examples
+from repro.engine.examples import FEW_SEEDS, draw_examples, pool_examples
 from repro.engine.networks import mlp
 from repro.engine.probing import probe
 from repro.engine.programs import Program, replicas_at_once
@@ -149,6 +149,11 @@ def test_shapes_depend_on_how_many_seeds_there_may_be_and_not_on_how_many():
     assert few[0].shape == many[0].shape == (3 * TRAIN + TEST, *COMMON.x_train.shape[1:])
     assert few[1].shape == many[1].shape
     np.testing.assert_array_equal(few[0][few[2][0][0]], many[0][many[2][0][SEEDS.index(0)]])
+
+
+def test_many_replicas_of_few_seeds_have_room_for_their_seeds_alone():
+    pool = pool_examples(draw_examples(partial(common_but, ("x_train",)), SEEDS))
+    assert len(pool.of(SEEDS, 4096)[0]) == FEW_SEEDS * TRAIN + TEST
 
 
 @pytest.mark.parametrize("own", [False, True])

@@ -1,6 +1,7 @@
 """What replicas start from: seeds decide it, and Keras' own initialisers draw it."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -138,6 +139,13 @@ def test_what_is_drawn_together_is_what_keras_draws_alone(name, shape):
             alone = getattr(keras.initializers, name)(**INITIALIZERS[name] | {"seed": generator})(shape)
             # a compiled function rounds once where operations one by one round twice
             np.testing.assert_allclose(row, keras.ops.convert_to_numpy(alone), rtol=1e-6, atol=1e-7)
+
+
+def test_threads_that_build_at_once_do_not_draw_what_is_no_number():
+    with ThreadPoolExecutor(4) as threads:
+        models = list(threads.map(lambda _: build_undrawn(lambda: mlp(inputs=3, outputs=2)), range(20)))
+    assert all(np.isnan(model.layers[0].kernel.numpy()).all() for model in models)
+    assert np.isfinite(mlp(inputs=3, outputs=2).layers[0].kernel.numpy()).all()
 
 
 def test_an_initializer_that_does_more_than_to_draw_has_no_distribution():

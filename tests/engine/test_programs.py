@@ -223,6 +223,13 @@ def test_many_replicas_are_divided_evenly_on_cpu(replicas, monkeypatch):
     assert chunks * at_once - replicas < chunks
 
 
+@pytest.mark.parametrize(("replicas", "at_once"), [(1, 1), (2, 2), (13, 16), (64, 64), (5000, 2500)])
+def test_an_accelerator_has_no_more_places_than_the_next_power_of_two(replicas, at_once, monkeypatch):
+    monkeypatch.setattr(backend, "device", lambda: "GPU")
+    program = Program(mlp(inputs=6, outputs=CLASSES), entropy(), keras.optimizers.SGD(), 1, [], 0)
+    assert replicas_at_once(program, 32, replicas) == at_once
+
+
 def test_larger_networks_have_fewer_replicas_at_once():
     def program(width):
         model = mlp(inputs=6, outputs=CLASSES, widths=(width,))
