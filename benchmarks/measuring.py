@@ -85,5 +85,5 @@ def take_turns(benchmark: BenchmarkFixture, sides: Sequence[Side], rounds: int) 
     def first() -> None:
         rates[0].append(sides[0].rate())
 
-    benchmark.pedantic(first, setup=others, rounds=rounds)  # type: ignore[no-untyped-call]
+    benchmark.pedantic(first, setup=others, rounds=rounds)
     return rates

@@ -17,9 +17,7 @@ def test_claims(report: Report, effort: Effort, profile: Profile) -> None:
     if not claims:
         pytest.skip("takes too long for a quick run")
     with Workers() as worker:
-        measured = report.benchmark.pedantic(  # type: ignore[no-untyped-call]
-            lambda: worker(costs.run_claims, profile, claims)[0], rounds=1
-        )
+        measured = report.benchmark.pedantic(lambda: worker(costs.run_claims, profile, claims)[0], rounds=1)
     suffix = "" if profile == "smoke" else f"_{profile}"
     report.figure(f"arithmetic_share{suffix}", [measured.arithmetic / measured.processor])
     report.figure(f"programs_per_claim{suffix}", [measured.programs / measured.claims])
