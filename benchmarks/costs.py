@@ -74,13 +74,17 @@ def run_claims(profile: Profile, names: tuple[str, ...] = REPRESENTATIVE) -> Cos
     """Run claims in this process, which must be fresh."""
     backend.configure()
     implementation = selection.implementation()
-    costs, compile_function = Costs(len(names)), implementation.compile_function
+    costs = Costs(len(names))
+
+    def counting(name: str) -> Any:
+        compiled = getattr(implementation, name)
+        return mock.patch.object(implementation, name, lambda function: costs.counted(compiled(function)))
+
     started, processor = time.perf_counter(), time.process_time()
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(
-            implementation, "compile_function", lambda function: costs.counted(compile_function(function))
-        ),
+        counting("compile_function"),
+        counting("compile_quickly"),
     ):
         execution.execute(planning.make_plan(registry.find(*names), profile), Path(folder), workers=0)
     costs.processor = time.process_time() - processor

@@ -19,7 +19,7 @@ from repro.engine.baselines import (
 from repro.engine.compilation_cache import WITHOUT_CACHE
 from repro.engine.data import DIGITS, ImageData, corrupt_labels, load_data
 from repro.engine.identity import Keyed, keyed, keyed_network
-from repro.engine.initial_values import build_seeded
+from repro.engine.initial_values import build_seeded, undrawn
 from repro.engine.networks import convolution, mlp, residual_network
 from repro.engine.probing import probe
 from repro.engine.training import Record, Training, train
@@ -58,4 +58,5 @@ __all__ = [
     "shuffled_map",
     "train",
     "tune",
+    "undrawn",
 ]

@@ -46,7 +46,8 @@ class Distribution(NamedTuple):
 def build_seeded(build: Callable[[], Any], seed: int) -> Any:
     """Build a model whose initial weights and noise follow from a seed."""
     backend.configure()
-    model = build()
+    with undrawn():
+        model = build()
     for variable, values in zip(model.variables, initial_values(model, [seed]), strict=True):
         variable.assign(values[0])
     return model
@@ -61,12 +62,20 @@ def build_undrawn(build: Callable[[], Any]) -> Any:
         TrainingError: another build starts from other values for reasons that no initialiser tells.
     """
     backend.configure()
-    with _undrawn():
-        model, other = build(), build()
-    random = _random_initializers(model)
-    for variable, of_other in zip(model.variables, other.variables, strict=True):
-        known = id(variable) in random or _is_state_of_noise(variable)
-        if not known and not np.array_equal(variable.numpy(), of_other.numpy()):  # what is no number differs too
+    with undrawn():
+        model = build()
+        random = _random_initializers(model)
+        doubtful = [
+            place
+            for place, variable in enumerate(model.variables)
+            if not (id(variable) in random or _is_state_of_noise(variable) or _is_plain(variable.numpy()))
+        ]
+        if not doubtful:
+            return model
+        other = build()
+    for place in doubtful:
+        variable = model.variables[place]
+        if not np.array_equal(variable.numpy(), other.variables[place].numpy()):  # what is no number differs too
             raise TrainingError(
                 f"variable {variable.path!r} starts from other values in every build; its layer needs an attribute "
                 f"{variable.name}_initializer that takes a seed"
@@ -117,7 +126,7 @@ def distribution(initializer: Any, shape: tuple[int, ...]) -> Distribution | Non
         >>> distribution(keras.initializers.HeNormal(), (50, 10)).kind
         'truncated_normal'
     """
-    with _undrawn() as drawn:
+    with undrawn() as drawn:
         values = initializer(shape, dtype="float32")
     return drawn[0][0] if len(drawn) == 1 and drawn[0][1] is values else None
 
@@ -175,6 +184,11 @@ def _states(seeds: Sequence[int] | Array, stream: int) -> Iterator[Array]:
         yield np.stack([drawn, np.zeros_like(drawn)], axis=1)
 
 
+def _is_plain(values: Array) -> bool:
+    """Tell whether values are all nought or all one, which nobody draws."""
+    return not values.any() or bool((values == 1).all())
+
+
 def _is_state_of_noise(variable: Any) -> bool:
     return bool(variable.name == "seed_generator_state")
 
@@ -197,8 +211,12 @@ def _random_initializers(model: Any) -> dict[int, Any]:
 
 
 @contextmanager
-def _undrawn() -> Iterator[list[tuple[Distribution, Array]]]:
-    """Let Keras' initialisers, in this thread, draw what is no number, and record from which distributions."""
+def undrawn() -> Iterator[list[tuple[Distribution, Array]]]:
+    """Let Keras' initialisers, in this thread, draw what is no number: for models whose weights nobody looks at.
+
+    Yields:
+        The distributions that are drawn from, each with what stands for its values.
+    """
     module = sys.modules[keras.initializers.VarianceScaling.__module__]
     with _RECORDING:
         recording = _Recording(module.random)

@@ -92,7 +92,7 @@ def _program(network: Keyed, loss: Keyed) -> Callable[..., Any]:
     def run(trainable: Any, non_trainable: Any, x: Any, y: Any) -> Any:
         return layer_statistics.statistics(network.value, loss.value, trainable, non_trainable, x, y)
 
-    return backend.compile_function(run)
+    return backend.compile_quickly(run)
 
 
 def _initial(model: Any, seeds: Sequence[int]) -> tuple[list[Array], list[Array]]:

@@ -121,6 +121,17 @@ def test_an_optimizer_that_keras_cannot_make_functional_is_an_error(option):
         backend.make_functional(keras.optimizers.SGD(**option, name="SGD"))
 
 
+def test_what_is_compiled_quickly_computes_the_same():
+    matrix = np.random.default_rng(0).normal(size=(7, 7)).astype("float32")
+
+    def function(x):
+        return keras.ops.tanh(keras.ops.matmul(x, x)), keras.ops.sum(x)
+
+    thorough, quick = backend.compile_function(function)(matrix), backend.compile_quickly(function)(matrix)
+    for left, right in zip(thorough, quick, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-6)
+
+
 def test_numbers_have_full_single_precision():
     generator = np.random.default_rng(3)
     left, right = (generator.normal(size=(64, 64)).astype(np.float32) for _ in range(2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from repro.common.errors import TrainingError
-from repro.engine.initial_values import build_seeded, build_undrawn, distribution, initial_values
+from repro.engine.initial_values import build_seeded, build_undrawn, distribution, initial_values, undrawn
 from repro.engine.networks import mlp, residual_network
 
 
@@ -139,6 +139,16 @@ def test_what_is_drawn_together_is_what_keras_draws_alone(name, shape):
             alone = getattr(keras.initializers, name)(**INITIALIZERS[name] | {"seed": generator})(shape)
             # a compiled function rounds once where operations one by one round twice
             np.testing.assert_allclose(row, keras.ops.convert_to_numpy(alone), rtol=1e-6, atol=1e-7)
+
+
+def test_weights_that_nobody_looks_at_are_not_drawn():
+    with undrawn() as drawn:
+        model = mlp(inputs=3, outputs=2, widths=(4,), initializer="he_normal")
+    kernel, bias = model.get_weights()[:2]
+    assert np.isnan(kernel).all()
+    assert not bias.any()
+    of_kernels = {(values.shape, each.kind) for each, values in drawn}
+    assert of_kernels == {((3, 4), "truncated_normal"), ((4, 2), "truncated_normal")}
 
 
 def test_threads_that_build_at_once_do_not_draw_what_is_no_number():

@@ -10,7 +10,7 @@ from etils import epy
 
 from repro import AllOf, AtLeast, AtMost, Correction, Identity, Reported, claim, lectures, notes
 from repro.claims.architectures._counts import layers_of
-from repro.engine import backend
+from repro.engine import backend, undrawn
 
 with epy.lazy_imports():
     import keras
@@ -91,12 +91,13 @@ def vgg16_parameters(*, dense=True):
 
     The control leaves out the three dense layers, which hold nine tenths of the parameters.
     """
-    models = {
-        "keras.applications": keras.applications.VGG16(
-            weights=None, include_top=dense, input_shape=None if dense else (224, 224, 3)
-        ),
-        "recipe": vgg(VGG_16, size=224, channels=3, classes=1000 if dense else None),
-    }
+    with undrawn():
+        models = {
+            "keras.applications": keras.applications.VGG16(
+                weights=None, include_top=dense, input_shape=None if dense else (224, 224, 3)
+            ),
+            "recipe": vgg(VGG_16, size=224, channels=3, classes=1000 if dense else None),
+        }
     stated = {"height": 224, "width": 224, "channels": 3, "parameters, million": 138}
     rows = [
         comparison(
@@ -133,7 +134,8 @@ def alexnet_parameters(*, groups=(1, 2), hidden=(4096, 4096)):
     """
     tables = []
     for count in groups:
-        model = alexnet(size=224, channels=3, classes=1000, padding=2, groups=count, hidden=hidden)
+        with undrawn():
+            model = alexnet(size=224, channels=3, classes=1000, padding=2, groups=count, hidden=hidden)
         counted = counts(model)
         counted["million"] = counted["parameters"] / 1e6
         table = comparison(counted, {"convolutions": 5, "dense layers": 3, "million": 60})

@@ -12,7 +12,18 @@ from etils import epy
 
 from repro import AllOf, AtMost, Correction, Greater, Identity, Reported, claim, lectures
 from repro.claims.architectures._counts import multiplications
-from repro.engine import Record, classifier, compare_arms, convolution, corrupt_labels, load_data, probe, train, tune
+from repro.engine import (
+    Record,
+    classifier,
+    compare_arms,
+    convolution,
+    corrupt_labels,
+    load_data,
+    probe,
+    train,
+    tune,
+    undrawn,
+)
 
 with epy.lazy_imports():
     import keras
@@ -267,7 +278,8 @@ def growth_for_half(depth, width, shape):
 
     def count(connections, units):
         options = {"depth": depth, "activation": "relu", **shape}
-        return connected(connections=connections, width=units, **options).count_params()
+        with undrawn():
+            return connected(connections=connections, width=units, **options).count_params()
 
     half = count("plain", width) / 2
     return max(itertools.takewhile(lambda units: count("dense", units) <= half, itertools.count(1)))

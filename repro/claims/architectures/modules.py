@@ -8,6 +8,7 @@ from etils import epy
 
 from repro import AllOf, AtLeast, AtMost, Correction, Identity, Reported, claim, lectures, notes
 from repro.claims.architectures._counts import layers_of, multiplications, weighted_depth
+from repro.engine import undrawn
 
 with epy.lazy_imports():
     import keras
@@ -188,7 +189,8 @@ def googlenet_size(*, layers=22, millions=(5,)):
     million, from which the correction's first number comes. The second is the count of the reference implementation
     (13.4 million).
     """
-    model = googlenet()
+    with undrawn():
+        model = googlenet()
     between_modules = layers_of(model, keras.layers.MaxPooling2D) - layers_of(model, keras.layers.Concatenate)
     rows = {
         "layers with parameters": (weighted_depth(model), 22),
@@ -198,7 +200,8 @@ def googlenet_size(*, layers=22, millions=(5,)):
         "hidden dense layers": (layers_of(model, keras.layers.Dense) - 1, 0),
     }
     for name, stated in zip(("parameters", "parameters in training"), millions, strict=False):
-        network = model if name == "parameters" else googlenet(auxiliary=True)
+        with undrawn():
+            network = model if name == "parameters" else googlenet(auxiliary=True)
         rows[name] = (network.count_params() / 1e6, stated)
     return pd.DataFrame(
         [{"quantity": name, "counted": counted, "stated": stated} for name, (counted, stated) in rows.items()]

@@ -8,6 +8,7 @@ from etils import epy
 
 from repro import AllOf, AtMost, Correction, Identity, Reported, cheatsheet, claim, lectures, notes
 from repro.claims.architectures._counts import multiplications, operations
+from repro.engine import undrawn
 
 with epy.lazy_imports():
     import keras
@@ -146,7 +147,8 @@ def resnet_without_dense(*, networks=("ResNet50", "ResNet101", "ResNet152"), cou
     """
     rows = []
     for name in networks:
-        model = getattr(keras.applications, name)(weights=None)
+        with undrawn():
+            model = getattr(keras.applications, name)(weights=None)
         dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
         if counted == "hidden":
             dense = [layer for layer in dense if layer.output is not model.output]
@@ -180,7 +182,8 @@ def densenet_connectivity(*, growth=12, layers=8, joined_by="concatenation"):
         {"network": "block", "layer": layer, "channels": channels, "linear_growth": growth * (layer + 1)}
         for layer, channels in enumerate(taken)
     ]
-    model = keras.applications.DenseNet121(weights=None)
+    with undrawn():
+        model = keras.applications.DenseNet121(weights=None)
     begins = 64
     for block, length in enumerate((6, 12, 24, 16), start=2):
         for layer in range(length):

@@ -6,6 +6,7 @@ the chosen backend; ``tensorflow`` and ``jax`` beside this file do them.
 
 from repro.engine.backend.operations import (
     compile_function,
+    compile_quickly,
     device,
     draw,
     make_functional,
@@ -20,6 +21,7 @@ from repro.engine.backend.selection import BACKENDS, configure, name, select
 __all__ = [
     "BACKENDS",
     "compile_function",
+    "compile_quickly",
     "configure",
     "device",
     "draw",

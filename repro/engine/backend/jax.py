@@ -22,10 +22,18 @@ BLOCK = 16
 DRAWN_AT_ONCE = 2**18  # values that a block of rows has at most, if it has several
 
 
+FULL_EFFORT = {"xla_backend_optimization_level": 3}
+
+
 def configure() -> None:
-    """Pin one thread per program on CPU and full precision, before JAX first runs."""
-    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    """Pin one thread per program on CPU and full precision, before JAX first runs.
+
+    JAX compiles every operation outside programs for every shape, to run it a few times: with little effort, unless
+    ``XLA_FLAGS`` asks for another level.
+    """
+    little_effort = "--xla_backend_optimization_level=1"
+    one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = " ".join((little_effort, os.environ.get("XLA_FLAGS", ""), one_thread))
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
     compilation_cache.use_in_jax(jax.config)
@@ -38,7 +46,12 @@ def device() -> str:
 
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function with XLA."""
+    """Compile a function with XLA, with full effort."""
+    return jax.jit(function, compiler_options=FULL_EFFORT)  # type: ignore[no-any-return]
+
+
+def compile_quickly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function with XLA, with the effort of this process."""
     return jax.jit(function)  # type: ignore[no-any-return]
 
 

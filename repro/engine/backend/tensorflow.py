@@ -62,6 +62,9 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return tensorflow.function(function, jit_compile=True, autograph=False)  # type: ignore[no-any-return]
 
 
+compile_quickly = compile_function  # TensorFlow has one level for a process
+
+
 def value_and_gradient(function: Callable[..., Any], values: Sequence[Any], *arguments: Any) -> tuple[Any, Any, Any]:
     """Differentiate a function with an auxiliary output."""
     with tensorflow.GradientTape() as tape:
@@ -129,14 +132,27 @@ def draw(
     kind: str, states: npt.NDArray[Any], first: npt.NDArray[Any], second: npt.NDArray[Any], size: int
 ) -> npt.NDArray[Any]:
     """Draw rows of independent values."""
+    return _drawing(kind)(states, first, second, np.int32(size)).numpy()  # type: ignore[no-any-return]
+
+
+@cache
+def _drawing(kind: str) -> Callable[..., Any]:
     function, generator = getattr(keras.random, kind), keras.random.SeedGenerator(0)
 
-    def draw_row(state: Any, low: np.float32, high: np.float32) -> npt.NDArray[Any]:
+    def draw_row(size: Any, row: Any) -> Any:
+        state, first, second = row
         with keras.StatelessScope(state_mapping=[(generator.state, state)]):
-            return function((size,), low, high, seed=generator).numpy()  # type: ignore[no-any-return]
+            return function((size,), first, second, seed=generator)
 
-    rows = zip(tensorflow.constant(states.astype(generator.state.dtype)), first, second, strict=True)
-    return np.stack([draw_row(*row) for row in rows])
+    floats = tensorflow.TensorSpec([None], tensorflow.float32)
+    states = tensorflow.TensorSpec([None, 2], generator.state.dtype)
+    return tensorflow.function(  # type: ignore[no-any-return]
+        lambda states, first, second, size: tensorflow.map_fn(
+            partial(draw_row, size), (states, first, second), fn_output_signature=floats
+        ),
+        input_signature=(states, floats, floats, tensorflow.TensorSpec([], tensorflow.int32)),
+        autograph=False,
+    )
 
 
 def outputs_like(function: Callable[..., Any], *arguments: Any) -> Any:
