@@ -54,7 +54,7 @@ class Effort:
     growth_steps: int = 10 * 44
     sizes: tuple[int, ...] = (16, 64, 256, 1024)
     claims: int = 60
-    pages: int = 10
+    pages: int = 60
     conv_network: str = "resnet"
     conv_rounds: int = 5
     conv_epochs: int = 10

@@ -47,6 +47,11 @@ FIGURES = {
         None,
     ),
     "speedup_over_fit_jax": Figure("as `speedup_over_fit`, on the JAX backend", 3),
+    "replicas_over_fit": Figure(
+        "64 replicas of that MLP on all cores: replica-steps/s over the best `fit`, on arrays or a cached pipeline, at "
+        "its best `steps_per_execution` and `jit_compile`, one process with all cores or one process a core",
+        None,
+    ),
     "ratio_to_jax": Figure(
         "64 replicas of that MLP, replica-steps/s over a hand-written `jit(vmap(scan))` in plain JAX (no Keras) with "
         "the same arithmetic, batches and cores",

@@ -45,6 +45,39 @@ def test_one_replica(report: Report, engine: Workers, framework: Workers, machin
     report.ratios(ours, theirs, effort.rounds)
 
 
+def test_replicas_on_all_cores(
+    report: Report, engines: Workers, framework: Workers, machine: Machine, effort: Effort
+) -> None:
+    """The engine divides 64 replicas among the cores; ``fit`` trains one by one, in a process or in one a core."""
+    seeds = list(range(64 // machine.programs))
+    ours = Side(
+        f"engine, {machine.programs} processes",
+        partial(engines, workloads.train, "mlp", effort.replica_steps, seeds),
+        machine.programs * len(seeds) * effort.replica_steps,
+    )
+    ways = {"arrays": partial(baselines.fit, "mlp", "own")}
+    if machine.backend == "tensorflow":
+        ways["a pipeline"] = partial(baselines.fit_pipeline, "mlp")
+    with Workers(machine.programs) as one_a_core:
+        theirs = fastest(
+            [
+                Side(
+                    f"fit on {name}, {count} processes, steps_per_execution={steps}, jit_compile={jit}",
+                    partial(workers, fit, steps, jit, effort.epochs),
+                    count * effort.epochs * EPOCH,
+                )
+                for (name, fit), (count, workers), steps, jit in product(
+                    ways.items(),
+                    {1: framework, machine.programs: one_a_core}.items(),
+                    [steps for steps in effort.steps_per_execution if steps > 1],
+                    effort.jit_compile[machine.backend],
+                )
+            ]
+        )
+        ours.call()
+        report.ratios(ours, {"replicas_over_fit": theirs}, effort.rounds)
+
+
 @pytest.mark.parametrize("name", ["ratio_to_jax", "ratio_to_jax_4096"])
 def test_many_replicas(name: str, report: Report, engine: Workers, machine: Machine, effort: Effort) -> None:
     """Both sides in one process: one thread on CPU, the same precision, the same batches."""
