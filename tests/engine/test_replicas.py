@@ -69,6 +69,16 @@ def test_a_model_a_loss_and_data_that_fit_are_no_error():
     check_fit(mlp(inputs=3, outputs=2), loss, examples((3,), [0, 1]))
 
 
+def test_a_model_that_is_looked_at_keeps_its_variables():
+    inputs = keras.Input((3,))
+    normalized = keras.layers.BatchNormalization()(keras.layers.Dense(2)(inputs), training=True)
+    model = keras.Model(inputs, normalized)
+    before = [variable.numpy() for variable in model.variables]
+    check_fit(model, keras.losses.MeanSquaredError(), examples((3,), np.zeros((2, 2))))
+    for variable, values in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), values)
+
+
 @pytest.mark.parametrize(
     ("build", "shape", "message"),
     [

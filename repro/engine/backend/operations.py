@@ -122,9 +122,11 @@ def draw(kind: str, states: Array, first: Array, second: Array, size: int) -> Ar
 def outputs_like(function: Callable[..., Any], *arguments: Any) -> Any:
     """Find out shapes and types of what a function returns, or how it fails; what it returns has no other use.
 
-    JAX traces it, since it would compile each operation; TensorFlow calls it.
+    JAX traces it, since it would compile each operation; TensorFlow calls it. Variables that it would assign to stay as
+    they are.
     """
-    return implementation().outputs_like(function, *arguments)
+    with keras.StatelessScope():
+        return implementation().outputs_like(function, *arguments)
 
 
 def make_functional(optimizer: Any) -> Any:
