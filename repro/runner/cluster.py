@@ -25,6 +25,10 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # what ended a worker is for us to judge
     "distributed.deploy.lost-worker-timeout": "1 day",  # the cluster would close what replaces a worker meanwhile
     "distributed.comm.timeouts.connect": "60s",  # loading Keras can keep a busy machine's workers from answering
+    # Dask looks a hundred times a second at where its workers are, which takes a tenth of their time.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
 }
 CONNECT_TIMEOUT = 10.0  # seconds in which a scheduler must answer
 WORKERS_TIMEOUT = 20.0  # seconds in which it must have a worker; those that were ended are being replaced
