@@ -9,6 +9,7 @@ from repro.catalogue.declaration import Claim
 from repro.criteria import AllOf, Boundary, ColumnCriterion, Criterion
 
 HEDGES = re.compile(r"\b(can|may|might|could)\b")
+STRICT = ("formula", "theorem", "law", "finding")  # of which one counterexample, or one published number, decides
 HORIZON = "steps"
 
 
@@ -32,10 +33,10 @@ def _lacking(claim: Claim) -> Iterator[str]:
     if claim.kind is None:
         yield f"its kind is not declared (kind=), so it is judged as a {claim.judged_as}"
     is_repeated = claim.kind == "possibility" and claim.takes_seeds
-    if claim.control is None and not claim.counterparts and not is_repeated:
+    if claim.control is None and not claim.counterparts and claim.boundary is None and not is_repeated:
         yield "no counterpart shows that its verdict could have come out otherwise (control=, rival=, correction=)"
     hedge = HEDGES.search(claim.statement)
-    if hedge and claim.kind not in (None, "possibility"):
+    if hedge and claim.kind in STRICT:
         yield f"the statement says {hedge.group()!r}, but it is judged as a {claim.kind}, not as a possibility"
     parts = list(_parts(claim.criterion))
     unfounded = sorted(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from repro.common import ClaimError
 from repro.criteria import sentences
 from repro.criteria.decision import Decision, Status, decide_jointly, decide_under_assumption
 from repro.criteria.reading import Boundary, Reading
@@ -138,6 +139,8 @@ def _levels(cells: Sequence[Seen]) -> list[Levels]:
 def _expected(cells: Sequence[Seen], boundary: Boundary | None) -> list[bool] | list[None]:
     if boundary is None:
         return [None] * len(cells)
+    if any("part" in seen.constants or "part" in seen.conditions for seen in cells):
+        raise ClaimError("boundary: 'part' names the part of the statement; give the column of that name another one")
     return boundary.predicts([{"part": seen.part, **seen.constants, **seen.conditions} for seen in cells])
 
 

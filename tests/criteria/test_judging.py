@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from repro.common import ClaimError
 from repro.criteria import (
     AllOf,
     AtLeast,
@@ -267,6 +268,13 @@ class TestManyCells:
         verdict = better(gains(*["holds"] * 6, *["fails"] * 6), boundary=self.boundary)
         assert verdict.sentence.startswith("Holds in part: holds in 1 of 2 conditions, fails in 1.")
         assert verdict.sentence.endswith("It was expected to hold up to six layers.")
+
+    def test_a_column_may_not_hide_the_name_of_the_part(self):
+        with pytest.raises(ClaimError, match="'part' names the part of the statement"):
+            better(
+                gains("holds", "fails").assign(part="first"),
+                boundary=Boundary("in the first part", holds="part == 'first' and depth < 2"),
+            )
 
     def test_a_surprise_on_the_map_does_not_fit_the_boundary(self):
         cells = ["holds"] * 6 + ["fails"] * 6
