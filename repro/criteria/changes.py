@@ -14,7 +14,7 @@ from repro.criteria.base import Panel, SeedwiseCriterion, words
 from repro.criteria.drawing import corridor, trend
 from repro.criteria.judging import Measurement
 from repro.criteria.requirements import require_finite, require_positions, require_positive, require_single_rows
-from repro.criteria.sentences import compared, factor, number
+from repro.criteria.sentences import compared, number, tolerance
 from repro.criteria.thresholds import PER_CENT, Threshold, ThresholdScale
 from repro.uncertainty import Band, Interval
 
@@ -129,7 +129,7 @@ class Preserved(Change):
     def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
         """Say what the quantity has become."""
         now = f"{words(self.value)} is {compared(measured.estimate.point)} its first value"
-        return f"{now}; {number(100 * (self.smallest_ratio - 1))} % more or less is allowed"
+        return f"{now}; {tolerance(self.smallest_ratio)} more or less is allowed"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Falls(Change):
     Example:
         >>> layers = [{"seed": seed, "back": n, "gradient": 0.5**n} for seed in range(8) for n in range(11)]
         >>> print(Falls("gradient", along="back", at=(10,))(pd.DataFrame(layers)).sentence)
-        Holds here: gradient is a factor of 1020 less than its first value; 4.76 % less counts.
+        Holds here: gradient is a factor of 1020 less than its first value; 5 % counts.
     """
 
     @property
@@ -165,7 +165,7 @@ class Falls(Change):
     def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
         """Say what the quantity has become."""
         now = f"{words(self.value)} is {compared(measured.estimate.point)} its first value"
-        return f"{now}; {factor(1 / self.smallest_ratio)} counts"
+        return f"{now}; {tolerance(self.smallest_ratio)} counts"
 
 
 @dataclass(frozen=True)

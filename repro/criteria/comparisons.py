@@ -13,7 +13,7 @@ from repro.common import ClaimError, ObservationsError
 from repro.criteria.base import SeedwiseCriterion, words
 from repro.criteria.drawing import beside, paired_arms, seedwise
 from repro.criteria.judging import Measurement
-from repro.criteria.sentences import amount, compared, factor
+from repro.criteria.sentences import amount, compared, factor, tolerance
 from repro.criteria.thresholds import Threshold, ThresholdScale, convention
 from repro.uncertainty import Band, Estimate, Interval, Median
 
@@ -237,8 +237,8 @@ class Ratio(SeedwiseCriterion):
     def phrase(self, measured: Measurement, interval: Interval) -> str:  # noqa: ARG002  the point says enough
         """Say which ratio was measured."""
         effect = measured.estimate.point
-        stated = f"stated is {factor(self.expected)}"
-        allowed = "" if self.within is None else f" within {factor(self.within)}"
+        stated = "stated is the same" if self.expected == 1 else f"stated is {factor(self.expected)}"
+        allowed = "" if self.within is None else f" within {tolerance(self.within)}"
         return f"{words(self.metric)} of {self.of} is {compared(effect)} that of {self.than}; {stated}{allowed}"
 
     def draw(self, axes: Axes, observations: pd.DataFrame) -> None:

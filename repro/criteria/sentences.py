@@ -13,6 +13,8 @@ from repro.criteria.verdict import Cell
 
 MOST_NAMED = 2
 SAME = 5e-4  # ratios nearer one than this are
+LARGE = 1e5
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOTHING = 1e-6  # differences smaller than this share of the threshold are
 
 HEADINGS: dict[tuple[Status, Kind], str] = {
@@ -107,8 +109,26 @@ def compared(ratio: float) -> str:
     return words if words.endswith("times") else f"{words} than"
 
 
+def tolerance(ratio: float) -> str:
+    """Write by how much a ratio may be missed: in per cent where that is less than a half.
+
+    Example:
+        >>> tolerance(1.05), tolerance(3)
+        ('5 %', 'a factor of 3')
+    """
+    return f"{number(100 * (ratio - 1))} %" if ratio < 1.5 else f"a factor of {number(ratio)}"
+
+
 def number(value: float) -> str:
-    """Write a number with three significant digits."""
+    """Write a number with three significant digits, a large one as a power of ten.
+
+    Example:
+        >>> number(0.01234), number(1084000000.0)
+        ('0.0123', '1.08 × 10⁹')
+    """
+    if LARGE <= abs(value) < math.inf:
+        digits, power = f"{value:.2e}".split("e+")
+        return f"{format_number(float(digits))} × 10{power.lstrip('0').translate(SUPERSCRIPTS)}"
     return format_number(float(f"{value:.3g}"))
 
 

@@ -202,7 +202,7 @@ def test_every_lack_is_told():
     bad = claim(
         "Depth may help.",
         source=SOURCE,
-        kind="tendency",
+        kind="finding",
         criterion=Equivalent("value", 1.0, smallest_difference=0.3, because="I like it", each=("depth",)),
         correction=Correction("Two layers help.", depths=(2,)),
     )(experiment)

@@ -187,7 +187,7 @@ SENTENCES = [
         Ratio("steps", **ARMS, expected=2, within=1.05),
         two_arms(1.5, metric="steps"),
         "formula",
-        "False as stated: steps of deep is 50 % more than that of flat; stated is 2 times within 5 % more.",
+        "False as stated: steps of deep is 50 % more than that of flat; stated is 2 times within 5 %.",
     ),
     (
         Equivalent("accuracy", 0.9, smallest_difference=0.01),
@@ -265,7 +265,7 @@ SENTENCES = [
         Falls("variance", along="layer"),
         along({0: 1.0, 1: 0.01}),
         "tendency",
-        "Holds here: variance is a factor of 100 less than its first value; 4.76 % less counts.",
+        "Holds here: variance is a factor of 100 less than its first value; 5 % counts.",
     ),
     (
         ChangesAs("exponential", "layer", "variance"),
