@@ -46,8 +46,6 @@ def of_counterparts(claim: Claim, own: Verdict, counterparts: Sequence[Evaluatio
     marks = []
     control = by_role.get("control")
     if control is not None and control.verdict is not None:
-        if not control.is_not_reproduced and control.status == "inconclusive":
-            marks.append("its control is undecided")
         on_a_grid = _parts_that_are(Peak, claim.criterion)  # whose places may well be the same for every seed
         cells = [cell for cell in control.verdict.cells if cell.part not in on_a_grid]
         if control.verdict.p is not None and cells and all(map(_is_constant, cells)):

@@ -1,5 +1,7 @@
 """What the declaration of a claim lacks: one bad claim for each gate, and its good twin without the mark."""
 
+from itertools import product
+
 import pandas as pd
 import pytest
 
@@ -66,8 +68,10 @@ class TestCounterpart:
 
 
 class TestHedges:
-    @pytest.mark.parametrize("hedge", ["can", "may", "might", "could"])
-    @pytest.mark.parametrize("kind", ["formula", "theorem", "law", "finding"])
+    @pytest.mark.parametrize(
+        ("hedge", "kind"),
+        [("can", "law"), *product(["may", "might", "could"], ["formula", "theorem", "law", "finding"])],
+    )
     def test_what_is_hedged_is_a_possibility(self, hedge, kind):
         statement = f"Depth {hedge} help."
         assert marks(statement, kind=kind) == [
@@ -77,7 +81,11 @@ class TestHedges:
 
     @pytest.mark.parametrize("kind", ["tendency", "advice", "possibility"])
     def test_tendencies_may_be_hedged(self, kind):
-        assert marks("Depth can help.", kind=kind) == []
+        assert marks("Depth may help.", kind=kind) == []
+
+    @pytest.mark.parametrize("kind", ["formula", "theorem", "finding"])
+    def test_can_is_no_hedge_of_a_formula(self, kind):
+        assert marks("Depth can be written as a sum.", kind=kind) == []
 
     @pytest.mark.parametrize(
         "statement", ["Depth cannot hurt.", "The candidate wins.", "Mayhem follows depth.", "Canonical forms help."]

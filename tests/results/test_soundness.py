@@ -225,12 +225,12 @@ class TestWithoutAVerdict:
 
 
 class TestMarks:
-    marked = ("its kind is not declared", "its control is undecided")
+    marked = ("its kind is not declared", "a smallest effect names no source")
 
     def test_a_marked_claim_is_unsound(self):
         found = assess(evaluation("reproduced", marks=self.marked), counterparts(control="absent"))
         assert (found.sound, found.contradictions) == (False, ())
-        assert found.text == "unsound: its kind is not declared; its control is undecided"
+        assert found.text == "unsound: its kind is not declared; a smallest effect names no source"
 
     @pytest.mark.parametrize("status", ["reproduced", "conditional", "absent", "refuted", "inconclusive"])
     def test_marks_alter_no_status_and_are_no_complaint(self, status):

@@ -149,9 +149,9 @@ class TestControl:
     def marks(self, control, of=good):
         return of_counterparts(of, measured, control=control)
 
-    def test_undecided(self):
-        undecided = nets(range(SEEDS), gain=0.0, noise=0.2)
-        assert self.marks(undecided) == ["its control is undecided"]
+    def test_an_undecided_one_is_no_fault(self):
+        """It leaves open whether the claim is sound, where nothing else shows it."""
+        assert self.marks(nets(range(SEEDS), gain=0.0, noise=0.2)) == []
 
     def test_an_arm_against_itself(self):
         """Its difference is zero for every seed: this control could not have come out otherwise."""
