@@ -9,7 +9,7 @@ from repro.catalogue.declaration import Claim
 from repro.criteria import AllOf, Boundary, ColumnCriterion, Criterion
 
 HEDGE = re.compile(r"\b(may|might|could)\b")
-HEDGED = {"formula": HEDGE, "theorem": HEDGE, "finding": HEDGE, "law": re.compile(r"\b(can|may|might|could)\b")}
+HEDGED = {"theorem": HEDGE, "finding": HEDGE, "law": re.compile(r"\b(can|may|might|could)\b")}
 HORIZON = "steps"
 
 
@@ -35,7 +35,7 @@ def _lacking(claim: Claim) -> Iterator[str]:
     is_repeated = claim.kind == "possibility" and claim.takes_seeds
     if claim.control is None and not claim.counterparts and claim.boundary is None and not is_repeated:
         yield "no counterpart shows that its verdict could have come out otherwise (control=, rival=, correction=)"
-    # formulas and findings use "can" for what is possible by them: "can be written as", "can be parallelised"
+    # theorems and findings use "can" for what they allow; what is hedged beside an equation is not the equation
     words = HEDGED.get(claim.kind or "")
     hedge = words.search(claim.statement) if words else None
     if hedge:

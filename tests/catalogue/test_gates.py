@@ -70,7 +70,7 @@ class TestCounterpart:
 class TestHedges:
     @pytest.mark.parametrize(
         ("hedge", "kind"),
-        [("can", "law"), *product(["may", "might", "could"], ["formula", "theorem", "law", "finding"])],
+        [("can", "law"), *product(["may", "might", "could"], ["theorem", "law", "finding"])],
     )
     def test_what_is_hedged_is_a_possibility(self, hedge, kind):
         statement = f"Depth {hedge} help."
@@ -83,9 +83,12 @@ class TestHedges:
     def test_tendencies_may_be_hedged(self, kind):
         assert marks("Depth may help.", kind=kind) == []
 
-    @pytest.mark.parametrize("kind", ["formula", "theorem", "finding"])
-    def test_can_is_no_hedge_of_a_formula(self, kind):
+    @pytest.mark.parametrize("kind", ["theorem", "finding"])
+    def test_can_is_no_hedge_of_a_theorem(self, kind):
         assert marks("Depth can be written as a sum.", kind=kind) == []
+
+    def test_what_is_hedged_beside_a_formula_is_not_the_formula(self):
+        assert marks("Error is bias plus variance, which may be high.", kind="formula") == []
 
     @pytest.mark.parametrize(
         "statement", ["Depth cannot hurt.", "The candidate wins.", "Mayhem follows depth.", "Canonical forms help."]
