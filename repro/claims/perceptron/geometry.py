@@ -6,19 +6,22 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, Correction, Identity, cheatsheet, claim, lectures, notes
-from repro.engine.backend import value_and_gradient
+from repro import AllOf, AtLeast, Boundary, Correction, Identity, Rival, claim, lectures, notes
+from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
     import keras
+
+RATE = 0.5  # a power of two, which steps do not round
 
 
 @claim(
     r"The signed distance of $x$ from the hyperplane $w \cdot x + w_0 = 0$ is "
     r"$w^* \cdot (x - x_0) \frac{1}{\|w\|} = \frac{1}{\|w\|} (w \cdot x + w_0)$, with $w^* = w / \|w\|$ and $x_0$ on "
     "the hyperplane.",
-    source=(lectures("2.4.2"), cheatsheet("1.1 Geometric Margin")),
+    source=lectures("2.4.2"),
     kind="formula",
+    scope="any w other than zero, any point of the hyperplane",
     literature="Hastie, Tibshirani and Friedman 2009, section 4.5: without the factor after the product",
     criterion=AllOf(
         right=Identity("formula", "distance", operations=1000, where={"side": "right"}),
@@ -33,11 +36,13 @@ with epy.lazy_imports():
     ),
 )
 def signed_distance(seed, *, power=2, points=50, dimensions=(2, 10, 100)):
-    """Compares both sides with the distance to the nearest point of the hyperplane.
+    """Compares both sides, each by itself, with the distance to the nearest point of the hyperplane.
 
-    Normal weights, points and points of the hyperplane, in double precision; the nearest point solves the equations of
-    Lagrange's multiplier, and the side decides the sign. The left side divides the product with w by the norm once for
-    the unit normal and once more for the printed factor, which is the mistake; the control divides by neither.
+    Normal weights of norms other than one, points and points of the hyperplane, in double precision; the nearest point
+    solves the equations of Lagrange's multiplier, which know neither side, and the half-space decides the sign. The
+    left side divides the product with w by the norm once for the unit normal and once more for the printed factor,
+    which is the mistake: in one dimension, with w = 2 and the hyperplane at 0, it puts x = 1 at a distance of 1/2. The
+    correction is the textbook's formula; the control divides by no norm on either side.
     """
     generator = np.random.default_rng(seed)
     tables = []
@@ -57,40 +62,60 @@ def signed_distance(seed, *, power=2, points=50, dimensions=(2, 10, 100)):
 
 @claim(
     r"The distance between the origin and the hyperplane $w \cdot x - b = 0$ is "
-    r"$\frac{w \cdot x}{\|w\|} = \frac{b}{\|w\|}$.",
+    r"$\frac{w \cdot x}{\|w\|} = \frac{b}{\|w\|}$, the projection of $x$ on $w / \|w\|$.",
     source=notes("Remark 3.4"),
     kind="formula",
+    scope="x on the hyperplane; whether the distance is a length, or the signed projection that the remark calls it, "
+    "is left open, and with it the sign of b",
+    left_open=("offset",),
+    literature="in the Hesse normal form of a hyperplane the normal points away from the origin, so that b is not "
+    "negative",
     criterion=AllOf(
-        projection=Identity("projection", "distance", operations=1000, each=("offset",)),
-        offset=Identity("formula", "distance", operations=1000, each=("offset",)),
+        projection=Identity("formula", "projection", operations=1000, each=("offset",)),
+        length=Identity("formula", "distance", operations=1000, each=("offset",)),
+    ),
+    boundary=Boundary(
+        "as a signed projection, and as a length where b is not negative",
+        holds="part == 'projection' or offset == 'positive'",
+        assumption="the Hesse normal form, in which the normal vector is chosen so that b is not negative",
     ),
     full={"planes": 1000, "dimensions": (2, 10, 100, 500)},
-    control={"absolute": True, "norm": False},
-    correction=Correction(
-        r"The distance is $\frac{|w \cdot x|}{\|w\|} = \frac{|b|}{\|w\|}$; without the absolute value the formula has "
-        "the sign of $b$.",
-        absolute=True,
-    ),
+    control={"norm": False},
 )
-def origin_distance(seed, *, absolute=False, norm=True, planes=20, dimensions=(2, 10, 100)):
-    """Compares both expressions with the norm of the point of the hyperplane that is nearest to the origin.
+def origin_distance(seed, *, norm=True, planes=20, dimensions=(2, 10, 100)):
+    r"""Compares both expressions with the signed projection and with the distance of the hyperplane from the origin.
 
-    Normal weights, offsets b of both signs, x a random point of the hyperplane; the nearest point solves the equations
-    of Lagrange's multiplier, in double precision. For a negative b the formula is a negative number, which no distance
-    is. The control leaves out the norm.
+    Normal weights, offsets b of both signs, $x$ a random point of the hyperplane, double precision. The distance is the
+    norm of the hyperplane's point that is nearest to the origin, from the equations of Lagrange's multiplier; the
+    projection is the coefficient of that point along $w$, by least squares, times $\|w\|$. For a negative b the formula
+    is a negative number, which is a projection but no length: the distance is $|b| / \|w\|$. The control leaves out the
+    norm.
     """
     generator = np.random.default_rng(seed)
-    rows = []
-    for dimension in np.repeat(dimensions, planes):
-        w = _hyperplane(generator, dimension)
-        nearest, on_plane = _nearest(w, np.stack([np.zeros(dimension), generator.normal(size=dimension)]))
-        scale = _norm(keras.ops.convert_to_tensor(w)) if norm else 1.0
-        formulas = [float(keras.ops.dot(w[1:], on_plane) / scale), float(-w[0] / scale)]
-        projection, formula = np.abs(formulas) if absolute else formulas
-        offset = "negative" if w[0] > 0 else "positive"
-        columns = {"projection": projection, "formula": formula, "distance": np.linalg.norm(nearest)}
-        rows.append({"dimension": dimension, "offset": offset, **columns})
-    return pd.DataFrame(rows)
+    tables = []
+    for dimension in dimensions:
+        w = np.stack([_hyperplane(generator, dimension) for _ in range(planes)])
+        others = generator.normal(size=(planes, dimension))
+        nearest, on_plane = (
+            np.stack([_nearest(plane, point[None])[0] for plane, point in zip(w, points, strict=True)])
+            for points in (np.zeros_like(others), others)
+        )
+        along = np.array(
+            [np.linalg.lstsq(plane[1:, None], x, rcond=None)[0][0] for plane, x in zip(w, nearest, strict=True)]
+        )
+        normal = keras.ops.convert_to_tensor(w[:, 1:])
+        scale = keras.ops.sqrt(keras.ops.sum(keras.ops.square(normal), axis=1)) if norm else 1.0
+        products = keras.ops.sum(normal * on_plane, axis=1)
+        columns = {
+            "dimension": dimension,
+            "offset": np.where(w[:, 0] > 0, "negative", "positive"),  # b is -w_0
+            "projection": along * np.linalg.norm(w[:, 1:], axis=1),
+            "distance": np.linalg.norm(nearest, axis=1),
+        }
+        for side, numerator in (("product", products), ("b", keras.ops.convert_to_tensor(-w[:, 0]))):
+            formula = keras.ops.convert_to_numpy(numerator / scale)
+            tables.append(pd.DataFrame({**columns, "side": side, "formula": formula}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _norm(w):
@@ -115,83 +140,119 @@ def _nearest(w, points):
 
 
 @claim(
-    r"Hebbian learning is stochastic gradient descent on $D(w, w_0) = -\sum_{i \in M} t_i (w \cdot x_i + w_0)$, summed "
-    "over the misclassified points, which is non-negative and proportional to their distance from the boundary.",
+    r"$D(w, w_0) = -\sum_{i \in M} t_i (w \cdot x_i + w_0)$, over the misclassified points $M$, is non-negative; "
+    r"a step of stochastic gradient descent on it, at a misclassified point, is $w \leftarrow w + \eta t_i x_i$, "
+    r"$w_0 \leftarrow w_0 + \eta t_i$, and is akin to Hebbian learning.",
     source=lectures("2.4.2"),
     kind="formula",
+    scope="targets -1 and 1, output sign(w x + w_0), updates on misclassified points only",
     literature="Rosenblatt 1958; Hastie, Tibshirani and Friedman 2009, section 4.5.1",
     criterion=AllOf(
-        step=Identity("keras", "expected", operations=100, where={"quantity": "step"}),
+        step=Identity("keras", "hebbian", operations=100, where={"quantity": "step"}),
+        run=Identity("keras", "hebbian", operations=1000, where={"quantity": "run"}),
         non_negative=AtLeast("keras", bound=0.0, where={"quantity": "loss"}),
-        proportional=Identity("keras", "expected", operations=1000, where={"quantity": "loss"}),
     ),
     full={"points": 500, "dimension": 100, "planes": 100},
-    control={"summed": "all points", "norms": (1.0,)},
-    correction=Correction(
-        r"Hebbian learning is stochastic gradient descent on $D$, which is non-negative and $\|w\|$ times the summed "
-        r"distance: proportional to it among weights of one norm, but Hebbian learning changes the norm.",
-        norms=(1.0,),
+    control={"summed": "all points"},
+    rival=Rival(
+        r"The step is $w \leftarrow w + 2 \eta t_i x_i$, as it is for a squared loss.",
+        criterion=Identity("keras", "doubled", operations=100, where={"quantity": "step"}),
     ),
 )
-def hebbian_is_sgd(seed, *, points=50, dimension=5, planes=10, norms=(0.5, 1.0, 2.0), summed="misclassified"):
-    """Compares steps of Keras' gradient descent with Hebbian updates, and the loss with the summed distance.
+def hebbian_is_sgd(seeds, *, points=50, dimension=5, planes=10, summed="misclassified"):
+    """Compares Keras' gradient descent on D with Hebbian updates, step by step and along whole runs, and looks at D.
 
-    Normal points with random labels and random hyperplanes whose normals have the given norms, double precision. Steps:
-    the gradient by automatic differentiation of each point's share of the loss, applied to a copy of the weights by the
-    optimiser at rate 1/2, against t x / 2 added for misclassified points and no change for others. Proportional: the
-    loss against the one multiple of the summed distance (to the nearest points of the hyperplane) that fits all
-    hyperplanes best; a loss proportional to the distance is that multiple for every hyperplane. The mistake is that the
-    factor is the norm of w, which is no constant. The control sums over all points.
+    Normal points with random labels, which no hyperplane separates, double precision. A step: the gradient of one
+    point's share of D by automatic differentiation, applied at rate 1/2 to a copy of random weights, for every point;
+    Hebbian learning adds t x / 2 for misclassified points and nothing for others. A run presents all points twice, one
+    after the other, from those weights; weights after each are compared. D is taken at random hyperplanes of all
+    scales, from a hundredth to a hundred. The rival's step is twice as long; the control sums D over all points, right
+    or wrong.
     """
-    generator = np.random.default_rng(seed)
-    x, t = generator.normal(size=(points, dimension)), generator.choice([-1.0, 1.0], size=points)
-    losses, distances = [], []
-    for norm in np.repeat(norms, planes):
-        w = generator.normal(size=dimension + 1)
-        w *= norm / np.linalg.norm(w[1:])
-        losses.append(float(keras.ops.sum(_shares(w, x, t, summed))))
-        distances.append(_summed_distance(w, x, t))
-    multiple = np.dot(losses, distances) / np.dot(distances, distances)
-    steps = _keras_steps(w, x, t, summed), _hebbian_steps(w, x, t)
+    drawn = [_points(seed, points, dimension) for seed in seeds]
+    x, t, start = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+    order = np.concatenate([np.arange(points)] * 2)
+    by_keras = _keras_run(x[:, order], t[:, order], start, summed)
+    by_hand = _hebbian_run(x[:, order], t[:, order], start)
+    # Runs of one step, each from the start of its seed, for all points side by side.
+    alone = x.reshape(-1, 1, dimension), t.reshape(-1, 1), np.repeat(start, points, axis=0)
+    shape = (len(seeds), points, dimension + 1)
+    steps, updates = _keras_run(*alone, summed).reshape(shape), _hebbian_run(*alone).reshape(shape)
     tables = []
-    for quantity, left, right in (("step", *steps), ("loss", losses, multiple * np.array(distances))):
-        tables.append(pd.DataFrame({"quantity": quantity, "keras": left, "expected": right}))
+    for number, seed in enumerate(seeds):
+        generator = np.random.default_rng((seed, 1))
+        w = generator.normal(size=(planes, 1, dimension + 1)) * 10 ** generator.uniform(-2, 2, size=(planes, 1, 1))
+        losses = keras.ops.convert_to_numpy(keras.ops.sum(_shares(w, x[number], t[number], summed), axis=1))
+        doubled = 2 * updates[number] - start[number]
+        for quantity, columns in (
+            ("step", {"keras": steps[number], "hebbian": updates[number], "doubled": doubled}),
+            ("run", {"keras": by_keras[number], "hebbian": by_hand[number]}),
+        ):
+            values = {name: np.ravel(column) for name, column in columns.items()}
+            tables.append(pd.DataFrame({"seed": seed, "quantity": quantity, **values}))
+        tables.append(pd.DataFrame({"seed": seed, "quantity": "loss", "keras": losses}))
     return pd.concat(tables, ignore_index=True)
 
 
 @claim(
-    r"Minimising $D(w, w_0) = -\sum_{i \in M} t_i (w \cdot x_i + w_0)$ minimises the distance of the misclassified "
-    "points from the boundary, to which it is proportional.",
+    r"The error $D(w, w_0) = -\sum_{i \in M} t_i (w \cdot x_i + w_0)$ that the Hebbian rule minimises is related, and "
+    "proportional, to the distance of the misclassified points $M$ from the boundary.",
     source=lectures("2.4.2"),
     kind="formula",
-    literature="Hastie, Tibshirani and Friedman 2009, section 4.5.1",
-    criterion=Identity("distance", "in_proportion", operations=10_000, each=("way",)),
-    full={"points": 500, "dimension": 100, "steps": 100},
-    correction=Correction(
-        r"$D / \|w\|$ is the distance of the misclassified points: minimising it minimises that. $D$ itself falls to "
-        "zero as the weights do, while the boundary stays where it is.",
-        normalised=True,
+    scope="a given hyperplane; whether the factor of proportionality may differ between hyperplanes is left open",
+    left_open=("hyperplanes",),
+    literature="Hastie, Tibshirani and Friedman 2009, section 4.5.1: proportional to the distance; the factor is |w|",
+    criterion=Identity("loss", "in_proportion", operations=10_000, each=("hyperplanes",)),
+    boundary=Boundary(
+        "among hyperplanes with one norm of w, which is the factor; that norm changes where w is rescaled and along a "
+        "training",
+        holds="hyperplanes == 'one' or hyperplanes == 'one norm'",
+        assumption="Hastie, Tibshirani and Friedman 2009, section 4.5: distances are products with w over the norm of "
+        "w, which is one for the unit normal",
     ),
+    full={"points": 500, "dimension": 100},
+    control={"summed": "all points"},
 )
-def loss_moves_boundary(seed, *, points=50, dimension=5, steps=20, normalised=False):
-    """Follows the loss and the summed distance of the misclassified points while the loss is lowered in two ways.
+def loss_moves_boundary(seeds, *, points=50, dimension=5, count=20, summed="misclassified"):
+    r"""Compares D with one multiple of the summed distance of the misclassified points, for four kinds of hyperplanes.
 
-    Normal points with random labels and a random hyperplane, double precision. Training: full-batch steps of Keras'
-    gradient descent; rescaling: halving all weights, which lowers the loss and leaves the boundary alone. If the loss
-    is proportional to the distance, both fall in proportion from where they start. The correction divides the loss by
-    the norm of the weights; the distance is measured to the nearest points of the hyperplane.
+    Normal points with random labels, double precision; distances are those to the nearest points of the hyperplane, by
+    Lagrange's multiplier. Kinds: one hyperplane with other points each time; random hyperplanes with one norm of $w$;
+    one hyperplane whose weights are multiplied by factors from a tenth to ten, which leaves the boundary where it is;
+    and those that Keras' gradient descent on D, which is the Hebbian rule, passes through. The multiple is that of the
+    first of the hyperplanes. Since $t_i (w \cdot x_i + w_0)$ of a misclassified point is $-\|w\|$ times its distance,
+    the multiple is the norm of $w$. The control sums D over all points.
     """
+    drawn = [_points(seed, points, dimension) for seed in seeds]
+    x, t, start = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+    trained = _keras_run(x[:, :count], t[:, :count], start, "misclassified")
+    rows = []
+    for number, seed in enumerate(seeds):
+        generator = np.random.default_rng((seed, 2))
+        others = generator.normal(size=(count, points, dimension))
+        directions = generator.normal(size=(count, dimension + 1))
+        norms = np.linalg.norm(directions[:, 1:], axis=1, keepdims=True)
+        kinds = {
+            "one": [(start[number], other) for other in others],
+            "one norm": [(w, x[number]) for w in 2 * directions / norms],
+            "rescaled": [(scale * start[number], x[number]) for scale in np.geomspace(0.1, 10, count)],
+            "of a training": [(w, x[number]) for w in trained[number]],
+        }
+        for kind, pairs in kinds.items():
+            w, of_each = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+            shares = _shares(w[:, None], of_each, t[number], summed)
+            loss = keras.ops.convert_to_numpy(keras.ops.sum(shares, axis=1))
+            distance = np.array([_summed_distance(plane, place, t[number]) for plane, place in pairs])
+            columns = {"loss": loss, "distance": distance, "in_proportion": distance * loss[0] / distance[0]}
+            rows.append(pd.DataFrame({"seed": seed, "hyperplanes": kind, **columns, "factor": loss / distance}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _points(seed, points, dimension):
+    """Points [points, dimension] with random labels [points], and weights [dimension + 1] of a random hyperplane."""
     generator = np.random.default_rng(seed)
     x, t = generator.normal(size=(points, dimension)), generator.choice([-1.0, 1.0], size=points)
-    start = generator.normal(size=dimension + 1)
-    halvings = [start / 2**step for step in range(steps)]
-    tables = []
-    for way, weights in (("training", _descent(start, x, t, steps, normalised)), ("rescaling", halvings)):
-        loss = np.array([float(_loss(w, x, t, normalised)) for w in weights])
-        distance = np.array([_summed_distance(w, x, t) for w in weights])
-        columns = {"loss": loss, "distance": distance, "in_proportion": distance[0] * loss / loss[0]}
-        tables.append(pd.DataFrame({"way": way, "step": np.arange(steps), **columns}))
-    return pd.concat(tables, ignore_index=True)
+    return x, t, generator.normal(size=dimension + 1)
 
 
 def _shares(w, x, t, summed="misclassified"):
@@ -201,39 +262,43 @@ def _shares(w, x, t, summed="misclassified"):
     return keras.ops.relu(shares) if summed == "misclassified" else shares
 
 
-def _loss(w, x, t, normalised):
-    loss = keras.ops.sum(_shares(w, x, t))
-    return loss / _norm(w) if normalised else loss
-
-
 def _summed_distance(w, x, t):
     """Summed distance of the misclassified points from the nearest points of the hyperplane."""
     misclassified = x[t * (x @ w[1:] + w[0]) < 0]
     return np.linalg.norm(misclassified - _nearest(w, misclassified), axis=1).sum()
 
 
-def _keras_steps(w, x, t, summed):
-    """Weights after a stochastic step of Keras' gradient descent on each point, from the same start."""
-    copies = keras.Variable(np.tile(w, (len(x), 1)), dtype="float64")
+def _keras_run(x, t, start, summed):
+    """Weights after each point of a run of Keras' stochastic gradient descent on D, for all seeds side by side.
 
-    def loss(values):
-        return keras.ops.sum(_shares(values[0], x, t, summed)), ()
+    Args:
+        x: Points in the order in which they are presented, [seeds, steps, dimension].
+        t: Their targets, [seeds, steps].
+        start: Weights at the start, [seeds, dimension + 1].
+        summed: Points of which D is the sum, as for ``_shares``.
 
-    keras.optimizers.SGD(0.5).apply(value_and_gradient(loss, [copies.value])[2], [copies])
-    return keras.ops.convert_to_numpy(copies.value).ravel()
+    Returns:
+        Weights, [seeds, steps, dimension + 1].
+    """
+    weights, descent, path = keras.Variable(start, dtype="float64"), keras.optimizers.SGD(RATE), []
+
+    def loss(values, point, target):
+        return keras.ops.sum(_shares(values[0], point, target, summed)), ()
+
+    gradient = compile_function(lambda *arrays: value_and_gradient(loss, arrays[:1], *arrays[1:])[2][0])
+    for step in range(x.shape[1]):
+        point, target = (keras.ops.convert_to_tensor(array[:, step]) for array in (x, t))
+        descent.apply([gradient(weights.value, point, target)], [weights])
+        path.append(keras.ops.convert_to_numpy(weights.value).copy())
+    return np.stack(path, axis=1)
 
 
-def _hebbian_steps(w, x, t):
-    """Weights after the Hebbian update on each point, from the same start."""
-    mistaken = t * (x @ w[1:] + w[0]) < 0
-    return (w + 0.5 * (mistaken * t)[:, None] * np.column_stack([np.ones(len(x)), x])).ravel()
-
-
-def _descent(start, x, t, steps, normalised):
-    """Weights before each full-batch step of Keras' gradient descent."""
-    weights, descent, trajectory = keras.Variable(start, dtype="float64"), keras.optimizers.SGD(1e-3), []
-    for _ in range(steps):
-        trajectory.append(keras.ops.convert_to_numpy(weights.value).copy())
-        _, _, gradient = value_and_gradient(lambda values: (_loss(values[0], x, t, normalised), ()), [weights.value])
-        descent.apply(gradient, [weights])
-    return trajectory
+def _hebbian_run(x, t, start):
+    """Weights after each point of a run of Hebbian learning, shaped as those of ``_keras_run``."""
+    w, path = start, []
+    for step in range(x.shape[1]):
+        point = np.column_stack([np.ones(len(x)), x[:, step]])
+        mistaken = t[:, step] * (point * w).sum(axis=1) < 0
+        w = w + RATE * (mistaken * t[:, step])[:, None] * point
+        path.append(w)
+    return np.stack(path, axis=1)
