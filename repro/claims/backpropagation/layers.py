@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import Identity, cheatsheet, claim
+from repro import AllOf, Identity, cheatsheet, claim
 from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
@@ -21,15 +21,14 @@ ACTIVATIONS = {
     "sigmoid": (lambda z: scipy.special.expit(z), lambda z: scipy.special.expit(z) * scipy.special.expit(-z)),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
-    "leaky_relu": (lambda z: np.maximum(z, 0.2 * z), lambda z: np.where(z > 0, 1.0, 0.2)),  # Keras' default
     "elu": (lambda z: np.where(z > 0, z, np.expm1(z)), lambda z: np.where(z > 0, 1.0, np.exp(z))),
-    "softplus": (lambda z: np.logaddexp(z, 0), lambda z: scipy.special.expit(z)),
     "gelu": (lambda z: z * scipy.stats.norm.cdf(z), lambda z: scipy.stats.norm.cdf(z) + z * scipy.stats.norm.pdf(z)),
     "silu": (
         lambda z: z * scipy.special.expit(z),
         lambda z: scipy.special.expit(z) * (1 + z * scipy.special.expit(-z)),
     ),
 }
+NETWORKS = (("sigmoid", "tanh", "relu"), ("gelu", "elu", "silu"))
 
 
 @claim(
@@ -39,56 +38,66 @@ ACTIVATIONS = {
     r"b_i^l)$.",
     source=cheatsheet("1.3.1"),
     kind="formula",
+    scope="ridge-function layers, each with an activation of its own",
     literature="Rumelhart, Hinton and Williams 1986",
     # TensorFlow's gelu takes the root of two in single precision, whatever the type of its inputs.
-    criterion=Identity("autodiff", "formula", operations=64, dtype="float32", each=("activation", "parameter")),
+    criterion=AllOf(
+        weights=Identity("autodiff", "formula", operations=64, dtype="float32", where={"parameter": "weights"}),
+        bias=Identity("autodiff", "formula", operations=64, dtype="float32", where={"parameter": "bias"}),
+    ),
     control={"sloped": False},
 )
-def layer_derivatives(seeds, *, activations=tuple(ACTIVATIONS), widths=(6, 5, 4, 3), sloped=True):
-    """Assembles the gradients of a deep Keras network from these derivatives and compares them with autodiff.
+def layer_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 3), sloped=True):
+    """Assembles the gradients of two deep Keras networks from these derivatives and compares them with autodiff.
 
-    The gradient of a weighted sum of the outputs for one normal input. Three layers of 5, 4 and 3 units with normal
-    weights and biases of variance one over the number of inputs, double precision; activations and their derivatives
-    by SciPy. The document gives the weights of a layer the index l once and l - 1 once; they are the same. The control
-    takes all slopes as one, as they are in linear layers.
+    The gradient of a weighted sum of the outputs for one normal input, chained backwards through the layers. Three
+    layers of 5, 4 and 3 units, each with another activation, with normal weights and biases of variance one over the
+    number of inputs, double precision; activations and their derivatives by SciPy. The document gives the weights of a
+    layer the index l once and l - 1 once; they are the same. The control takes all slopes as one, as they are in linear
+    layers.
     """
     tables = []
-    networks = {activation: _differentiated(widths, activation) for activation in activations}
-    for seed, (activation, gradients) in itertools.product(seeds, networks.items()):
-        generator = np.random.default_rng(seed)
-        x, weights = generator.normal(size=widths[0]), generator.normal(size=widths[-1])
-        parameters = []
-        for inputs, units in itertools.pairwise(widths):
-            parameters += [generator.normal(size=shape) / np.sqrt(inputs) for shape in ((inputs, units), (units,))]
-        function, slope = ACTIVATIONS[activation]
-        by_hand = _assembled(x, weights, parameters, function, slope if sloped else np.ones_like)
-        by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, weights)]
-        kinds = itertools.cycle(["weights", "bias"])
-        for parameter, left, right in zip(kinds, by_autodiff, by_hand, strict=False):
-            columns = {"autodiff": left.ravel(), "formula": right.ravel()}
-            tables.append(pd.DataFrame({"seed": seed, "activation": activation, "parameter": parameter, **columns}))
+    for activations in networks:
+        gradients = _differentiated(widths, activations)
+        for seed in seeds:
+            generator = np.random.default_rng(seed)
+            x, weights = generator.normal(size=widths[0]), generator.normal(size=widths[-1])
+            parameters = []
+            for inputs, units in itertools.pairwise(widths):
+                parameters += [generator.normal(size=shape) / np.sqrt(inputs) for shape in ((inputs, units), (units,))]
+            by_hand = _assembled(x, weights, parameters, activations, sloped)
+            by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, weights)]
+            kinds = itertools.cycle(["weights", "bias"])
+            for parameter, left, right in zip(kinds, by_autodiff, by_hand, strict=False):
+                where = {"seed": seed, "network": ", ".join(activations), "parameter": parameter}
+                tables.append(pd.DataFrame({**where, "autodiff": left.ravel(), "formula": right.ravel()}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _assembled(x, weights, parameters, function, slope):
+def _assembled(x, weights, parameters, activations, sloped):
     """Gradients by every kernel and bias, in the order of the layers."""
-    layers = list(zip(parameters[::2], parameters[1::2], strict=True))
-    inputs, sums = [x], []
-    for kernel, bias in layers:
-        sums.append(inputs[-1] @ kernel + bias)
-        inputs.append(function(sums[-1]))
+    layers = list(zip(parameters[::2], parameters[1::2], activations, strict=True))
+    inputs, slopes = [x], []
+    for kernel, bias, activation in layers:
+        function, slope = ACTIVATIONS[activation]
+        total = inputs[-1] @ kernel + bias
+        inputs.append(function(total))
+        slopes.append(slope(total) if sloped else np.ones_like(total))
     arriving, gradients = weights, []
-    for (kernel, _), below, total in reversed(list(zip(layers, inputs, sums, strict=False))):
-        through = arriving * slope(total)
+    for (kernel, _, _), below, slope in reversed(list(zip(layers, inputs, slopes, strict=False))):
+        through = arriving * slope
         gradients = [np.outer(below, through), through, *gradients]
         arriving = kernel @ through
     return gradients
 
 
-def _differentiated(widths, activation):
+def _differentiated(widths, activations):
     """Make a function of a Keras network's parameters, an input and weights of its outputs: gradients by autodiff."""
     inputs, *units = widths
-    layers = [keras.layers.Dense(number, activation=activation, dtype="float64") for number in units]
+    layers = [
+        keras.layers.Dense(number, activation=activation, dtype="float64")
+        for number, activation in zip(units, activations, strict=True)
+    ]
     model = keras.Sequential([keras.Input((inputs,), dtype="float64"), *layers])
 
     def gradients(parameters, x, weights):
