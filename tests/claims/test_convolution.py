@@ -12,15 +12,16 @@ from repro.claims.convolution.layers import linear_without_activation, sparse_sh
 )
 def test_rows_of_the_matrix_of_a_convolution(padding, outputs, weights, displaced):
     table = sparse_shared_dense([0], paddings=(padding,), channels=1)
-    assert len(table) == 3 * outputs
-    np.testing.assert_allclose(np.unique(1 - table["zeros"]) * 36, weights)
-    assert set(table["distinct_weights"]) == {9}
+    rows = table[table["quantity"] == "outputs"]
+    assert len(rows) == 3 * outputs
+    np.testing.assert_allclose(np.unique(1 - rows["zeros"]) * 36, weights)
+    assert set(rows["distinct_weights"]) == {9}
     assert (table["displaced_entries"] > 0).sum() == displaced
 
 
 def test_a_window_of_the_size_of_the_image_leaves_no_zeros():
     table = sparse_shared_dense([0], paddings=("valid",), window=6)
-    assert (table["zeros"] == 0).all()
+    assert (table["zeros"].dropna() == 0).all()
 
 
 @pytest.mark.parametrize(

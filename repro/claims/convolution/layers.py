@@ -8,26 +8,33 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Correction, Identity, claim, lectures, notes
+from repro import AllOf, AtLeast, AtMost, Boundary, Identity, Rival, claim, lectures, notes
 
 with epy.lazy_imports():
     import keras
 
 
 @claim(
-    r"A convolution equals a dense layer $a = Wx + b$ whose $W$ is mostly zero, shares its weights and is circular.",
+    r"A convolution equals a dense layer $a = Wx + b$ in which most entries of $W$ are zero, weights are shared, and "
+    "the structure is circular.",
     source=lectures("3.3.5"),
     kind="formula",
+    scope="filters small against the image; padding, on which the meaning of circular depends, is left open",
+    left_open=("padding",),
+    literature="Gray 2006, Toeplitz and Circulant Matrices: a review; Sedghi, Gupta and Long 2019, section 2, for "
+    "convolutions of images",
     criterion=AllOf(
-        product=Identity("convolution", "product", operations=100, dtype="float32", each=("padding",)),
-        zeros=AtLeast("zeros", 0.5, each=("padding",)),
-        shared=AtMost("distinct_weights", "filter_weights", each=("padding",)),
-        circular=AtMost("displaced_entries", 0, each=("padding",)),
+        product=Identity("convolution", "product", operations=100, dtype="float32", where={"quantity": "outputs"}),
+        zeros=AtLeast("zeros", 0.5, where={"quantity": "outputs"}),
+        shared=AtMost("distinct_weights", "filter_weights", where={"quantity": "outputs"}),
+        circular=AtMost("displaced_entries", 0, where={"quantity": "structure"}, each=("padding",)),
     ),
-    correction=Correction(
-        "With padding by zeros $W$ is not circular: its rows at the borders lack weights that the others have. Without "
-        "padding its rows are cyclic shifts of one another, with periodic padding it is circulant as a whole.",
-        paddings=("valid", "periodic"),
+    boundary=Boundary(
+        "with every padding but for circularity, which zeros around the image break: the matrix is circulant with "
+        "periodic padding, its rows are cyclic shifts of one another without padding, and with zeros those at the "
+        "borders lack weights that the others have (doubly block Toeplitz)",
+        holds="part != 'circular' or padding != 'same'",
+        assumption="Sedghi, Gupta and Long 2019, section 2, take periodic padding for the matrix to be circulant",
     ),
     control={"window": 6},
 )
@@ -37,8 +44,8 @@ def sparse_shared_dense(seed, *, paddings=("valid", "same", "periodic"), side=6,
     Images of 6 x 6 positions and two channels, three filters of 3 x 3, normal values. A row belongs to one output. It
     is circular if it is the first row of its filter, shifted cyclically along both axes of the image by the distance of
     the outputs; all entries that are not where they would be then are counted, and the values besides zero that a
-    filter's rows have. The mistake: zeros from outside the image take the place of weights. The control has filters as
-    large as the image, which makes an ordinary dense layer of the convolution.
+    filter's rows have. Most entries are zero if more than half of every row are. The control has filters as large as
+    the image, which makes an ordinary dense layer of the convolution.
     """
     tables = []
     for padding in paddings:
@@ -56,9 +63,11 @@ def sparse_shared_dense(seed, *, paddings=("valid", "same", "periodic"), side=6,
             "product": product.ravel(),
             "zeros": (matrix == 0).mean(axis=(3, 4, 5)).ravel(),
             "distinct_weights": np.broadcast_to(_distinct_weights(matrix), product.shape).ravel(),
-            "displaced_entries": (matrix != _cyclic(matrix)).sum(axis=(3, 4, 5)).ravel(),
+            "filter_weights": kernel[..., 0].size,
         }
-        tables.append(pd.DataFrame({"padding": padding, "filter_weights": kernel[..., 0].size, **columns}))
+        tables.append(pd.DataFrame({"quantity": "outputs", "padded": padding, **columns}))
+        displaced = (matrix != _cyclic(matrix)).sum(axis=(3, 4, 5)).ravel()
+        tables.append(pd.DataFrame({"quantity": "structure", "padding": padding, "displaced_entries": displaced}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -70,50 +79,53 @@ def sparse_shared_dense(seed, *, paddings=("valid", "same", "periodic"), side=6,
     criterion=Identity("convolution", "dense", operations=100, dtype="float32"),
     control={"neighbours": False},
 )
-def patch_mlp(seed, *, neighbours=True, side=6, channels=4, filters=5, window=3):
+def patch_mlp(seed, *, neighbours=True, sizes=((6, 6), (3, 8)), channels=4, filters=5, window=3):
     """Concatenates nine shifted copies of an image and gives each point of them to a Keras dense layer.
 
-    Images of 6 x 6 points, normal, in a border of zeros; the dense layer has the weights of the convolution, in the
-    order of the copies. The control concatenates nine copies of the point itself.
+    Images of two shapes, normal, in a border of zeros; the dense layer has the weights and biases of the convolution,
+    in the order of the copies. The control concatenates nine copies of the point itself.
     """
     generator = np.random.default_rng(seed)
-    x = generator.normal(size=(2, side, side, channels)).astype(np.float32)
     kernel = generator.normal(size=(window, window, channels, filters))
-    weights = {
-        "kernel_initializer": keras.initializers.Constant(kernel),
-        "bias_initializer": keras.initializers.Constant(generator.normal(size=filters)),
-    }
-    bordered = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
-    corners = itertools.product(range(window), repeat=2)
-    copies = [bordered[:, i : i + side, j : j + side] if neighbours else x for i, j in corners]
-    points = keras.layers.Reshape((side**2, -1))(keras.layers.Concatenate()(copies))
-    weights_of_points = weights | {"kernel_initializer": keras.initializers.Constant(kernel.reshape(-1, filters))}
-    columns = {
-        "convolution": keras.layers.Conv2D(filters, window, padding="same", **weights)(x),
-        "dense": keras.layers.Dense(filters, **weights_of_points)(points),
-    }
-    return {name: keras.ops.convert_to_numpy(values).ravel() for name, values in columns.items()}
+    bias = keras.initializers.Constant(generator.normal(size=filters))
+    weights, weights_of_points = (
+        {"kernel_initializer": keras.initializers.Constant(values), "bias_initializer": bias}
+        for values in (kernel, kernel.reshape(-1, filters))
+    )
+    convolution = keras.layers.Conv2D(filters, window, padding="same", **weights)
+    dense = keras.layers.Dense(filters, **weights_of_points)
+    tables = []
+    for height, width in sizes:
+        x = generator.normal(size=(2, height, width, channels)).astype(np.float32)
+        bordered = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        corners = itertools.product(range(window), repeat=2)
+        copies = [bordered[:, i : i + height, j : j + width] if neighbours else x for i, j in corners]
+        points = keras.layers.Reshape((height * width, -1))(keras.layers.Concatenate()(copies))
+        columns = {"convolution": convolution(x), "dense": dense(points)}
+        values = {name: keras.ops.convert_to_numpy(column).ravel() for name, column in columns.items()}
+        tables.append(pd.DataFrame({"shape": f"{height} x {width}", **values}))
+    return pd.concat(tables, ignore_index=True)
 
 
 @claim(
     "Without non-linear activation functions a convolutional network is equivalent to a linear classifier.",
     source=lectures("3.3.2"),
     kind="theorem",
-    criterion=Identity("network", "linear", operations=200, dtype="float32", each=("subsampling",)),
-    correction=Correction(
-        "It is where it subsamples by strides or by averages; max pooling is not linear itself.",
-        subsamplings=("strides", "average pooling"),
-    ),
+    scope="stacks of convolutions and dense layers, linear up to the bias; max pooling comes later in the lectures, "
+    "which call it non-linear",
+    criterion=Identity("network", "linear", operations=200, dtype="float32"),
+    rival=Rival("It is equivalent to a linear classifier with max pooling, too.", subsamplings=("max pooling",)),
     control={"activation": "relu"},
 )
 def linear_without_activation(
-    seed, *, subsamplings=("strides", "average pooling", "max pooling"), activation=None, images=32, side=10, classes=5
+    seed, *, subsamplings=("strides", "average pooling"), activation=None, images=32, side=10, classes=5
 ):
     """Compares a Keras network with the linear classifier that agrees with it wherever one input is one or none is.
 
     Two convolutions of 3 x 3 with four filters, a subsampling by two after the first, a dense layer; images of 10 x 10
-    and all weights are normal. The classifier is worked out by NumPy from the weights, so a network that is linear can
-    only agree. The mistake: the layer that the lectures name for subsampling takes a maximum. The control has ReLU.
+    and all weights are normal. The classifier is worked out by NumPy from the weights, not from Keras' outputs, and its
+    scores are superpositions of those of single pixels. The rival subsamples by maxima, which are no superposition; the
+    control has ReLU.
     """
     tables = []
     for subsampling in subsamplings:
