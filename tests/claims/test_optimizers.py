@@ -1,25 +1,25 @@
 """Helpers of the claims on optimisers, against closed forms."""
 
+import keras
 import numpy as np
 import pytest
 
-from repro.claims.optimizers import _descents
+from repro.claims.optimizers import _descents, _quadratics
 
 CURVATURE, RATE, ALPHA = 2.0, 0.1, 0.5
+FACTORS = {"plain": (RATE, 0, 0), "printed": (RATE, ALPHA * RATE, 0), "heavy ball": (RATE, 0, ALPHA)}
 
 
 def _path(update, steps=6):
     places = _descents.path(
         lambda w: CURVATURE * w,
         np.ones(1),
-        update,
-        RATE,
-        alpha=ALPHA,
+        np.array([FACTORS[update]]),
         steps=steps,
         noise=0.0,
         generator=np.random.default_rng(0),
     )
-    return np.array(list(places))[:, 0]
+    return np.array(list(places))[:, 0, 0]
 
 
 def test_plain_descent_shrinks_a_quadratic_by_one_factor():
@@ -37,10 +37,11 @@ def test_heavy_ball_follows_the_powers_of_its_companion_matrix():
 
 
 def test_diverging_paths_stay_finite():
+    generator = np.random.default_rng(0)
     places = _descents.path(
-        lambda w: 1e4 * w, np.ones(1), "plain", 1.0, alpha=0, steps=50, noise=0, generator=np.random.default_rng(0)
+        lambda w: 1e4 * w, np.ones(1), np.array([[1.0, 0, 0]]), steps=50, noise=0, generator=generator
     )
-    assert max(abs(place[0]) for place in places) == _descents.FARTHEST
+    assert max(abs(place[0, 0]) for place in places) == _descents.FARTHEST
 
 
 class TestRippledErrors:
@@ -75,23 +76,49 @@ class TestRippledErrors:
             assert (turns != 0).sum() == 1
 
 
-@pytest.mark.parametrize(("rate", "changes"), [(1.5, 1.0), (0.5, 0.0)])
-def test_plain_descent_changes_sign_at_every_step_above_the_inverse_curvature(rate, changes):
-    found = _descents._courses("plain", np.array([rate]), alpha=0, steps=10, noise=0.0, seed=0, condition=10.0, count=3)
-    assert found["sign_changes"] == pytest.approx([changes])
-    assert found["height"] == pytest.approx([10 * (1 - rate) ** 20 + (1 - rate / 10) ** 20])
+def test_plain_descent_changes_sign_at_every_step_above_the_inverse_curvature():
+    factors = np.array([(0.15, 0, 0), (0.05, 0, 0)])
+    found = _descents.sign_changes(factors, steps=10, noise=0.0, seed=0, condition=10.0, count=3)
+    assert found == pytest.approx([1, 0])
 
 
 def test_without_noise_small_rates_escape_from_no_minimum():
     errors = _descents.RippledErrors(np.random.default_rng(0), 40)
-    shares = _descents._shares_escaped(errors, "plain", np.array([1e-3]), alpha=0, steps=4000, noise=0.0, seed=0)
+    shares = _descents.shares_escaped(errors, np.array([[1e-3, 0, 0]]), steps=4000, noise=0.0, seed=0)
     assert shares == pytest.approx([0.0])
 
 
-def test_at_tuned_rates_momentum_as_printed_is_plain_descent():
-    """At rates so small that rounding does not decide where a run ends."""
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_at_tuned_rates_momentum_as_printed_is_plain_descent(noise):
     table = _descents.descents(
-        0, alpha=0.9, functions=20, courses=2, steps=30, noises=(0.0,), condition=10.0, rates=[0.01, 0.02, 0.04]
+        0,
+        alpha=1.0,
+        momentum=0.9,
+        functions=20,
+        courses=2,
+        steps=100,
+        noises=(noise,),
+        condition=10.0,
+        rates=[0.5, 1.0, 1.9],
     )
     tuned = table[table["rates"] == "tuned"].set_index("update")[["escaped", "sign_changes"]]
-    assert tuned.loc["printed"].tolist() == pytest.approx(tuned.loc["plain"].tolist())
+    assert tuned.loc["printed"].tolist() == tuned.loc["plain"].tolist()
+
+
+def test_paths_of_keras_are_those_of_the_formulas():
+    """Plain descent on a quadratic has a closed form, the power of one matrix."""
+
+    def powers(start, gradient, rates):
+        hessian = np.stack([gradient(np.tile(row, (len(start), 1))) for row in np.eye(_quadratics.DIMENSION)], axis=-1)
+        step = np.eye(_quadratics.DIMENSION) - rates[0] * hessian
+        return [(np.linalg.matrix_power(step, number + 1) @ start[..., None])[..., 0] for number in range(len(rates))]
+
+    table = _quadratics.compare_paths(
+        [3, 4], [2**-5] * 4, optimizer=keras.optimizers.SGD(2**-5), formulas={"powers": powers}
+    )
+    assert table.groupby("seed").size().tolist() == [32, 32]
+    assert table["keras"].to_numpy() == pytest.approx(table["powers"].to_numpy())
+    alone = _quadratics.compare_paths(
+        [4], [2**-5] * 4, optimizer=keras.optimizers.SGD(2**-5), formulas={"powers": powers}
+    )
+    assert table[table["seed"] == 4]["keras"].to_numpy() == pytest.approx(alone["keras"].to_numpy())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 
@@ -16,68 +14,79 @@ TUNING, TESTING, ESCAPING, OSCILLATING = 1, 2, 3, 4
 FARTHEST = 1e6  # from the origin: a run that diverges stays there
 
 
-def descents(seed, *, alpha, functions, courses, steps, noises, condition, rates):
+def descents(seed, *, alpha, momentum, functions, courses, steps, noises, condition, rates):
     """Share of runs that escape from shallow minima, and of steps that change sign, by update, rates and noise.
 
     Args:
         seed: Seed of functions, starts and noise.
-        alpha: Factor on the second gradient, as a share of the rate, and on the last step of heavy ball.
+        alpha: Factor on the second gradient of the printed update, as a share of the rate.
+        momentum: Factor on the last step of heavy ball.
         functions: Number of rippled errors that are drawn, each with one start.
         courses: Number of runs on the quadratic, which differ by their noise.
         steps: Number of steps.
         noises: Deviations of the gradients' noise.
         condition: Condition number of the quadratic.
-        rates: Rates among which plain descent is tuned, over the largest curvature; the other updates among rates that
-            are as near to the largest at which they are stable. Equal ones are a tenth of plain descent's best for
-            escaping, where it is trapped, and the largest on the quadratic, where it oscillates.
+        rates: Rates among which plain descent is tuned for escaping; the other updates are tuned among rates that are
+            as near to the largest at which they are stable. On the quadratic the best rates are known: those of plain
+            descent and the printed update balance both axes, that of heavy ball damps the flat one critically (Polyak
+            1964). Equal rates are the best ones of plain descent over 1 + alpha, for all updates.
 
     Returns:
-        A row for each noise, choice of rates and update, and for plain descent at a tenth of its rate for escaping.
+        A row for each noise, choice of rates and update, and for plain descent at a tenth of its best rate for
+        escaping.
     """
-    # Plain descent is stable up to 2 over the curvature, heavy ball up to 1 + alpha times that (Polyak 1964).
-    stability = {"plain": 1.0, "printed": 1 / (1 + alpha), "heavy ball": 1 + alpha}
-    grids = {update: np.array(rates) * stability[update] for update in UPDATES}
+    # Plain descent is stable up to 2 over the curvature, heavy ball up to 1 + momentum times that.
+    stability = {"plain": 1.0, "printed": 1 / (1 + alpha), "heavy ball": 1 + momentum}
+    balanced = 2 / (condition + 1)
+    on_quadratic = {"plain": balanced, "printed": balanced / (1 + alpha), "heavy ball": (1 - momentum**0.5) ** 2}
+    factors = {"plain": (1.0, 0.0, 0.0), "printed": (1.0, alpha, 0.0), "heavy ball": (1.0, 0.0, momentum)}
     tuning, testing = (RippledErrors(np.random.default_rng((seed, stream)), functions) for stream in (TUNING, TESTING))
+
+    def coefficients(trials):
+        """Factors of each trial, an update and its rate: of the gradient, once more of it, and of the last step."""
+        return np.array([np.multiply(factors[update], (rate, rate, 1.0)) for update, rate in trials])
+
     rows = []
     for noise in noises:
-        options = {"alpha": alpha, "steps": steps, "noise": noise, "seed": seed}
-        escaped = partial(_shares_escaped, **options)
-        course = partial(_courses, condition=condition, count=courses, **options)
-        for_escape = {update: grid[escaped(tuning, update, grid).argmax()] for update, grid in grids.items()}
-        for_quadratic = {update: grid[course(update, grid)["height"].argmin()] for update, grid in grids.items()}
-        tenth, largest = for_escape["plain"] / 10, max(rates)
+        options = {"steps": steps, "noise": noise, "seed": seed}
+        searched = [(update, rate * stability[update]) for update in UPDATES for rate in rates]
+        shares = shares_escaped(tuning, coefficients(searched), **options).reshape(len(UPDATES), len(rates))
+        best = {update: searched[row * len(rates) + shares[row].argmax()][1] for row, update in enumerate(UPDATES)}
+        arms = []
         for chosen in ("tuned", "equal"):
-            trials = [(update, update, for_escape[update], for_quadratic[update]) for update in UPDATES]
-            if chosen == "equal":
-                trials = [(update, update, tenth, largest) for update in UPDATES]
-            for label, update, rate, rate_on_quadratic in (*trials, (SLOW, "plain", tenth, trials[0][-1])):
-                rows.append(
-                    {
-                        "noise": noise,
-                        "rates": chosen,
-                        "update": label,
-                        "escaped": escaped(testing, update, np.array([rate]))[0],
-                        "sign_changes": course(update, np.array([rate_on_quadratic]))["sign_changes"][0],
-                    }
-                )
+            for update in UPDATES:
+                equal = best["plain"] / (1 + alpha), balanced / (1 + alpha)
+                rate, steady = (best[update], on_quadratic[update]) if chosen == "tuned" else equal
+                arms.append((chosen, update, (update, rate), (update, steady)))
+            arms.append((chosen, SLOW, ("plain", best["plain"] / 10), ("plain", arms[-len(UPDATES)][-1][1])))
+        escaped = shares_escaped(testing, coefficients([arm[2] for arm in arms]), **options)
+        quadratic = {"condition": condition, "count": courses, **options}
+        changes = sign_changes(coefficients([arm[3] for arm in arms]), **quadratic)
+        for (chosen, label, *_), share, change in zip(arms, escaped, changes, strict=True):
+            columns = {"update": label, "escaped": share, "sign_changes": change}
+            rows.append({"noise": noise, "rates": chosen, **columns})
     return pd.DataFrame(rows)
 
 
-def path(gradient, start, update, rate, *, alpha, steps, noise, generator):
-    """Yield the places that an update visits from a start, which is the first of ``steps + 1``.
+def path(gradient, start, coefficients, *, steps, noise, generator):
+    """Yield the places that updates visit from a start, the first of ``steps + 1``.
 
-    The noise has the shape of the start; rates that broadcast with it share one draw.
+    Args:
+        gradient: Function that maps places to slopes.
+        start: Place where all trials start, [...].
+        coefficients: Of the gradient, once more of the gradient, and of the last step, [trials, 3].
+        steps: Number of steps.
+        noise: Deviation of the normal noise of gradients, which all trials share.
+        generator: Generator of the noise.
     """
-    w, last = start, np.zeros_like(start)
+    once, again, memory = np.reshape(coefficients.T, (3, -1, *[1] * start.ndim))
+    w = np.broadcast_to(start, (len(coefficients), *start.shape))
+    last = np.zeros_like(w)
     yield w
     for _ in range(steps):
         slope = gradient(w) + noise * generator.normal(size=start.shape)
-        step = {
-            "plain": -rate * slope,
-            "printed": -rate * slope - alpha * rate * slope,
-            "heavy ball": -rate * slope + alpha * last,
-        }[update]
-        w, last = np.clip(w + step, -FARTHEST, FARTHEST), step
+        last = -once * slope - again * slope + memory * last
+        w = np.clip(w + last, -FARTHEST, FARTHEST)
         yield w
 
 
@@ -120,32 +129,24 @@ def _deepest_basin(heights):
     return max([GRID[0], *ridges[ridges < deepest]]), min([GRID[-1], *ridges[ridges > deepest]])
 
 
-def _shares_escaped(errors, update, rates, *, seed, **options):
-    """Share of the runs that end in the deepest basin, for each rate."""
+def shares_escaped(errors, coefficients, *, seed, **options):
+    """Share of the runs that end in the deepest basin, [trials]."""
     generator = np.random.default_rng((seed, ESCAPING))
     low, high = errors.basin
-    *_, final = path(errors.gradient, errors.start, update, rates[:, None], generator=generator, **options)
+    *_, final = path(errors.gradient, errors.start, coefficients, generator=generator, **options)
     return ((low < final) & (final < high)).mean(axis=-1)
 
 
-def _courses(update, rates, *, condition, count, seed, **options):
-    """Final height and share of sign changes along the steep axis on a quadratic, for rates over its curvature.
+def sign_changes(coefficients, *, condition, count, seed, **options):
+    """Share of the steps that change sign along the steep axis of a quadratic, [trials].
 
     The quadratic has two curvatures, 1 and the condition number, and every run starts at one on both axes.
     """
     generator = np.random.default_rng((seed, OSCILLATING))
     curvatures = np.array([condition, 1.0])[:, None]
-    places = path(
-        lambda w: curvatures * w,
-        np.ones((2, count)),
-        update,
-        rates[:, None, None] / condition,
-        generator=generator,
-        **options,
-    )
-    changes, before = np.zeros(len(rates)), next(places)[..., 0, :]
+    places = path(lambda w: curvatures * w, np.ones((2, count)), coefficients, generator=generator, **options)
+    changes, before = np.zeros(len(coefficients)), next(places)[:, 0]
     for place in places:
-        changes += (np.sign(place[..., 0, :]) != np.sign(before)).mean(axis=-1)
-        before = place[..., 0, :]
-    height = (curvatures * place**2).sum(axis=-2).mean(axis=-1)
-    return {"height": height, "sign_changes": changes / options["steps"]}
+        changes += (np.sign(place[:, 0]) != np.sign(before)).mean(axis=-1)
+        before = place[:, 0]
+    return changes / options["steps"]

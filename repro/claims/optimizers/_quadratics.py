@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from etils import epy
 
 with epy.lazy_imports():
@@ -11,35 +12,50 @@ with epy.lazy_imports():
 DIMENSION = 8
 
 
-def compare_paths(seed, steps, *, optimizer, formula):
-    """Compare the parameters after each step of a Keras optimiser with those of a formula, in double precision.
+def compare_paths(seeds, rates, *, optimizer, formulas):
+    """Compare the parameters after each step of a Keras optimiser with those of formulas, in double precision.
 
-    A function of eight parameters with curvatures from 0.1 to 10 in random directions, from normal parameters.
+    Functions of eight parameters with curvatures from 0.1 to 10 in random directions, from normal parameters; those of
+    all seeds are one variable of Keras, whose optimisers treat each component by itself.
 
     Args:
-        seed: of the function and of the parameters it starts from.
-        steps: their number.
-        optimizer: makes the Keras optimiser.
-        formula: returns the path, [steps, parameters], for the start, the Hessian matrix and the number of steps.
+        seeds: Seeds of the functions and of the parameters that they start from.
+        rates: Rate of each step.
+        optimizer: Keras optimiser.
+        formulas: Functions by name, which return the path, [steps, seeds, parameters], for the start, [seeds,
+            parameters], a function that maps parameters to gradients, and the rates.
 
     Returns:
-        Columns ``step``, ``keras`` and ``formula``; a row per step and parameter.
+        Columns ``seed``, ``step``, ``keras`` and one for each formula; a row for each seed, step and parameter.
     """
+    starts, hessians = zip(*map(_quadratic, seeds), strict=True)
+    start, hessian = np.stack(starts), np.stack(hessians)
+
+    def gradient(parameters):
+        return np.einsum("sij,sj->si", hessian, parameters)
+
+    paths = {"keras": _by_keras(start, gradient, rates, optimizer)}
+    paths |= {name: np.stack(formula(start, gradient, rates)) for name, formula in formulas.items()}
+    steps, count, _ = paths["keras"].shape
+    where = {
+        "seed": np.tile(np.repeat(seeds, DIMENSION), steps),
+        "step": np.repeat(np.arange(1, steps + 1), count * DIMENSION),
+    }
+    return pd.DataFrame(where | {name: path.ravel() for name, path in paths.items()})
+
+
+def _quadratic(seed):
     generator = np.random.default_rng(seed)
     directions = np.linalg.qr(generator.normal(size=(DIMENSION, DIMENSION)))[0]
-    hessian = directions * np.geomspace(0.1, 10, DIMENSION) @ directions.T
-    start = generator.normal(size=DIMENSION)
-    return {
-        "step": np.repeat(np.arange(1, steps + 1), DIMENSION),
-        "keras": np.ravel(_by_keras(start, hessian, steps, optimizer())),
-        "formula": np.ravel(formula(start, hessian, steps)),
-    }
+    return generator.normal(size=DIMENSION), directions * np.geomspace(0.1, 10, DIMENSION) @ directions.T
 
 
-def _by_keras(start, hessian, steps, optimizer):
+def _by_keras(start, gradient, rates, optimizer):
     parameters = keras.Variable(start, dtype="float64")
     path = []
-    for _ in range(steps):
-        optimizer.apply([keras.ops.convert_to_tensor(hessian @ parameters.numpy(), dtype="float64")], [parameters])
+    for rate in rates:
+        optimizer.learning_rate = rate
+        slope = keras.ops.convert_to_tensor(gradient(np.array(parameters.numpy())), dtype="float64")
+        optimizer.apply([slope], [parameters])
         path.append(np.array(parameters.numpy()))
-    return path
+    return np.stack(path)

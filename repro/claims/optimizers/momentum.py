@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from etils import epy
 
-from repro import AllOf, Boundary, Greater, Identity, PositiveControl, cheatsheet, claim, lectures
+from repro import AllOf, Boundary, Greater, Identity, PositiveControl, Rival, cheatsheet, claim, lectures
 from repro.claims.optimizers._descents import descents
 from repro.claims.optimizers._quadratics import compare_paths
 
@@ -20,31 +20,46 @@ RATE, MOMENTUM = 2**-5, 0.875
     r"Heavy-ball momentum is $\theta_{t+1} = \theta_t - \eta \nabla h(\theta_t) + \beta(\theta_t - \theta_{t-1})$.",
     source=cheatsheet("1.3.3"),
     kind="formula",
+    scope="parameters rest before the first step",
     literature="Polyak 1964",
     criterion=Identity("keras", "formula", operations=4096),
     control={"nesterov": True},
+    rival=Rival(
+        r"The last term is multiplied by $\eta_t / \eta_{t-1}$: the rate multiplies an average of gradients.",
+        criterion=Identity("keras", "rescaled", operations=4096),
+    ),
 )
-def momentum_cheatsheet(seed, *, nesterov=False, steps=40):
+def momentum_cheatsheet(seeds, *, nesterov=False, steps=40):
     """Compares the path of Keras' SGD with momentum with that of the formula, on random quadratic functions.
 
-    Functions of eight parameters with curvatures from 0.1 to 10 in random directions, 40 steps at rate 1/32 and
-    momentum 7/8 from normal parameters, which rest before the first step; double precision. The control is Nesterov's
-    variant.
+    Functions of eight parameters with curvatures from 0.1 to 10 in random directions, 40 steps with momentum 7/8 from
+    normal parameters, which rest before the first step; double precision. The rate is 1/32 for the first half of the
+    steps and 1/64 for the others: there the formula differs from its other form (Sutskever et al. 2013), in which the
+    rate multiplies an average of gradients, the rival. The control is Nesterov's variant.
     """
+    rates = [RATE] * (steps // 2) + [RATE / 2] * (steps - steps // 2)
     return compare_paths(
-        seed,
-        steps,
-        optimizer=lambda: keras.optimizers.SGD(RATE, momentum=MOMENTUM, nesterov=nesterov),
-        formula=_heavy_ball,
+        seeds,
+        rates,
+        optimizer=keras.optimizers.SGD(RATE, momentum=MOMENTUM, nesterov=nesterov),
+        formulas={"formula": _heavy_ball, "rescaled": _rate_times_average},
     )
 
 
-def _heavy_ball(start, hessian, steps):
+def _heavy_ball(start, gradient, rates):
     path = [start, start]
-    for _ in range(steps):
+    for rate in rates:
         now, before = path[-1], path[-2]
-        path.append(now - RATE * hessian @ now + MOMENTUM * (now - before))
+        path.append(now - rate * gradient(now) + MOMENTUM * (now - before))
     return path[2:]
+
+
+def _rate_times_average(start, gradient, rates):
+    path, average = [start], 0.0
+    for rate in rates:
+        average = MOMENTUM * average + gradient(path[-1])
+        path.append(path[-1] - rate * average)
+    return path[1:]
 
 
 @claim(
@@ -78,14 +93,15 @@ def _heavy_ball(start, hessian, steps):
         ),
     ),
     boundary=Boundary(
-        "nowhere at tuned rates, where the printed update is plain descent at the sum of the rates; at equal rates "
-        "noise carries it over ridges, as it does at any larger rate, and oscillations are not smoothed",
-        holds="rates == 'equal' and part == 'escape' and noise > 0",
+        "not at tuned rates, where the printed update is plain descent at the sum of the rates; where both have one "
+        "rate below the best, the sum carries it out of more minima, as any larger rate does; oscillations are nowhere "
+        "smoothed",
+        holds="rates == 'equal' and part == 'escape'",
     ),
-    smoke={"functions": 200, "steps": 200},
+    smoke={"functions": 100},
     positive_control=PositiveControl(
-        "Heavy-ball momentum escapes more shallow minima than plain descent at a tenth of its best rate, and it "
-        "oscillates less than plain descent.",
+        "Heavy-ball momentum escapes more shallow minima than plain descent at a tenth of its best rate, and at tuned "
+        "rates it oscillates less than plain descent.",
         criterion=AllOf(
             escape=Greater(
                 "escaped",
@@ -93,6 +109,7 @@ def _heavy_ball(start, hessian, steps):
                 than="plain at a tenth",
                 by="update",
                 smallest_difference=0.02,
+                where={"rates": "tuned"},
                 each=("rates", "noise"),
                 because="it is twice what matters",
             ),
@@ -102,6 +119,7 @@ def _heavy_ball(start, hessian, steps):
                 than="heavy ball",
                 by="update",
                 smallest_difference=0.02,
+                where={"rates": "tuned"},
                 each=("rates", "noise"),
                 because="it is twice what matters",
             ),
@@ -112,10 +130,11 @@ def _heavy_ball(start, hessian, steps):
 def momentum_lectures_first(
     seed,
     *,
-    alpha=0.9,
-    functions=500,
+    alpha=1.0,
+    momentum=0.9,
+    functions=200,
     courses=64,
-    steps=400,
+    steps=200,
     noises=(0.0, 1.0),
     condition=100.0,
     largest_rate=1.98,
@@ -124,21 +143,22 @@ def momentum_lectures_first(
 
     An error is a parabola with ripples of random phases and wavelengths, which make shallow minima; from a random start
     outside the basin of the deepest, a run escapes if it ends within. Oscillation is the share of steps at which the
-    steepest coordinate of a quadratic of condition number 100 changes sign. Gradients have normal noise of the given
-    deviation, or none. Each update is tuned on other functions of the same seed's: $\eta$ for the most escapes, or for
-    the fastest descent on the quadratic, among thirteen rates up to nearly the largest at which it is stable there. At
-    equal rates all have one $\eta$: a tenth of the tuned one of plain descent for escaping, where plain descent is
-    trapped, and the largest on the quadratic, where it oscillates. $\alpha$ is 0.9 of $\eta$; for heavy ball the factor
-    on the last step is 0.9. As printed both terms have one gradient, so that the update is plain descent at the rate
-    $\eta + \alpha$.
+    steep coordinate of a quadratic of condition number 100 changes sign. Gradients have normal noise of the given
+    deviation, or none. Tuned: each update has the $\eta$ of the most escapes on other functions of the same seed's,
+    among six up to nearly the largest at which it is stable; on the quadratic its best one is known. Equal: all have
+    one $\eta$, half of plain descent's best. $\alpha$ is as large as $\eta$, and the factor of heavy ball on the last
+    step is 0.9. As printed both terms have one gradient, so that the update is plain descent at the rate $\eta +
+    \alpha$: at tuned rates they are the same, bit by bit. Plain descent at a tenth of its best rate is trapped, for the
+    positive control.
     """
     return descents(
         seed,
         alpha=alpha,
+        momentum=momentum,
         functions=functions,
         courses=courses,
         steps=steps,
         noises=noises,
         condition=condition,
-        rates=np.geomspace(largest_rate / 64, largest_rate, 13),
+        rates=largest_rate / 2.0 ** np.arange(6),
     )
