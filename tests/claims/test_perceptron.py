@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from repro.claims.perceptron import _sets, capacity, convergence, geometry
+from repro.claims.perceptron import _learning, _sets, capacity, geometry, margins, neurons
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,42 @@ def test_share_of_separable_sequences_is_interpolated():
     assert capacity._crossing(largest, 6, 0.25) == pytest.approx(4)
 
 
-def test_epochs_include_the_one_without_mistakes():
-    assert convergence._epochs(np.array([[1.0, 0.0]]), np.array([1.0, 0.0])) == 1
-    assert convergence._epochs(np.array([[1.0, 0.0]]), np.array([-1.5, 0.0])) == 3
+def test_epochs_with_mistakes_are_counted():
+    assert _learning.count_epochs(np.array([[1.0, 0.0]]), np.array([1.0, 0.0])) == 1
+    assert _learning.count_epochs(np.array([[1.0, 0.0]]), np.array([-1.5, 0.0])) == 2
+
+
+@pytest.mark.parametrize("order", ["cyclic", "worst first"])
+def test_orthogonal_points_are_mistakes_once_each(order):
+    points = _sets.orthogonal_set(np.random.default_rng(0), dimension=5, norm=3.0)
+    assert _learning.count_updates(points, order, at_most=10) == 5
+    assert len(_learning.trajectory(points)) == 5
+
+
+def test_fewest_mistakes_of_any_line():
+    square = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    assert neurons._least_mistakes(square, np.array([-1, 1, 1, -1])) == 1
+    assert neurons._least_mistakes(square, np.array([-1, 1, 1, 1])) == 0
+
+
+def test_keras_descends_on_the_loss_of_the_perceptron_by_hebbian_updates():
+    x, t = np.array([[[1.0, 2.0], [3.0, -1.0]]]), np.array([[1.0, -1.0]])
+    start = np.array([[0.0, -1.0, 0.0]])  # wrong for the first point alone, right for the second after the first step
+    expected = [[[0.5, -0.5, 1.0], [0.0, -2.0, 1.5]]]
+    assert geometry._hebbian_run(x, t, start) == pytest.approx(np.array([[[0.5, -0.5, 1.0], [0.5, -0.5, 1.0]]]))
+    assert geometry._keras_run(x, t, start, "misclassified") == pytest.approx(geometry._hebbian_run(x, t, start))
+    assert geometry._keras_run(x, t, start, "all points") == pytest.approx(np.array(expected))
+
+
+def test_logistic_regression_on_two_points_tends_to_their_bisector():
+    """By symmetry from the start on, and in the limit from any start (Soudry et al. 2018)."""
+    sets, start = np.array([[[1.0, 0.0], [0.0, 1.0]]] * 2), np.array([[0.0, 0.0], [3.0, -1.0]])
+    found = margins._logistic_regressions(sets, start, (10, 20), 200)
+    assert list(found) == ["10 steps", "20 steps", margins.LIMIT]
+    directions = {name: w / np.linalg.norm(w, axis=1, keepdims=True) for name, w in found.items()}
+    assert directions["10 steps"][0] == pytest.approx([0.5**0.5] * 2)
+    assert directions["10 steps"][1] != pytest.approx([0.5**0.5] * 2, abs=0.1)
+    assert directions[margins.LIMIT] == pytest.approx(np.full((2, 2), 0.5**0.5), abs=0.05)
 
 
 def test_nearest_point_of_a_hyperplane():
