@@ -40,6 +40,16 @@ def test_largest_separable_start_of_a_sequence():
     assert capacity._largest_separable(signed) == 3
 
 
+@pytest.mark.parametrize(
+    ("points", "dimension", "number"),
+    [(2, 2, 4), (3, 2, 6), (4, 2, 8), (4, 3, 14), (5, 3, 22)],  # 14 of 16 but XOR and its mirror
+)
+def test_separable_labellings_are_those_of_covers_table(points, dimension, number):
+    x = np.random.default_rng(points).normal(size=(points, dimension))
+    assert capacity._cover(points, dimension) == number
+    assert capacity._separable_labellings(x) == number
+
+
 def test_share_of_separable_sequences_is_interpolated():
     largest = [2, 3, 3, 4]  # shares at 2, 3, 4, 5 points: 1, 3/4, 1/4, 0
     assert capacity._crossing(largest, 6, 0.75) == pytest.approx(3)

@@ -146,7 +146,7 @@ STARTS = 3
     "the idea of the multi-layer perceptron, or different input representations are then needed.",
     source=lectures("1.3.3"),
     kind="theorem",
-    scope="a single threshold neuron on the raw inputs",
+    scope="a single threshold neuron on the raw inputs; networks learn XOR, the four records of this data set",
     literature="Minsky and Papert 1969",
     criterion=AllOf(
         hyperplanes=AtLeast("mistakes", bound=1.0, where={"learner": "best hyperplane"}),
