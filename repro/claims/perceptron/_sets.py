@@ -25,13 +25,14 @@ def random_set(generator, points, dimension, margin):
 
 
 def orthogonal_set(generator, dimension, norm=3.0):
-    """Orthogonal points of one norm with random labels, in a random basis: [dimension, dimension].
+    """Points of one norm along the axes, in a random order with random labels: [dimension, dimension].
 
     The weights that separate them with the largest margin, norm / sqrt(dimension), are their sum; the perceptron makes
-    one mistake on each, which is R^2 / margin^2 in all.
+    one mistake on each, which is R^2 / margin^2 in all. Along the axes their products are zero exactly; in a random
+    basis rounding would make half of them positive, and their points right before they are learned.
     """
-    basis, _ = np.linalg.qr(generator.normal(size=(dimension, dimension)))
-    return norm * basis
+    signs = generator.choice([-norm, norm], size=(dimension, 1))
+    return signs * np.eye(dimension)[generator.permutation(dimension)]
 
 
 def draw_pairs(generator, data, pairs):

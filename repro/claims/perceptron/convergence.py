@@ -111,7 +111,7 @@ def alignment(
     """Follows the weights of perceptron learning through every update, on three kinds of separable sets.
 
     Random unit vectors, pairs of classes of images, and as many orthogonal points of one norm as dimensions, for which
-    all three bounds are attained at every update or at the last, so that a closer bound, the rival's, is violated. The
+    all three bounds are attained at every update, so that closer ones, the rival's, are violated. The
     unit vector is that of the maximum margin (by non-negative least squares), for which the bounds are tightest; points
     come in cycles of a random order, from zero weights until no mistake is left. Updating on every point, right or
     wrong, for two cycles, the control, leaves out why the norm grows so slowly: a mistake has no positive product with
@@ -206,9 +206,6 @@ def _worst_first(signed, start, updates, optimizer):
     return np.stack(path, axis=1)
 
 
-SLOWEST_TO_FASTEST = {"of": "slowest run", "than": "fastest run", "by": "run", "smallest_ratio": 1.05}
-
-
 @claim(
     "How many epochs the perceptron needs depends on the initial weights and on the order in which the data are "
     "presented.",
@@ -217,8 +214,24 @@ SLOWEST_TO_FASTEST = {"of": "slowest run", "than": "fastest run", "by": "run", "
     scope="Hebbian learning of separable data until no error; the data set and the learning rate are left open",
     left_open=("data",),
     criterion=AllOf(
-        order=Greater("epochs", **SLOWEST_TO_FASTEST, where={"varied": "order"}, each=("data",)),
-        initial_weights=Greater("epochs", **SLOWEST_TO_FASTEST, where={"varied": "initial weights"}, each=("data",)),
+        order=Greater(
+            "epochs",
+            of="slowest run",
+            than="fastest run",
+            by="run",
+            smallest_ratio=1.05,
+            where={"varied": "order"},
+            each=("data",),
+        ),
+        initial_weights=Greater(
+            "epochs",
+            of="slowest run",
+            than="fastest run",
+            by="run",
+            smallest_ratio=1.05,
+            where={"varied": "initial weights"},
+            each=("data",),
+        ),
     ),
     boundary=Boundary(
         "where points are not orthogonal: an update on one of several orthogonal points leaves the others as they are, "
