@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from repro.claims.initialization import _networks, training
+from repro.claims.initialization import _courses, _networks, training
 from repro.engine import load_data
 
 
@@ -40,29 +40,56 @@ def test_distance_of_two_opposite_units_is_one():
     assert training._unit_distance(kernel, bias, output, np.zeros(1)) == pytest.approx(1)
 
 
+def _rule(activation, scale, distribution="normal"):
+    deviation = {"normal": 1, "uniform": 3**0.5}[distribution]
+    return _courses.Rule(activation, distribution, lambda n, _: deviation * (scale / n) ** 0.5)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
 @pytest.mark.parametrize(
     ("activation", "scale", "signal_per_layer", "gradient_per_layer"),
     [("linear", 1.0, 1.0, 1.0), ("relu", 2.0, 1.0, 1.0), ("relu", 1.0, 0.5, 0.5), ("linear", 0.5, 0.5, 0.5)],
 )
-def test_mean_squares_change_by_the_variance_of_the_weights(activation, scale, signal_per_layer, gradient_per_layer):
-    sizes = {"depth": 4, "width": 128, "networks": 40, "examples": 20, "data": "digits"}
-    course = _networks.signal_course(0, activations=(activation,), scales=(scale,), backward=True, **sizes)
-    signal, gradient = (course[course["measured"] == measured] for measured in ("signal", "gradient"))
-    change = (signal["second_moment"].iloc[-1] / signal["second_moment"].iloc[0]) ** (1 / 3)
-    assert change == pytest.approx(signal_per_layer, rel=0.05)
-    change = (gradient["gradient"].iloc[-1] / gradient["gradient"].iloc[0]) ** (1 / 3)
-    assert change == pytest.approx(gradient_per_layer, rel=0.05)
-    assert list(signal["layer"]) == list(gradient["layer"]) == [1, 2, 3, 4]
+def test_mean_squares_change_by_the_variance_of_the_weights(
+    activation, scale, signal_per_layer, gradient_per_layer, distribution
+):
+    rules = {"rule": _rule(activation, scale, distribution)}
+    course = _courses.courses(0, rules, sizes=(128,) * 5, networks=60, examples=20, backward=True)
+    for measured, expected in (("signal", signal_per_layer), ("gradient", gradient_per_layer)):
+        values = course[(course["measured"] == measured) & (course["layer"] > 0)].set_index("layer")["value"]
+        assert list(values.index) == [1, 2, 3, 4]
+        assert (values[4] / values[1]) ** (1 / 3) == pytest.approx(expected, rel=0.05)
+
+
+def test_half_of_the_relu_units_are_active_at_the_start():
+    course = _courses.courses(0, {"rule": _rule("relu", 2.0)}, sizes=(64,) * 4, networks=200, examples=10)
+    assert course[course["measured"] == "active"]["value"].tolist() == pytest.approx([0.5] * 3, abs=0.01)
+
+
+def test_networks_that_do_not_fit_at_once_are_averaged(monkeypatch):
+    options = {"sizes": (8, 8, 8), "networks": 7, "examples": 3}
+    monkeypatch.setattr(_courses, "MOST_WEIGHTS", 2 * 2 * 64)
+    course = _courses.courses(0, {"rule": _rule("linear", 1.0)}, **options)
+    inputs = course[course["layer"] == 0]["value"].item()
+    x = np.random.default_rng((0, 2**32 - 1)).standard_normal((1, 3, 8), dtype=np.float32)
+    assert inputs == pytest.approx(np.square(x).mean())
+    drawn = [
+        np.random.default_rng((0, first)).standard_normal((count, 8, 8), dtype=np.float32)
+        for first, count in ((0, 2), (2, 2), (4, 2), (6, 1))
+    ]
+    expected = np.square(x @ np.concatenate(drawn) / 8**0.5).mean()
+    signal = course[(course["measured"] == "signal") & (course["layer"] == 1)]["value"].item()
+    assert signal == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradients_of_a_course_are_those_of_its_networks():
-    sizes = {"depth": 3, "width": 8, "networks": 1, "examples": 4, "data": "digits"}
-    course = _networks.signal_course(0, activations=("relu",), scales=(2.0,), backward=True, **sizes)
+    course = _courses.courses(
+        0, {"rule": _rule("relu", 2.0)}, sizes=(64, 8, 8, 8), networks=1, examples=4, data="digits", backward=True
+    )
     images = load_data("digits").standardized().flat().subset(4, 0).x_train
-    kernels = [
-        np.asarray(_networks._weights(0, layer, 1, 64 if layer == 1 else 8, 8))[0] * 2**0.5 for layer in (1, 2, 3)
-    ]
-    direction = np.random.default_rng((0, 0)).standard_normal((1, 4, 8), dtype=np.float32)[0]
+    generator = np.random.default_rng((0, 0))
+    kernels = [generator.standard_normal((1, n, 8), dtype=np.float32)[0] * (2 / n) ** 0.5 for n in (64, 8, 8)]
+    direction = generator.standard_normal((1, 4, 8), dtype=np.float32)[0]
 
     def output(first):
         signal = first
@@ -76,5 +103,5 @@ def test_gradients_of_a_course_are_those_of_its_networks():
         moved = np.zeros_like(first)
         moved[place] = step
         slopes[place] = (output(first + moved) - output(first - moved)) / (2 * step)
-    gradients = course[course["measured"] == "gradient"].set_index("layer")["gradient"]
+    gradients = course[course["measured"] == "gradient"].set_index("layer")["value"]
     assert gradients[3] == pytest.approx(np.square(slopes).mean(), rel=1e-3)
