@@ -5,18 +5,7 @@ import pandas as pd
 import pytest
 from scipy import integrate, optimize, stats
 
-from repro.claims.vanishing_gradients import _networks, propagation
-
-
-def test_growth_rate_is_that_of_an_exponential():
-    layers_back = np.arange(1, 8)
-    tables = [
-        pd.DataFrame({"seed": seed, "layers_back": layers_back, "gradient": 5 * np.exp(rate * layers_back)})
-        for seed, rate in ((0, 0.25), (1, -1.5))
-    ]
-    rates = _networks.growth_rates(pd.concat(tables), ["seed"]).set_index("seed")["growth"]
-    assert rates[0] == pytest.approx(0.25)
-    assert rates[1] == pytest.approx(-1.5)
+from repro.claims.vanishing_gradients import _networks, propagation, recurrent
 
 
 def _normal_mean(function, q):
@@ -45,20 +34,87 @@ def test_gradients_of_a_chaotic_tanh_network_grow():
     assert _networks.mean_field_slope("tanh", 4.0) > 1
 
 
-def test_steps_of_a_recurrent_network_share_their_weights():
-    model = propagation.recurrent(steps=5, pixels=10, width=4, activation="tanh", every_step=True, inputs=12, outputs=3)
-    shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-    assert sorted(shapes) == sorted([(2, 4), (4, 4), (4,), (4, 3), (3,)])
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_of_steps_are_those_of_finite_differences(tied):
+    options = {"steps": 3, "tied": tied, "drive": 0.5, "width": 4, "networks": 1, "examples": 2, "saturating": True}
+    norms = recurrent.gradient_norms(0, **options)
+    generator = np.random.default_rng((0, 3, tied))
+
+    def normal(*shape):
+        return generator.standard_normal(shape, dtype=np.float32)[0].astype(float)
+
+    kernels = [normal(1, 4, 4) / 2] * 3 if tied else [normal(1, 4, 4) / 2 for _ in range(3)]
+    start = normal(1, 2, 4)
+    added = [0.5**0.5 * normal(1, 2 if tied else 1, 4) for _ in range(3)]
+    direction = normal(1, 2, 4)
+
+    def output(shift):
+        signal = np.tanh(start @ kernels[0] + added[0] + shift)
+        for kernel, extra in zip(kernels[1:], added[1:], strict=True):
+            signal = np.tanh(signal @ kernel + extra)
+        return float((direction * signal).sum())
+
+    slopes = np.zeros((2, 4))
+    for place in np.ndindex(slopes.shape):
+        moved = np.zeros((2, 4))
+        moved[place] = 1e-4
+        slopes[place] = (output(moved) - output(-moved)) / 2e-4
+    assert len(norms) == 3
+    assert norms[-1] == pytest.approx(np.square(slopes).mean() ** 0.5, rel=1e-3)
 
 
-def test_a_residual_network_without_shortcuts_is_a_plain_one():
-    sizes = {"depth": 3, "width": 4, "activation": "relu", "scale": 1.0, "inputs": 6, "outputs": 2}
-    with_shortcuts, plain = (propagation.residual_layers(shortcut=shortcut, **sizes) for shortcut in (1.0, 0.0))
-    plain.set_weights(with_shortcuts.get_weights())
+def test_gradients_of_relu_networks_change_by_half_the_scale():
+    options = {"depth": 4, "width": 64, "networks": 200, "examples": 8, "data": "digits"}
+    gradients = _networks.averaged_gradients(0, activation="relu", scales=(1.0, 2.0), **options)
+    for scale, expected in ((1.0, 0.5**1.5), (2.0, 1.0)):
+        by_place = gradients[gradients["scale"] == scale].set_index("layers_back")["gradient"]
+        assert by_place[3] / by_place[0] == pytest.approx(expected, rel=0.05)
+
+
+def test_gradients_of_tanh_networks_are_those_of_finite_differences():
+    options = {"depth": 3, "width": 5, "networks": 1, "examples": 4, "data": "digits"}
+    gradients = _networks.averaged_gradients(0, activation="tanh", scales=(2.0,), **options)
+    images = _networks.drawn_images("digits", 4)(0).x_train.astype(float)
+    generator = np.random.default_rng(0)
+    kernels = [
+        (generator.standard_normal((1, n, 5), dtype=np.float32)[0] * (2 / n) ** 0.5).astype(float)
+        for n in (images.shape[1], 5, 5)
+    ]
+    direction = generator.standard_normal((1, 4, 5), dtype=np.float32)[0]
+
+    def output(shift):
+        signal = images @ kernels[0] + shift
+        for kernel in kernels[1:]:
+            signal = np.tanh(signal) @ kernel
+        return float((direction * np.tanh(signal)).sum())
+
+    slopes = np.zeros((4, 5))
+    for place in np.ndindex(slopes.shape):
+        moved = np.zeros((4, 5))
+        moved[place] = 1e-4
+        slopes[place] = (output(moved) - output(-moved)) / 2e-4
+    first = gradients.set_index("layer")["gradient"][1]
+    assert first == pytest.approx(np.square(slopes).mean() ** 0.5, rel=1e-3)
+
+
+def test_the_activation_that_grows_least_is_chosen_for_each_seed():
+    growth = {(0, "tanh"): 2.0, (0, "relu"): 3.0, (1, "tanh"): 5.0, (1, "relu"): 4.0}
+    rows = [
+        {"seed": seed, "activation": activation, "layers": back, "gradient": factor**back}
+        for (seed, activation), factor in growth.items()
+        for back in range(3)
+    ]
+    chosen = propagation._extreme(pd.DataFrame(rows), least=True)
+    assert chosen.groupby("seed")["activation"].unique().map(list).to_dict() == {0: ["tanh"], 1: ["relu"]}
+
+
+def test_a_residual_network_adds_its_input_to_every_block():
+    sizes = {"depth": 3, "width": 4, "scale": 1.0, "inputs": 6, "outputs": 2}
     x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
-    signal = x
-    for kernel, bias in zip(plain.get_weights()[:-2:2], plain.get_weights()[1:-2:2], strict=True):
-        signal = np.maximum(signal @ kernel + bias, 0)
-    kernel, bias = plain.get_weights()[-2:]
-    assert np.asarray(plain(x)) == pytest.approx(signal @ kernel + bias, abs=1e-5)
-    assert np.asarray(with_shortcuts(x)) != pytest.approx(signal @ kernel + bias, abs=1e-2)
+    for shortcut in (True, False):
+        model = propagation.residual_layers(shortcut=shortcut, **sizes)
+        weights = model.get_weights()
+        signal = np.maximum(x @ weights[0] + weights[1], 0)
+        for kernel, bias in zip(weights[2:-2:2], weights[3:-2:2], strict=True):
+            signal = np.maximum(signal @ kernel + bias, 0) + (signal if shortcut else 0)
+        assert np.asarray(model(x)) == pytest.approx(signal @ weights[-2] + weights[-1], abs=1e-5)

@@ -1,0 +1,104 @@
+"""Gradients on their way back through the steps of a recurrent network, and the layers of a feed-forward one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Boundary, Falls, Greater, claim, lectures
+
+with epy.lazy_imports():
+    import keras
+
+
+@claim(
+    "The vanishing-gradient problem is particularly evident in recurrent networks, but it also affects deep "
+    "feed-forward ones.",
+    source=lectures("2.2.3"),
+    kind="tendency",
+    scope="saturating activations, long sequences against usual depths; length and size of the inputs are left open",
+    left_open=("length", "inputs"),
+    literature="Bengio, Simard and Frasconi 1994; Pascanu et al. 2013; Chen, Pennington and Schoenholz 2018",
+    criterion=AllOf(
+        recurrent=Greater(
+            "loss",
+            of="recurrent",
+            than="feed-forward",
+            by="network",
+            each=("length", "inputs"),
+            where={"quantity": "loss"},
+        ),
+        feed_forward=Falls("gradient", along="back", each=("inputs",), where={"quantity": "gradient"}),
+    ),
+    boundary=Boundary(
+        "where sequences are longer than networks are deep",
+        holds="part == 'feed_forward' or length > 10",
+    ),
+    full={"width": 256, "networks": 256},
+    control={"saturating": False},
+)
+def recurrent_worse(
+    seed, *, lengths=(10, 100), depth=10, drives=(0.1, 1.0), width=64, networks=64, examples=8, saturating=True
+):
+    r"""Compares how much of a gradient is lost along 10 or 100 steps of a recurrent network and along ten layers.
+
+    Untrained tanh networks of 64 units, normal weights of variance 1/n, the same for all steps or new in each layer. A
+    recurrent network has a normal input of variance 0.1 or 1 for each unit at every step, a feed-forward one such
+    biases, so that what enters the units has the same variance in both; both start from a normal signal of variance 1.
+    The loss of gradient is the norm of the gradient with respect to what enters the units at the last step, or layer,
+    over that at the first: root mean squares over 64 networks and eight inputs, a random direction at the end; it is
+    one measure for both. Expected, by mean-field theory (Chen, Pennington and Schoenholz 2018), the second route: the
+    loss per step is the same, however the weights are tied, so that recurrent networks lose more where they are longer
+    than others are deep, which they usually are. Linear units with orthogonal weights, the control, lose nothing.
+    """
+    rows = []
+    for drive in drives:
+        options = {"drive": drive, "width": width, "networks": networks, "examples": examples, "saturating": saturating}
+        layers = gradient_norms(seed, steps=depth, tied=False, **options)
+        place = {"inputs": drive, "quantity": "gradient"}
+        rows += [{**place, "back": back, "gradient": gradient} for back, gradient in enumerate(layers)]
+        for length in lengths:
+            steps = gradient_norms(seed, steps=length, tied=True, **options)
+            for network, norms in (("recurrent", steps), ("feed-forward", layers)):
+                place = {"inputs": drive, "quantity": "loss", "length": length, "network": network}
+                rows.append({**place, "loss": norms[0] / norms[-1]})
+    return pd.DataFrame(rows)
+
+
+def gradient_norms(seed, *, steps, tied, drive, width, networks, examples, saturating):
+    """Root mean squares of the gradient with respect to what enters the units, from the last step back to the first.
+
+    Args:
+        seed: Seed of weights, inputs and direction.
+        steps: Number of steps, or layers.
+        tied: Whether the weights are the same at every step.
+        drive: Variance of what is added to what enters a unit: inputs where the weights are tied, biases else.
+        width: Number of units.
+        networks: Number of networks that are averaged.
+        examples: Number of inputs of each network.
+        saturating: Whether units are tanh with normal weights; linear with orthogonal weights if not.
+    """
+    generator = np.random.default_rng((seed, steps, tied))
+
+    def normal(*shape):
+        return generator.standard_normal(shape, dtype=np.float32)
+
+    def draw():
+        weights = normal(networks, width, width)
+        return keras.ops.convert_to_tensor(weights / width**0.5 if saturating else np.linalg.qr(weights).Q)
+
+    kernels = [draw()] * steps if tied else [draw() for _ in range(steps)]
+    signal = keras.ops.convert_to_tensor(normal(networks, examples, width))
+    slopes = []
+    for kernel in kernels:
+        added = normal(networks, examples, width) if tied else normal(networks, 1, width)
+        entering = keras.ops.matmul(signal, kernel) + drive**0.5 * added
+        signal = keras.ops.tanh(entering) if saturating else entering
+        slopes.append(1 - signal**2 if saturating else keras.ops.ones_like(signal))
+    gradient = keras.ops.convert_to_tensor(normal(networks, examples, width)) * slopes[-1]
+    norms = [gradient]
+    for kernel, slope in zip(kernels[:0:-1], slopes[-2::-1], strict=True):
+        gradient = keras.ops.matmul(gradient, keras.ops.transpose(kernel, (0, 2, 1))) * slope
+        norms.append(gradient)
+    return [float(keras.ops.mean(keras.ops.square(norm))) ** 0.5 for norm in norms]
