@@ -35,10 +35,10 @@ def layer_experiment(
 
     Stochastic gradient descent with batches of 32 at a rate of 0.1, the same for all layers of a network, which are
     what is compared; 600 standardised images that each seed redraws. Normal weights of variance 1/n, for ReLU 2/n, so
-    that all layers but the first start with kernels of one size, and the first with it, too. The gradient is the
-    Euclidean norm of that with respect to the layer's outputs over 128 training images; the speed is the norm of that
-    with respect to its kernel, which every step changes by rate times speed. Means over four measurements in the first
-    half of the steps, and over eight in all.
+    that the kernels of all layers, of 32 units each, start with about the same norm. The gradient is the Euclidean norm
+    of that with respect to the layer's outputs over 128 training images; the speed is the norm of that with respect to
+    its kernel, which every step changes by rate times speed. Means over four measurements in the first half of the
+    steps, and over eight in all.
     """
     images = load_data(data)
     tables = []
