@@ -326,4 +326,5 @@ def relu_avoids_both(observations):
         change.rename("change").reset_index().assign(side=side, quantity="change")
         for side, change in (("measured", measured), ("expected", expected))
     ]
-    return pd.concat([gradients, trained, *changes], ignore_index=True)
+    # The scale is a condition of the gradients; networks are trained from the one that suits their activation.
+    return pd.concat([gradients, trained.drop(columns="scale"), *changes], ignore_index=True)

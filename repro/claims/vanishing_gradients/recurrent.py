@@ -97,8 +97,15 @@ def gradient_norms(seed, *, steps, tied, drive, width, networks, examples, satur
         signal = keras.ops.tanh(entering) if saturating else entering
         slopes.append(1 - signal**2 if saturating else keras.ops.ones_like(signal))
     gradient = keras.ops.convert_to_tensor(normal(networks, examples, width)) * slopes[-1]
-    norms = [gradient]
+    norms = [_root_mean_square(gradient)]
     for kernel, slope in zip(kernels[:0:-1], slopes[-2::-1], strict=True):
-        gradient = keras.ops.matmul(gradient, keras.ops.transpose(kernel, (0, 2, 1))) * slope
-        norms.append(gradient)
-    return [float(keras.ops.mean(keras.ops.square(norm))) ** 0.5 for norm in norms]
+        # What is left after a hundred steps is less than single precision holds, so that each step is scaled by itself.
+        passed = keras.ops.matmul(gradient, keras.ops.transpose(kernel, (0, 2, 1))) * slope
+        change = _root_mean_square(passed) / _root_mean_square(gradient)
+        norms.append(norms[-1] * change)
+        gradient = passed / _root_mean_square(passed)
+    return norms
+
+
+def _root_mean_square(values):
+    return float(keras.ops.mean(keras.ops.square(values))) ** 0.5
