@@ -2,12 +2,19 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from repro.claims.normalization import training
+from repro.claims.normalization import _stopping, _trainings, distributions, layers, training
+from repro.engine import backend
+
+
+@pytest.fixture(autouse=True)
+def _configured():
+    backend.configure()
 
 
 def test_scale_and_shift_start_as_the_identity_and_act_on_each_unit():
-    layer = training.scale_and_shift()
+    layer = _trainings.scale_and_shift()
     x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     np.testing.assert_allclose(np.asarray(layer(x)), x)
     layer.set_weights([np.array([2.0, 0.0, -1.0]), np.array([0.0, 5.0, 1.0])])
@@ -16,5 +23,65 @@ def test_scale_and_shift_start_as_the_identity_and_act_on_each_unit():
 
 def test_a_target_that_is_never_reached_takes_infinitely_many_steps():
     records = pd.DataFrame({"seed": [0, 0, 1, 1], "step": [10, 20, 10, 20], "loss": [0.3, 0.1, 0.9, 0.8]})
-    steps = training._steps_until(lambda table: table["loss"] <= 0.2, records, ["seed"])
+    steps = _trainings.steps_until(lambda table: table["loss"] <= 0.2, records, ["seed"])
     assert list(steps) == [20, np.inf]
+
+
+def test_dropout_of_a_variable_share_drops_it_and_keeps_the_mean():
+    layer = training.variable_dropout()(0.25)
+    values = np.asarray(layer(np.ones((200, 100), np.float32), training=True))
+    assert sorted({round(float(value), 5) for value in np.unique(values)}) == [0.0, round(4 / 3, 5)]
+    assert values.mean() == pytest.approx(1.0, abs=0.02)  # five standard errors
+    np.testing.assert_array_equal(np.asarray(layer(np.ones((2, 3), np.float32))), 1)
+
+
+def test_losses_at_a_level_are_interpolated_in_the_logarithm_of_the_training_loss():
+    runs = pd.DataFrame(
+        {
+            "seed": [0, 0, 1, 1, 2, 2],
+            "step": [10, 20] * 3,
+            "train_loss": [1.0, 0.01, 0.05, 0.01, 1.0, 0.5],
+            "test_loss": [1.0, 0.4, 0.3, 0.2, 1.0, 0.9],
+        }
+    )
+    # a tenth is halfway from 1 to a hundredth; the second run starts below it, the third never gets there
+    np.testing.assert_allclose(training._at_level(runs, 0.1), [0.7, 0.3, np.inf])
+
+
+class Arm:
+    """Stands for an arm whose loss on held-out images is least after 20 steps."""
+
+    def validate(self, **_):
+        return self.trained({"validation_loss": [0.9, 0.5, 0.7]})
+
+    def __call__(self, **_):
+        return self.trained({"test_loss": [0.8, 0.6, 0.4]})
+
+    def trained(self, columns):
+        table = pd.DataFrame({"seed": 0, "step": [10, 20, 30], **columns})
+        return type("Trained", (), {"records": table})()
+
+
+def test_training_stops_where_the_loss_on_held_out_images_is_least():
+    records, stopped = _stopping.until_best(Arm(), [0], {"short": 10, "long": 30})
+    assert len(records) == 3
+    assert list(stopped["limit"]) == ["short", "long"]
+    assert list(stopped["test_loss"]) == [0.8, 0.6]
+    assert _stopping.least_validation_loss(Arm().validate()) == 0.5
+
+
+def test_the_divisor_of_the_variance():
+    x = np.array([[1.0], [3.0]])
+    np.testing.assert_allclose(layers.normalized(x, (0,), 0.0), [[-1], [1]])
+    np.testing.assert_allclose(layers.normalized(x, (0,), 0.0, divisor=1), [[-(2**-0.5)], [2**-0.5]])
+
+
+def test_distances_to_laws_tell_normal_from_heavy_tailed_values():
+    generator = np.random.default_rng(0)
+    tables = {
+        "normal": generator.normal(size=(2000, 5)),
+        "Laplace": generator.laplace(size=(2000, 5)),
+    }
+    for law, values in tables.items():
+        rows = pd.DataFrame(distributions._laws(values)).set_index("law_compared")["distance"]
+        assert (rows["Gaussian"] < rows["nearest other law"]) == (law == "normal")

@@ -2,131 +2,166 @@
 
 from __future__ import annotations
 
-from repro import Correction, Greater, Peak, claim, notes
-from repro.claims.normalization.training import normalized_network
-from repro.engine import classifier, compare_arms, join_tables, load_data
+import pandas as pd
+from etils import epy
 
-SIZES = (8, 16, 32, 64, 128, 256, 512)
+from repro import AllOf, Boundary, Greater, PositiveControl, Reported, claim, notes
+from repro.claims.normalization._stopping import least_validation_loss, until_best
+from repro.engine import Validation, classifier, load_data, tune
 
+with epy.lazy_imports():
+    import keras
 
-@claim(
-    "Batch normalisation works best for moderate mini-batch sizes in the range of 50 to 100.",
-    source=notes("Remark 3.59"),
-    kind="law",
-    literature="Masters and Luschi 2018: from 2 to 32 with or without batch normalisation",
-    criterion=Peak(
-        x="batch_size",
-        y="test_loss",
-        at=70.7,
-        within=2**0.5,
-        prominence=1.1,
-        kind="minimum",
-        because="the range is a factor of the root of two around its middle; best means a tenth less loss than at the "
-        "ends of the sizes tried",
-    ),
-    smoke={"batch_sizes": (8, 32, 64, 128, 512), "rates": (0.01, 0.1, 0.5, 2.0)},
-    full={"data": "cifar10", "images": 40_960, "epochs": 50},
-    control={"statistics": "frozen"},
-    correction=Correction(
-        "Batch normalisation works better for moderate mini-batch sizes than for two, whose statistics say next to "
-        "nothing, and than for the whole set, which leaves too few steps; where between them it works best is not "
-        "settled by that.",
-        batch_sizes=(2, 64, 1024),
-    ),
-    decided_by="some 200 seeds: which of 64 and 128, around the end of the range, is best differs between seeds.",
+RANGES = {"2 to 16": (2, 16), "16 to 256": (16, 256)}
+SMALL, MODERATE, LARGE = 16, 64, 256
+SMOKE = {"sizes": (2, 16, 64, 256), "rates": (0.03, 0.1, 0.3, 1.0), "steps": 640, "images": 512, "width": 32}
+FULL = {"data": "cifar10", "images": 40_960, "steps": 100_000, "every": 1000}
+SETTING = {"setting": "ResNet-50, ImageNet", "place": "Wu and He 2018, figure 1"}
+WU_AND_HE = Reported(
+    "23.6, 23.7, 24.8, 27.3, 34.7 %",
+    measure="error with batch normalisation at 32, 16, 8, 4 and 2 images for each GPU",
+    **SETTING,
 )
-def bn_batch_size(
+
+
+def over_batch_sizes(
     seeds,
     *,
-    batch_sizes=SIZES,
+    sizes=(2, 4, 8, 16, 64, 256),
     images=1024,
-    epochs=5,
-    starts=2,
+    width=64,
+    steps=1280,
+    every=20,
     rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-    statistics="batch",
     data="digits",
 ):
-    """Asks at which batch size the test loss is least, after equally many epochs.
+    """Trains networks with and without batch normalisation at batch sizes from 2 on, each at its own rate.
 
-    Three hidden layers of 64 ReLU units on 1024 images, SGD, every batch size at its own rate, that of the least test
-    loss on seeds of its own; losses in inference mode at the end, the mean over two starts of a seed. Without
-    normalisation (frozen statistics) the batch size has less to do.
+    Two hidden ReLU layers on standardised images, which each seed redraws; SGD, as many steps for every size, with the
+    rate of the least loss on held-out images, on seeds of its own. Test loss in inference mode where the loss on these
+    images is least, so that no size is judged by how far it has come: within all and within half of the steps (budget:
+    equal steps), and within as many epochs as batches of 16 make in these steps (equal epochs), where larger batches
+    have fewer steps. Batches of 2 have no more steps for that, and are left out of it.
     """
-    return _over_batch_sizes(seeds, batch_sizes, [statistics], images, epochs, starts, rates, data)
-
-
-@claim(
-    "With batch normalisation the choice of the batch size may be even more significant than without.",
-    source=notes("Remark 3.59"),
-    kind="possibility",
-    literature="Wu and He 2018, figure 1",
-    criterion=Greater(
-        "spread",
-        of="batch",
-        than="none",
-        by="statistics",
-        smallest_ratio=1.2,
-        because="a fifth more between the best and the worst batch size makes the choice more significant",
-    ),
-    smoke={"batch_sizes": (8, 64, 512), "rates": (0.01, 0.1, 0.5, 2.0)},
-    full={"data": "cifar10", "images": 40_960, "epochs": 50},
-    control={"normalized": "none again"},
-    correction=Correction(
-        "The choice matters more with batch normalisation where single examples are among the sizes, since subtracting "
-        "its own mean leaves nothing of an example.",
-        batch_sizes=(1, 64),
-    ),
-)
-def bn_batch_size_matters_more(
-    seeds,
-    *,
-    batch_sizes=SIZES,
-    images=1024,
-    epochs=5,
-    starts=2,
-    rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-    normalized="batch",
-    data="digits",
-):
-    """Compares the spread of the test loss over batch sizes, the largest over the smallest, with and without.
-
-    The networks of ``bn_batch_size``. In the control the normalised arm is a second one without normalisation.
-    """
-    kinds = ["none", "batch" if normalized == "batch" else "frozen"]
-    losses = _over_batch_sizes(seeds, batch_sizes, kinds, images, epochs, starts, rates, data)
-    losses["statistics"] = losses["statistics"].replace("frozen", "batch")
-    by_arm = losses.groupby(["seed", "statistics"])["test_loss"]
-    table = (by_arm.max() / by_arm.min()).rename("spread").reset_index()
-    table.attrs = losses.attrs
+    loaded = load_data(data).standardized().flat()
+    tables, trials = [], []
+    for statistics in ("none", "batch"):
+        for size in sizes:
+            arm = classifier(
+                two_layers,
+                lambda seed: loaded.subset(images, seed),
+                steps=steps,
+                batch_size=size,
+                every=every,
+                metrics={},
+                width=width,
+                statistics=statistics,
+            )
+            space, labels = {"learning_rate": list(rates)}, {"statistics": statistics, "batch_size": size}
+            tuning = tune(arm, space, len(rates), objective=Validation(least_validation_loss), widen=1)
+            trials += tuning.table(**labels)
+            budgets = {("equal steps", horizon): horizon for horizon in (steps // 2, steps)}
+            if size >= SMALL:
+                budgets |= {("equal epochs", horizon): horizon * SMALL // size for horizon in (steps // 2, steps)}
+            _, stopped = until_best(arm, seeds, budgets, **tuning.best)
+            stopped[["budget", "steps"]] = pd.DataFrame(stopped["limit"].tolist(), index=stopped.index)
+            tables.append(stopped.assign(**labels)[["seed", *labels, "budget", "steps", "step", "test_loss"]])
+    table = pd.concat(tables, ignore_index=True)
+    table.attrs["tuning"] = trials
     return table
 
 
-def _over_batch_sizes(seeds, batch_sizes, kinds, images, epochs, starts, rates, data):
-    """Train networks of every kind of normalisation at every batch size, each at its tuned rate."""
-    chosen = load_data(data).standardized().flat().subset(images, 0)
-    replicas = [seed * starts + start for seed in seeds for start in range(starts)]
+@claim(
+    "Batch normalisation works best for moderate mini-batch sizes in the range of 50 to 100; why is called a puzzle, "
+    "on which preliminary research sheds some light.",
+    source=notes("Remark 3.59"),
+    kind="law",
+    scope="the batch that the statistics are taken of; data, network, rate and budget, equal epochs or equal steps, "
+    "are left open",
+    left_open=("budget",),
+    literature="Masters and Luschi 2018: from 2 to 32 with or without batch normalisation; Shallue et al. 2019: no "
+    "size is best but for a budget of steps or of epochs",
+    reads=over_batch_sizes,
+    criterion=AllOf(
+        smaller=Greater("test_loss", of=SMALL, than=MODERATE, by="batch_size", each=("budget", "steps")),
+        larger=Greater("test_loss", of=LARGE, than=MODERATE, by="batch_size", each=("budget", "steps")),
+    ),
+    boundary=Boundary(
+        "against smaller batches where they get as many steps, against larger ones where they get as many epochs: what "
+        "decides is the budget, not a range",
+        holds="(part == 'smaller' and budget == 'equal steps') or (part == 'larger' and budget == 'equal epochs')",
+    ),
+    smoke=SMOKE,
+    full=FULL,
+    control={"statistics": "none"},
+    positive_control=PositiveControl(
+        "With batches of 2, whose statistics say next to nothing, normalised networks have a greater loss.",
+        criterion=Greater(
+            "test_loss",
+            of=2,
+            than=MODERATE,
+            by="batch_size",
+            smallest_ratio=1.05**2,
+            because="it is twice what matters",
+            each=("steps",),
+            where={"budget": "equal steps"},
+        ),
+    ),
+    reported=(
+        WU_AND_HE,
+        Reported(
+            "2 to 32",
+            measure="best batch size, with batch normalisation as without",
+            setting="CIFAR-10, CIFAR-100, ImageNet",
+            place="Masters and Luschi 2018",
+        ),
+    ),
+)
+def bn_batch_size(observations, *, statistics="batch"):
+    """Compares batches of 64 with those of 16 and of 256: best is what is better than what is smaller and larger.
+
+    The control has no normalisation: where it does as the claim does, batch normalisation has no part in it.
+    """
+    return observations[observations["statistics"] == statistics].reset_index(drop=True)
+
+
+@claim(
+    "When batch normalisation is applied the choice of the batch size may be even more significant than without it.",
+    source=notes("Remark 3.59"),
+    kind="possibility",
+    scope="range of batch sizes, budget and rates are left open",
+    left_open=("sizes",),
+    literature="Wu and He 2018, figure 1",
+    reads=over_batch_sizes,
+    criterion=Greater("spread", of="batch", than="none", by="statistics", each=("sizes", "steps")),
+    boundary=Boundary("among small batches, whose statistics are those of a few examples", holds="sizes == '2 to 16'"),
+    smoke=SMOKE,
+    full=FULL,
+    reported=(
+        WU_AND_HE,
+        Reported("24.1, 24.1 %", measure="error with group normalisation at 32 and at 2 images", **SETTING),
+    ),
+)
+def bn_batch_size_matters_more(observations):
+    """Compares the spread of the test loss over batch sizes, the largest over the smallest, with and without.
+
+    Over small (2 to 16) and over large sizes (16 to 256), all with as many steps.
+    """
     tables = []
-    for statistics in kinds:
-        arms = {
-            size: classifier(
-                normalized_network,
-                chosen,
-                steps=epochs * (images // size),
-                batch_size=size,
-                metrics={},
-                widths=(64, 64, 64),
-                activation="relu",
-                statistics=statistics,
-            )
-            for size in batch_sizes
-        }
-        space = {"learning_rate": list(rates)}
-        tables.append(
-            compare_arms(
-                arms, space, len(rates), replicas, by="batch_size", objective="test_loss", statistics=statistics
-            )
-        )
-    records = join_tables(tables)
-    means = records.groupby([records["seed"] // starts, "statistics", "batch_size"])["test_loss"].mean().reset_index()
-    means.attrs = records.attrs
-    return means
+    equal = observations[observations["budget"] == "equal steps"]
+    for name, (smallest, largest) in RANGES.items():
+        chosen = equal[equal["batch_size"].between(smallest, largest)]
+        by_arm = chosen.groupby(["seed", "statistics", "steps"])["test_loss"]
+        tables.append((by_arm.max() / by_arm.min()).rename("spread").reset_index().assign(sizes=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def two_layers(*, inputs, outputs, width, statistics):
+    """Build a network of two hidden ReLU layers, with batch normalisation before them or none."""
+    layers = [keras.Input((inputs,))]
+    for _ in range(2):
+        layers.append(keras.layers.Dense(width, kernel_initializer="he_normal"))
+        if statistics == "batch":
+            layers.append(keras.layers.BatchNormalization(momentum=0.9))
+        layers.append(keras.layers.ReLU())
+    return keras.Sequential([*layers, keras.layers.Dense(outputs)])

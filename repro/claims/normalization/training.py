@@ -1,155 +1,119 @@
-"""What batch normalisation does for training."""
+"""What batch normalisation does for the speed of training, for its rates and as a regulariser."""
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import Boundary, Correction, Greater, PositiveControl, Reported, claim, lectures, notes
-from repro.engine import Training, Validation, classifier, compare_arms, join_tables, load_data
+from repro import AllOf, Boundary, Greater, PositiveControl, Reported, claim, lectures
+from repro.claims.normalization._stopping import least_validation_loss, until_best
+from repro.claims.normalization._trainings import FULL, SMOKE, scale_and_shift, steps_until, trainings
+from repro.engine import Validation, classifier, horizons, load_data, tune
 
 with epy.lazy_imports():
     import keras
 
-INITIALIZERS = {"relu": "he_normal", "sigmoid": "glorot_normal"}
+CONDITIONS = ("activation", "depth", "rates")
+SLOWER = "plain at a quarter of the rate"
+IOFFE_AND_SZEGEDY = tuple(
+    Reported(value, measure=measure, setting=setting, place="Ioffe and Szegedy 2015, figure 3")
+    for value, measure, setting in (
+        ("31.0", "steps to 72.2 % top-1 accuracy, plain, millions", "Inception, ImageNet"),
+        ("13.3", "steps to 72.2 %, batch normalisation at the same rate, millions", "Inception, ImageNet"),
+        (
+            "2.1",
+            "steps to 72.2 %, batch normalisation at five times the rate, millions",
+            "Inception with six other changes, ImageNet",
+        ),
+    )
+)
+
+
+def _faster(of, than, **options):
+    """Ask that an arm takes more steps than another to a training loss, and to a test accuracy."""
+    return AllOf(
+        **{
+            part: Greater("steps", of=of, than=than, by="arm", each=CONDITIONS, where={"target": part}, **options)
+            for part in ("training", "test")
+        }
+    )
 
 
 @claim(
     "Batch normalisation allows higher learning rates, leading to faster convergence.",
     source=lectures("2.3.4"),
     kind="tendency",
-    scope="deep networks, normalisation between linear layer and activation; depth, activation, and whether rates are "
-    "equal or tuned are left open",
-    left_open=("activation", "depth", "target", "rates"),
+    scope="deep networks, normalisation between linear layer and activation; depth, activation, batch size, and "
+    "whether rates are equal or tuned are left open",
+    left_open=CONDITIONS,
     literature="Ioffe and Szegedy 2015; Santurkar et al. 2018",
-    criterion=Greater(
-        "steps", of="plain", than="batch normalisation", by="arm", each=("activation", "depth", "target", "rates")
-    ),
+    reads=trainings,
+    criterion=_faster("plain", "batch normalisation"),
     boundary=Boundary(
         "in deep networks, and with the sigmoid in shallow ones too",
-        holds="depth >= 10 or activation == 'sigmoid'",
+        holds="depth >= 8 or activation == 'sigmoid'",
         named=({"rates": "tuned"},),
     ),
-    smoke={"activations": ("sigmoid",), "depths": (3,), "steps": 300, "trials": 4},
-    full={"data": "mnist", "images": 50_000, "depths": (3, 10, 20), "width": 100, "steps": 20_000, "trials": 16},
+    smoke=SMOKE,
+    full=FULL,
     control={"normalisation": "scale and shift"},
     positive_control=PositiveControl(
-        "A plain network at its tuned rate converges faster than at a third of it.",
-        criterion=Greater(
-            "steps",
-            of="plain at a third of the rate",
-            than="plain",
-            by="arm",
-            smallest_ratio=1.05**2,
-            because="it is twice what matters",
-            each=("activation", "depth", "target"),
-            where={"rates": "tuned"},
-        ),
+        "A plain network at its tuned rate converges faster than at a quarter of it.",
+        criterion=_faster(SLOWER, "plain", smallest_ratio=1.05**2, because="it is twice what matters"),
     ),
     tags=("headline",),
-    seeds=48,
-    reported=(
-        Reported(
-            "31.0",
-            measure="steps to 72.2 % top-1 accuracy, plain, millions",
-            setting="Inception, ImageNet",
-            place="Ioffe and Szegedy 2015, figure 3",
-        ),
-        Reported(
-            "13.3",
-            measure="steps to 72.2 % top-1 accuracy, batch normalisation at the same rate, millions",
-            setting="Inception, ImageNet",
-            place="Ioffe and Szegedy 2015, figure 3",
-        ),
-        Reported(
-            "2.1",
-            measure="steps to 72.2 % top-1 accuracy, batch normalisation at five times the rate, millions",
-            setting="Inception with six other changes, ImageNet",
-            place="Ioffe and Szegedy 2015, figure 3",
-        ),
-    ),
+    reported=IOFFE_AND_SZEGEDY,
 )
-def bn_speeds_up(
-    seeds,
-    *,
-    activations=("sigmoid", "relu"),
-    depths=(3, 10),
-    width=64,
-    images=1000,
-    steps=600,
-    every=5,
-    train_loss=0.1,
-    test_accuracy=0.95,
-    trials=8,
-    normalisation="batch",
-    data="digits",
-):
-    """Counts the steps until a training loss and a test accuracy are reached, with and without batch normalisation.
+def bn_speeds_up(observations, *, normalisation="batch normalisation", reached=0.1, accuracy=0.9):
+    """Counts the steps until a training loss of 0.1 and a test accuracy of 90 %, with and without batch normalisation.
 
-    Networks of equal hidden layers on standardised images, which each seed redraws; stochastic gradient descent with
-    batches of 32. The plain network is well initialised, by He's rule for ReLU and Glorot's for the sigmoid, as are
-    the layers in front of a normalisation. Each arm is trained at the rate of the fewest steps to the training loss on
-    seeds of its own; besides, and not deciding, normalised networks are trained at the plain networks' rate. The effect
-    is the paired ratio of steps, infinite for a run that does not get there. The control keeps the learned scale and
-    shift of normalisation without normalising.
+    Weights as He's and Glorot's rules have them, so that the plain network is well initialised. Rates, tuned: each arm
+    at the rate of the fewest steps to the training loss; equal, and not deciding: both at that of the plain network.
+    The effect is the paired ratio of steps, infinite for a run that does not get there. Beside them the plain network
+    at a quarter of its rate. The control keeps the learned scale and shift of normalisation without normalising.
     """
-    loaded = load_data(data).standardized().flat()
-    targets = {
-        f"training loss {train_loss}": lambda records: records["train_loss"] <= train_loss,
-        f"test accuracy {test_accuracy}": lambda records: records["test_accuracy"] >= test_accuracy,
-    }
-    score = Validation(partial(_slowness, next(iter(targets.values()))))
-    tables = []
-    for activation in activations:
-        for depth in depths:
-            labels = {"activation": activation, "depth": depth}
-            network = {"widths": (width,) * depth, "activation": activation, "initializer": INITIALIZERS[activation]}
-            arms = {
-                label: classifier(
-                    normalized_network,
-                    lambda seed: loaded.subset(images, seed),
-                    steps=steps,
-                    every=every,
-                    statistics=statistics,
-                    **network,
-                )
-                for label, statistics in (("plain", "none"), ("batch normalisation", normalisation))
-            }
-            space = {"learning_rate": (0.01, 10.0)}
-            tuned = compare_arms(arms, space, trials, seeds, objective=score, widen=1, **labels)
-            rate = tuned.loc[tuned["arm"] == "plain", "learning_rate"].iloc[0]
-            same = arms["batch normalisation"](seeds=list(seeds), learning_rate=rate).records
-            slow = arms["plain"](seeds=list(seeds), learning_rate=rate / 3).records
-            equal = pd.concat([tuned[tuned["arm"] == "plain"], same.assign(arm="batch normalisation", **labels)])
-            beside = pd.concat([tuned, slow.assign(arm="plain at a third of the rate", **labels)])
-            for rates, records in (("tuned", beside), ("equal", equal)):
-                for target, is_reached in targets.items():
-                    reached = _steps_until(is_reached, records, ["seed", "arm"]).rename("steps").reset_index()
-                    tables.append(reached.assign(target=target, rates=rates, **labels))
-            tables[-1].attrs = tuned.attrs
-    return join_tables(tables)
+    records = observations[observations["scale"] == 1]
+    targets = {"training": ("train_loss", -reached), "test": ("test_accuracy", accuracy)}
+    rows = []
+    for (activation, depth), table in records.groupby(["activation", "depth"]):
+        fastest = table.groupby("arm")["fastest_rate"].first()
+        rates = np.sort(table["learning_rate"].unique())
+        slower = rates[np.abs(np.log(4 * rates / fastest["plain"])).argmin()]
+        arms = {
+            ("tuned", "plain"): ("plain", fastest["plain"]),
+            ("tuned", "batch normalisation"): (normalisation, fastest[normalisation]),
+            ("tuned", SLOWER): ("plain", slower),
+            ("equal", "plain"): ("plain", fastest["plain"]),
+            ("equal", "batch normalisation"): (normalisation, fastest["plain"]),
+            ("equal", SLOWER): ("plain", slower),
+        }
+        for (rate_is, arm), (trained, rate) in arms.items():
+            chosen = table[(table["arm"] == trained) & (table["learning_rate"] == rate)]
+            for target, (metric, level) in targets.items():
+                sign = np.sign(level)
+                found = steps_until(lambda of: sign * of[metric] >= level, chosen, ["seed"])  # noqa: B023  called at once
+                labels = {"arm": arm, "rates": rate_is, "target": target, "activation": activation, "depth": depth}
+                rows.append(found.rename("steps").reset_index().assign(**labels))
+    return pd.concat(rows, ignore_index=True)
 
 
 @claim(
-    "Batch normalisation allows higher learning rates.",
+    "Batch normalisation allows the use of higher learning rates.",
     source=lectures("2.3.4"),
     kind="tendency",
+    scope="depth, activation, initialisation and optimiser are left open",
+    left_open=("activation", "depth"),
     literature="Ioffe and Szegedy 2015, section 3.3; Bjorck et al. 2018",
+    reads=trainings,
     criterion=Greater(
-        "largest_rate",
-        of="batch normalisation",
-        than="plain",
-        by="arm",
-        smallest_ratio=2**0.5,
-        because="rates are tried in steps of a factor of two: anything less is no step",
-        each=("activation",),
+        "largest_rate", of="batch normalisation", than="plain", by="arm", each=("activation", "depth", "steps")
     ),
-    smoke={"activations": ("relu",), "steps": 150},
-    full={"data": "mnist", "steps": 3000},
-    control={"statistics": "frozen"},
+    smoke=SMOKE,
+    full=FULL,
+    control={"normalisation": "scale and shift"},
     reported=(
         Reported(
             "5 and 30",
@@ -159,210 +123,186 @@ def bn_speeds_up(
         ),
     ),
 )
-def bn_higher_rates(
-    seeds,
-    *,
-    activations=("sigmoid", "relu"),
-    widths=(64, 64, 64),
-    steps=300,
-    target=0.9,
-    statistics="batch",
-    data="digits",
-):
-    """Looks for the largest learning rate at which networks still train, with and without batch normalisation.
+def bn_higher_rates(observations, *, normalisation="batch normalisation", level=0.3):
+    """Looks for the largest rate at which networks train to a loss of 0.3, with and without batch normalisation.
 
-    Networks of three hidden layers on standardised images, SGD with batches of 32, rates 0.01, 0.02, 0.04 and so on to
-    164. A network trains if it classifies 90 % of the training images correctly at the end; one that does at no rate
-    counts with half the smallest. With frozen statistics the layers are there and normalise nothing.
+    Of the rates of the grid, within half and within all of the steps; weights as He's and Glorot's rules have them. A
+    network that trains at no rate counts with half the smallest. The control keeps the learned scale and shift of
+    normalisation without normalising.
     """
-    images = load_data(data).standardized().flat()
-    rates = 0.01 * 2.0 ** np.arange(15)
-    tables = []
-    for activation in activations:
-        for arm, chosen in (("plain", "none"), ("batch normalisation", statistics)):
-            training = _arm(images, steps, widths, activation, chosen)
-            final = training(seeds=list(seeds), learning_rate=rates.tolist()).final
-            rate = final["learning_rate"].where(final["train_accuracy"] >= target, rates[0] / 2)
-            largest = rate.groupby(final["seed"]).max().rename("largest_rate").reset_index()
-            tables.append(largest.assign(arm=arm, activation=activation))
-    return pd.concat(tables, ignore_index=True)
+    records = observations[observations["scale"] == 1]
+    records = horizons(records[records["arm"].isin(["plain", normalisation])])
+    records["arm"] = records["arm"].replace(normalisation, "batch normalisation")
+    rate = records["learning_rate"].where(records["train_loss"] <= level, records["learning_rate"].min() / 2)
+    by = ["seed", "activation", "depth", "steps", "arm"]
+    return rate.groupby([records[name] for name in by]).max().rename("largest_rate").reset_index()
 
 
 @claim(
-    "Batch normalisation acts as a regulariser, slightly decreasing the need for dropout.",
+    "Batch normalisation acts as a form of regularisation, slightly decreasing the need for techniques like dropout.",
     source=lectures("2.3.4"),
     kind="tendency",
-    literature="Ioffe and Szegedy 2015, section 3.4; Luo et al. 2019",
-    criterion=Greater(
-        "gap",
-        of="plain",
-        than="regularised",
-        by="arm",
-        smallest_ratio=1.05,
-        because="a twentieth less between test and training loss is slight, and more than none",
+    scope="batch size, which is that of the noise, and size of data and network are left open",
+    left_open=("batch_size",),
+    literature="Ioffe and Szegedy 2015, section 3.4; Luo et al. 2019: a penalty that falls as the inverse of the batch "
+    "size",
+    criterion=AllOf(
+        need=Greater(
+            "gain",
+            of="plain",
+            than="batch normalisation",
+            by="arm",
+            each=("batch_size", "steps"),
+            where={"quantity": "gain by dropout"},
+        ),
+        regularisation=Greater(
+            "test_loss",
+            of="plain",
+            than="batch normalisation",
+            by="arm",
+            each=("batch_size",),
+            where={"quantity": "loss at equal training loss"},
+        ),
     ),
-    smoke={"steps": 300, "rates": (0.1, 0.3)},
-    full={"data": "mnist", "images": 1000, "steps": 4000},
-    control={"regulariser": "frozen"},
-    correction=Correction(
-        "At equal training loss batch normalisation leaves the generalisation gap of these networks where it was; "
-        "dropout, which is a regulariser, makes it smaller.",
-        regulariser="dropout",
+    boundary=Boundary("at small batches, whose statistics are noisy", holds="batch_size <= 16"),
+    smoke={"steps": 320, "rates": (0.03, 0.1, 0.3), "width": 32},
+    full={"data": "mnist", "images": 1000, "steps": 8000},
+    control={"normalisation": "scale and shift"},
+    positive_control=PositiveControl(
+        "Dropout, which is a regulariser, decreases the test loss of plain networks at equal training loss.",
+        criterion=Greater(
+            "test_loss",
+            of="plain",
+            than="plain with dropout",
+            by="arm",
+            smallest_ratio=1.05**2,
+            because="it is twice what matters",
+            each=("batch_size",),
+            where={"quantity": "loss at equal training loss"},
+        ),
+    ),
+    reported=(
+        Reported(
+            "85.75 and 82.00 %",
+            measure="test accuracy with and without batch normalisation, no other regulariser",
+            setting="Inception, CIFAR-10",
+            place="Zhang et al. 2017, table 1",
+        ),
     ),
 )
 def bn_regularises(
     seeds,
     *,
-    regulariser="batch",
+    batch_sizes=(8, 128),
     images=300,
+    width=64,
     steps=800,
     every=10,
     level=0.1,
-    starts=10,
-    rates=(0.03, 0.1, 0.3),
+    rates=(0.03, 0.1, 0.3, 1.0),
+    dropped=(0.1, 0.3, 0.5, 0.7),
+    normalisation="batch",
     data="digits",
 ):
-    """Compares the generalisation gap with and without batch normalisation at equal training loss.
+    """Measures what dropout adds with and without batch normalisation, and test losses at equal training loss.
 
-    Networks of three hidden ReLU layers on 300 images, SGD with batches of 32, each arm at the rate of the least final
-    training loss. The gap is the test loss minus the training loss at the first measurement with a training loss of 0.1
-    or less, both in inference mode, infinite for a run that does not get there; the median over 10 starts of each
-    seed. The control normalises nothing; the correction has dropout of a half in place of normalisation.
+    Networks of two hidden ReLU layers on 300 standardised images, which each seed redraws; SGD with small and with
+    large batches. Each arm, with and without dropout, at the rate, and the share of dropped units, of the least loss on
+    held-out images, on seeds of its own. Need: the gain by dropout, the test loss without it over that with it, each
+    where the loss on held-out images is least within half and within all of the steps. Regularisation: the test loss
+    where the training loss is 0.1, interpolated linearly in its logarithm between measurements 10 steps apart; infinite
+    for a run that does not get there. The control has the learned scale and shift without normalising. The share of
+    dropped units is a variable, so that all shares have one program.
     """
-    chosen = load_data(data).standardized().flat().subset(images, 0)
-    arms = {
-        arm: _arm(chosen, steps, (64, 64, 64), "relu", kind, every=every)
-        for arm, kind in (("plain", "none"), ("regularised", regulariser))
-    }
-    replicas = [seed * starts + start for seed in seeds for start in range(starts)]
-    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), replicas)
-    gaps = (records["test_loss"] - records["train_loss"]).where(records["train_loss"] <= level)
-    first = gaps.groupby([records["seed"], records["arm"]]).first().fillna(np.inf).rename("gap").reset_index()
-    table = first.groupby([first["seed"] // starts, "arm"])["gap"].median().reset_index()
-    table.attrs = records.attrs
-    return table
-
-
-@claim(
-    "Normalisation reduces internal covariate shift: the change of the distribution of each layer's inputs during "
-    "training.",
-    source=(notes("3.2.4"), lectures("2.3.4")),
-    kind="tendency",
-    literature="Ioffe and Szegedy 2015; Santurkar et al. 2018, who define it by gradients, find that it does not",
-    criterion=Greater(
-        "shift",
-        of="plain",
-        than="batch normalisation",
-        by="arm",
-        smallest_ratio=1.25,
-        because="a fifth less change at equal progress deserves to be called a reduction",
-        each=("activation",),
-    ),
-    smoke={"activations": ("relu",), "steps": 100, "rates": (0.1, 0.3)},
-    full={"data": "mnist", "steps": 2000},
-    control={"statistics": "frozen"},
-)
-def bn_cuts_covariate_shift(
-    seeds, *, activations=("sigmoid", "relu"), steps=200, rates=(0.03, 0.1, 0.3, 1.0), statistics="batch", data="digits"
-):
-    """Measures how far the inputs of every activation move from their initial distribution, relative to the progress.
-
-    Networks of three hidden layers, SGD with batches of 32, each arm at the rate of the least final training loss. The
-    shift of a unit is the Wasserstein distance of its values over 500 training images, normalised by their statistics
-    as in training, from those at the start, in deviations at the start; it is averaged over units and layers and
-    divided by the logarithm of the factor by which the training loss fell. The control normalises nothing.
-    """
-    images = load_data(data).standardized().flat()
-    rows, trials = [], []
-    for activation in activations:
-        trained: dict[str, Training] = {}
-
-        def arm(label, kind, activation=activation, trained=trained, **options):
-            trained[label] = _arm(images, steps, (64, 64, 64), activation, kind)(**options)
-            return trained[label]
-
-        arms = {
-            label: partial(arm, label, kind) for label, kind in (("plain", "none"), ("batch normalisation", statistics))
-        }
-        records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds)
-        trials += [{"activation": activation, **trial} for trial in records.attrs["tuning"]]
-        for label, training in trained.items():
-            for place, seed in enumerate(training.replicas["seed"]):
-                shift = _shift(training.builders[place](), training.model(place), images, statistics == "batch")
-                rows.append({"seed": seed, "activation": activation, "arm": label, "shift": shift})
-    table = pd.DataFrame(rows)
+    loaded = load_data(data).standardized().flat()
+    limits = {steps // 2: steps // 2, steps: steps}
+    tables, trials = [], []
+    for size in batch_sizes:
+        for label, statistics in (("plain", "none"), ("batch normalisation", normalisation)):
+            arm = classifier(
+                dropping_network,
+                lambda seed: loaded.subset(images, seed),
+                steps=steps,
+                batch_size=size,
+                every=every,
+                metrics={},
+                width=width,
+                statistics=statistics,
+            )
+            stopped, levels = {}, {}
+            for name, shares in (("without", (0.0,)), ("with", dropped)):
+                space = {"learning_rate": list(rates), "dropped": list(shares)}
+                budget = len(rates) * len(shares)
+                tuning = tune(arm, space, budget, objective=Validation(least_validation_loss))
+                trials += tuning.table(arm=label, dropout=name, batch_size=size)
+                records, at_stop = until_best(arm, seeds, limits, **tuning.best)
+                stopped[name] = at_stop.set_index(["seed", "limit"])["test_loss"]
+                levels[name] = _at_level(records, level)
+            gain = (stopped["without"] / stopped["with"]).rename("gain").rename_axis(["seed", "steps"]).reset_index()
+            tables.append(gain.assign(arm=label, batch_size=size, quantity="gain by dropout"))
+            beside = {label: levels["without"], f"{label} with dropout": levels["with"]}
+            for arm_name, losses in beside.items():
+                table = losses.rename("test_loss").reset_index()
+                tables.append(table.assign(arm=arm_name, batch_size=size, quantity="loss at equal training loss"))
+    table = pd.concat(tables, ignore_index=True)
     table.attrs["tuning"] = trials
     return table
 
 
-def normalized_network(*, inputs, outputs, widths, activation, statistics, initializer="glorot_uniform"):
-    """Build a network with batch normalisation before every activation: of the batch, frozen, or none.
+def _at_level(records, level):
+    """Test loss of each seed where its training loss first reaches a level, linear in the logarithm of that."""
+    losses = {}
+    for seed, run in records.sort_values("step").groupby("seed"):
+        train, test = run["train_loss"].to_numpy(), run["test_loss"].to_numpy()
+        reached = np.flatnonzero(train <= level)
+        if not len(reached):
+            losses[seed] = np.inf
+        elif reached[0] == 0:
+            losses[seed] = test[0]
+        else:
+            before, after = reached[0] - 1, reached[0]
+            part = np.log(train[before] / level) / np.log(train[before] / train[after])
+            losses[seed] = test[before] + part * (test[after] - test[before])
+    return pd.Series(losses).rename_axis("seed")
 
-    For comparison it may have the scale and shift of normalisation alone, or dropout behind every activation instead.
-    """
+
+def dropping_network(*, inputs, outputs, width, statistics, dropped):
+    """Build a network of two hidden ReLU layers with dropout, normalised, scaled and shifted, or neither."""
     layers = [keras.Input((inputs,))]
-    for width in widths:
-        layers.append(keras.layers.Dense(width, kernel_initializer=initializer))
-        if statistics == "scale and shift":
+    for _ in range(2):
+        layers.append(keras.layers.Dense(width, kernel_initializer="he_normal"))
+        if statistics == "batch":
+            layers.append(keras.layers.BatchNormalization(momentum=0.9))
+        elif statistics == "scale and shift":
             layers.append(scale_and_shift())
-        if statistics in ("batch", "frozen"):
-            layers.append(keras.layers.BatchNormalization(momentum=0.9, trainable=statistics == "batch"))
-        layers.append(keras.layers.Activation(activation))
-        if statistics == "dropout":
-            layers.append(keras.layers.Dropout(0.5))
+        layers += [keras.layers.ReLU(), variable_dropout()(dropped)]
     return keras.Sequential([*layers, keras.layers.Dense(outputs)])
 
 
 @cache
-def _scale_and_shift():
-    class ScaleAndShift(keras.layers.Layer):
-        """A learned scale and shift of every unit, as batch normalisation has them, without normalising."""
+def variable_dropout():
+    """Make the class of a layer of dropout whose share of dropped units is a variable."""
+
+    class VariableDropout(keras.layers.Layer):
+        """Dropout: zeros with a probability, what is kept divided by the probability of keeping; the inputs if none."""
+
+        def __init__(self, dropped):
+            super().__init__()
+            self.share_initializer = keras.initializers.Constant(dropped)
+            self.seed_generator = keras.random.SeedGenerator()
 
         def build(self, shape):
-            self.gamma = self.add_weight(shape=shape[-1:], initializer="ones", name="gamma")
-            self.beta = self.add_weight(shape=shape[-1:], initializer="zeros", name="beta")
+            del shape  # one share for all units
+            self.share = self.add_weight(shape=(), initializer=self.share_initializer, trainable=False, name="share")
 
-        def call(self, inputs):
-            return inputs * self.gamma + self.beta
+        def call(self, inputs, training=False):
+            if not training:
+                return inputs
+            draws = keras.random.uniform(keras.ops.shape(inputs), seed=self.seed_generator)
+            kept = keras.ops.cast(draws >= self.share, inputs.dtype)
+            return inputs * kept / (1 - self.share)
 
-    return ScaleAndShift
+        def compute_output_shape(self, shape):
+            return shape
 
-
-def scale_and_shift():
-    """Make the layer that batch normalisation is without its normalisation."""
-    return _scale_and_shift()()
-
-
-def _slowness(is_reached, training):
-    """Steps until a target is reached; where it is not, more than any run has, and the more the higher the loss is."""
-    steps = float(_steps_until(is_reached, training.records, ["seed"]).median())
-    return steps if np.isfinite(steps) else 1e6 * (1 + float(training.final["train_loss"].median()))
-
-
-def _steps_until(is_reached, records, by):
-    """First step at which a target is reached; infinite where it never is."""
-    reached = records["step"].where(is_reached(records), np.inf)
-    return reached.groupby([records[name] for name in by]).min()
-
-
-def _arm(images, steps, widths, activation, statistics, *, every=None):
-    """Prepare networks with normalisation of a kind, trained by SGD."""
-    network = {"widths": widths, "activation": activation, "statistics": statistics}
-    return classifier(normalized_network, images, steps=steps, every=every, **network)
-
-
-def _shift(start, end, images, normalizing, examples=500):
-    """Mean Wasserstein distance of the activations' inputs of two states of a network, per logarithm of the loss."""
-    distances, losses = [], []
-    signals = [images.x_train[:examples]] * 2
-    for layers in zip(start.layers, end.layers, strict=True):
-        if isinstance(layers[0], keras.layers.Activation):
-            before, after = (np.sort(keras.ops.convert_to_numpy(signal), axis=0) for signal in signals)
-            deviation = np.maximum(before.std(axis=0), np.finfo(np.float32).tiny)
-            distances.append((np.abs(after - before).mean(axis=0) / deviation).mean())
-        options = {"training": True} if normalizing and isinstance(layers[0], keras.layers.BatchNormalization) else {}
-        signals = [layer(signal, **options) for layer, signal in zip(layers, signals, strict=True)]
-    for outputs in signals:
-        loss = keras.losses.sparse_categorical_crossentropy(images.y_train[:examples], outputs, from_logits=True)
-        losses.append(float(keras.ops.mean(loss)))
-    return np.mean(distances) / np.log(losses[0] / losses[1])
+    return VariableDropout
