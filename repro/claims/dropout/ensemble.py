@@ -23,7 +23,7 @@ from repro import (
     claim,
     lectures,
 )
-from repro.engine import classifier, load_data
+from repro.engine import build_seeded, classifier, load_data
 
 with epy.lazy_imports():
     import keras
@@ -62,7 +62,7 @@ NEARER = partial(
         holds="units >= 64 or mean == 'geometric'",
         named=({"units": 512, "keep": 0.5}, {"units": 8, "keep": 0.5}),
     ),
-    smoke={"units": (8, 512), "keep": (0.5,), "steps": 600},
+    smoke={"units": (8, 512), "keep": (0.5,), "steps": 600, "sampled": 100},
     full={"data": "mnist", "images": 50_000, "units": (8, 64, 512, 2048), "steps": 20000},
     control={"scaled": False},
     positive_control=PositiveControl(
@@ -97,7 +97,7 @@ def geometric_mean(
     Of the full network two things are compared with the normalised geometric and with the arithmetic mean of the
     sub-networks' class probabilities: its prediction, by the root-mean-square Euclidean distance over 100 test images,
     beside the distance of a single sub-network (their ratio squared is the number of sub-networks whose average the
-    full network is worth), and its test error on all test images. Of wide layers 300 sub-networks are drawn. Keras
+    full network is worth), and its test error on all test images. Of wide layers some sub-networks are drawn. Keras
     divides the kept units by the probability of keeping instead of scaling the weights later; without the scaling, the
     control, the full network has the weights of the sub-networks. Each seed redraws the training images.
     """
@@ -136,7 +136,14 @@ def geometric_mean(
         ),
         scaling=Identity("scaled", "expected", operations=4096, each=("keep",), where={"quantity": "pre-activation"}),
     ),
-    smoke={"steps": 600, "hidden": (5, 5), "keep": ((0.8, 0.5),), "repeats": 24},
+    smoke={
+        "steps": 600,
+        "hidden": (5, 5),
+        "keep": ((0.8, 0.5),),
+        "samples": (4, 16, 64),
+        "repeats": 24,
+        "tested": 20,
+    },
     full={"data": "mnist", "images": 50_000, "hidden": (7, 7), "steps": 20000},
     control={"independent": False},
     rival=Rival(
@@ -172,15 +179,16 @@ def mixture(
     predictions under Keras' own dropout must near it as independent draws do, with their number to the power -1/2: any
     other mixture would leave a distance that does not fall. Root-mean-square Euclidean distances over test images, and
     over repetitions of the sampling. Weights scaled by the sending unit's probability must give the pre-activations of
-    the next layer that the masks give in expectation, with a probability of its own for every unit. The control drops
-    all units of a layer together. Each seed redraws the training images.
+    the next layer that the masks give in expectation, with a probability of its own for every unit. The control draws
+    from the same trained network with all units of a layer dropped together. Each seed redraws the training images.
     """
     loaded, rows = load_data(data).flat(), []
     x = loaded.x_test[:tested]
     for kept in keep:
-        trained = _train(loaded, images, seeds, steps, hidden=hidden, keep=kept, independent=independent)
+        trained = _train(loaded, images, seeds, steps, hidden=hidden, keep=kept)
         for replica, seed in enumerate(seeds):
             model = trained.model(replica)
+            drawing = model if independent else _of_common_masks(model, seed, loaded, hidden, kept)
             masks, shares = _every_mask(np.repeat(kept, hidden))
             _, exchanged = _every_mask(1 - np.repeat(kept, hidden))
             logits, _ = _sub_networks(model, x, kept, masks, scaled=True)
@@ -189,7 +197,7 @@ def mixture(
                 name: np.tensordot(probability, predictions, axes=1)
                 for name, probability in (("distance", shares), ("rival_distance", exchanged))
             }
-            drawn = scipy.special.softmax(_draws(model, x, repeats * max(samples)), axis=-1)
+            drawn = scipy.special.softmax(_draws(drawing, x, repeats * max(samples)), axis=-1)
             for number in samples:
                 means = drawn[: repeats * number].reshape(repeats, number, *drawn.shape[1:]).mean(axis=1)
                 distances = {name: _distance(means, average) for name, average in averages.items()}
@@ -209,6 +217,15 @@ def dropout_network(*, inputs, outputs, hidden, keep, independent=True):
         dropped = keras.layers.Dropout(1 - probability, noise_shape=None if independent else (None, 1))
         layers += [keras.layers.Dense(units, activation="relu"), dropped]
     return keras.Sequential([*layers, keras.layers.Dense(outputs)])
+
+
+def _of_common_masks(model, seed, loaded, hidden, keep):
+    """The same trained network with dropout of all units of a layer together."""
+    sizes = {"inputs": loaded.x_train.shape[1], "outputs": loaded.classes}
+    build = partial(dropout_network, **sizes, hidden=hidden, keep=keep, independent=False)
+    common = build_seeded(build, seed)
+    common.set_weights(model.get_weights())
+    return common
 
 
 def _train(loaded, images, seeds, steps, **network):

@@ -18,6 +18,7 @@ DEEP = 8  # hidden layers from which on networks count as deep here
 TRIAL_SEEDS = (30_000_000, 30_000_001)  # beyond those of every run
 # On two cores four rates of 13 seeds share a program with the searches.
 AT_ONCE = 4
+RATES = tuple(0.0025 * 2.0**step for step in range(14))
 SMOKE = {
     "networks": (("relu", 3), ("relu", 8)),
     "shallow_scales": (0.2, 1.0, 3.0),
@@ -36,7 +37,7 @@ def trainings(
     networks=(("relu", 3), ("relu", 8), ("sigmoid", 3)),
     shallow_scales=(0.1, 0.2, 1.0, 3.0, 5.0),
     deep_scales=(0.5, 1.0, 2.0),
-    rates=tuple(0.0025 * 2.0**step for step in range(14)),
+    rates=RATES,
     images=1000,
     width=64,
     steps=400,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 from etils import epy
 
@@ -16,11 +18,9 @@ RANGES = {"2 to 16": (2, 16), "16 to 256": (16, 256)}
 SMALL, MODERATE, LARGE = 16, 64, 256
 SMOKE = {"sizes": (2, 16, 64, 256), "rates": (0.03, 0.1, 0.3, 1.0), "steps": 640, "images": 512, "width": 32}
 FULL = {"data": "cifar10", "images": 40_960, "steps": 100_000, "every": 1000}
-SETTING = {"setting": "ResNet-50, ImageNet", "place": "Wu and He 2018, figure 1"}
-WU_AND_HE = Reported(
-    "23.6, 23.7, 24.8, 27.3, 34.7 %",
-    measure="error with batch normalisation at 32, 16, 8, 4 and 2 images for each GPU",
-    **SETTING,
+WU_AND_HE = partial(Reported, setting="ResNet-50, ImageNet", place="Wu and He 2018, figure 1")
+WITH_BATCH_NORMALISATION = WU_AND_HE(
+    "23.6, 23.7, 24.8, 27.3, 34.7 %", measure="error with batch normalisation at 32, 16, 8, 4 and 2 images for each GPU"
 )
 
 
@@ -108,7 +108,7 @@ def over_batch_sizes(
         ),
     ),
     reported=(
-        WU_AND_HE,
+        WITH_BATCH_NORMALISATION,
         Reported(
             "2 to 32",
             measure="best batch size, with batch normalisation as without",
@@ -138,8 +138,8 @@ def bn_batch_size(observations, *, statistics="batch"):
     smoke=SMOKE,
     full=FULL,
     reported=(
-        WU_AND_HE,
-        Reported("24.1, 24.1 %", measure="error with group normalisation at 32 and at 2 images", **SETTING),
+        WITH_BATCH_NORMALISATION,
+        WU_AND_HE("24.1, 24.1 %", measure="error with group normalisation at 32 and at 2 images for each GPU"),
     ),
 )
 def bn_batch_size_matters_more(observations):
