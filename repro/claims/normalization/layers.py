@@ -278,21 +278,21 @@ def weight_norm_gradients(seed, *, inputs=12, examples=64, projected=True):
             "miss", of="one batch", than="moving averages", by="estimate", where={"quantity": "population"}
         ),
     ),
-    control={"inference": True},
+    control={"momentum": 1.0},
 )
-def bn_inference(seed, *, batches=40, batch_size=32, channels=32, inference=False):
+def bn_inference(seed, *, batches=40, batch_size=32, channels=32, momentum=0.9):
     """Puts the same samples into different batches, in both modes of Keras' layer.
 
     Training: the output is the formula with the batch's own mean and variance. Inference: the outputs of samples are
-    the same in another batch. Population: after 40 batches of normal values (momentum 0.9) the moving averages miss
+    the same in another batch. Population: after 40 batches of normal values the moving averages (momentum 0.9) miss
     mean and variance of the law that the values were drawn from by less than the statistics of one batch do: by theory
     by a factor of the root of (1 + 0.9) / (1 - 0.9) = 19, the number of batches that they are worth. Misses are
-    root-mean-squares over 32 channels, in deviations and relative. The control calls the layer for inference as for
-    training.
+    root-mean-squares over 32 channels, in deviations and relative. The control has momentum 1, with which the layer
+    keeps its initial statistics and learns nothing of the population.
     """
     generator = np.random.default_rng(seed)
     mean, deviation = generator.normal(size=channels), generator.uniform(0.5, 2.0, size=channels)
-    layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, dtype="float64")
+    layer = keras.layers.BatchNormalization(momentum=momentum, epsilon=EPSILON, dtype="float64")
     x = mean + deviation * generator.normal(size=(batches, batch_size, channels))
     for batch in x:
         layer(batch, training=True)
@@ -306,7 +306,7 @@ def bn_inference(seed, *, batches=40, batch_size=32, channels=32, inference=Fals
     }
     half = batch_size // 2
     first, second = x[0], np.concatenate([x[0, :half], x[1, half:]])
-    for_inference = [_apply(layer, batch, training=inference)[:half] for batch in (first, second)]
+    for_inference = [_apply(layer, batch, training=False)[:half] for batch in (first, second)]
     tables = [
         _sides(_apply(layer, second, training=True), normalized(second, (0,), EPSILON), quantity="training"),
         _sides(for_inference[1], for_inference[0], quantity="inference"),
