@@ -63,9 +63,9 @@ class Arm:
 
 
 def test_training_stops_where_the_loss_on_held_out_images_is_least():
-    records, stopped = _stopping.until_best(Arm(), [0], {"short": 10, "long": 30})
+    records, stopped = _stopping.until_best(Arm(), [0], {("steps", "short"): 10, ("steps", "long"): 30})
     assert len(records) == 3
-    assert list(stopped["limit"]) == ["short", "long"]
+    assert list(stopped["limit"]) == [("steps", "short"), ("steps", "long")]
     assert list(stopped["test_loss"]) == [0.8, 0.6]
     assert _stopping.least_validation_loss(Arm().validate()) == 0.5
 

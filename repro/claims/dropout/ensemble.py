@@ -87,7 +87,7 @@ def geometric_mean(
     keep=(0.5, 0.8),
     images=1000,
     steps=1500,
-    sampled=300,
+    sampled=150,
     tested=100,
     scaled=True,
     data="digits",

@@ -19,7 +19,7 @@ def until_best(arm, seeds, limits, **best):
     Args:
         arm: Arm with ``validate``.
         seeds: Seeds to train with, on all training images.
-        limits: Numbers of steps by label, within which the step is chosen.
+        limits: Numbers of steps by label, within which the step is chosen; a label may be a tuple.
         **best: Hyperparameters.
 
     Returns:
@@ -32,5 +32,6 @@ def until_best(arm, seeds, limits, **best):
     for label, limit in limits.items():
         within = course[course.index <= limit]
         stop = (within if len(within) else course.iloc[:1]).idxmin()
-        tables.append(records[records["step"] == stop].assign(limit=label))
+        stopped = records[records["step"] == stop]
+        tables.append(stopped.assign(limit=[label] * len(stopped)))
     return records, pd.concat(tables, ignore_index=True)

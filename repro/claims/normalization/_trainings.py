@@ -24,8 +24,6 @@ SMOKE = {
     "shallow_scales": (0.2, 1.0, 3.0),
     "deep_scales": (0.5, 1.0),
     "rates": (0.005, 0.02, 0.08, 0.32, 1.28, 5.12, 20.48),
-    "images": 600,
-    "width": 32,
     "steps": 200,
 }
 FULL = {"data": "mnist", "images": 50_000, "width": 100, "steps": 10_000}
@@ -38,9 +36,9 @@ def trainings(
     shallow_scales=(0.1, 0.2, 1.0, 3.0, 5.0),
     deep_scales=(0.5, 1.0, 2.0),
     rates=RATES,
-    images=1000,
-    width=64,
-    steps=400,
+    images=600,
+    width=32,
+    steps=300,
     every=10,
     reached=0.1,
     data="digits",
