@@ -48,6 +48,15 @@ def test_losses_at_a_level_are_interpolated_in_the_logarithm_of_the_training_los
     np.testing.assert_allclose(training._at_level(runs, 0.1), [0.7, 0.3, np.inf])
 
 
+def test_the_largest_rate_is_interpolated_between_those_of_the_grid():
+    rates = np.array([0.01, 0.1, 1.0])
+    # from a loss of 0.2 to one of 0.4 a level of 0.3 is halfway, in the logarithm of the rate
+    assert training._largest_rate(rates, np.array([0.9, 0.2, 0.4]), 0.3) == pytest.approx(10**-0.5)
+    assert training._largest_rate(rates, np.array([0.9, 0.2, np.inf]), 0.3) < 10**-0.5
+    assert training._largest_rate(rates, np.array([0.9, 0.9, 0.9]), 0.3) == 0.005
+    assert training._largest_rate(rates, np.array([0.9, 0.9, 0.1]), 0.3) == 1.0
+
+
 class Arm:
     """Stands for an arm whose loss on held-out images is least after 20 steps."""
 

@@ -17,6 +17,7 @@ with epy.lazy_imports():
     import keras
 
 CONDITIONS = ("activation", "depth", "rates")
+GUESSING = np.log(10)  # loss of equal probabilities of ten classes
 SLOWER = "plain at a quarter of the rate"
 IOFFE_AND_SZEGEDY = tuple(
     Reported(value, measure=measure, setting=setting, place="Ioffe and Szegedy 2015, figure 3")
@@ -126,16 +127,38 @@ def bn_speeds_up(observations, *, normalisation="batch normalisation", reached=0
 def bn_higher_rates(observations, *, normalisation="batch normalisation", level=0.3):
     """Looks for the largest rate at which networks train to a loss of 0.3, with and without batch normalisation.
 
-    Of the rates of the grid, within half and within all of the steps; weights as He's and Glorot's rules have them. A
-    network that trains at no rate counts with half the smallest. The control keeps the learned scale and shift of
-    normalisation without normalising.
+    Within half and within all of the steps; weights as He's and Glorot's rules have them. Between the largest rate of
+    the grid that gets there and the next one, the rate is interpolated linearly in its logarithm, where no loss counts
+    as more than that of guessing. A network that trains at no rate counts with half the smallest. The control keeps the
+    learned scale and shift of normalisation without normalising.
     """
     records = observations[observations["scale"] == 1]
     records = horizons(records[records["arm"].isin(["plain", normalisation])])
     records["arm"] = records["arm"].replace(normalisation, "batch normalisation")
-    rate = records["learning_rate"].where(records["train_loss"] <= level, records["learning_rate"].min() / 2)
     by = ["seed", "activation", "depth", "steps", "arm"]
-    return rate.groupby([records[name] for name in by]).max().rename("largest_rate").reset_index()
+    rows = []
+    for labels, table in records.sort_values("learning_rate").groupby(by):
+        largest = _largest_rate(table["learning_rate"].to_numpy(), table["train_loss"].to_numpy(), level)
+        rows.append(dict(zip(by, labels, strict=True)) | {"largest_rate": largest})
+    return pd.DataFrame(rows)
+
+
+def _largest_rate(rates, losses, level):
+    """Largest rate of an ascending grid with a loss within a level, interpolated to the next one.
+
+    Example:
+        >>> round(_largest_rate(np.array([0.1, 1.0]), np.array([0.0, 5.0]), level=np.log(10) / 2), 3)
+        0.316
+    """
+    losses = np.minimum(losses, GUESSING)
+    reached = np.flatnonzero(losses <= level)
+    if not len(reached):
+        return rates[0] / 2
+    last = reached[-1]
+    if last == len(rates) - 1:
+        return rates[last]
+    part = (level - losses[last]) / (losses[last + 1] - losses[last])
+    return float(rates[last] * (rates[last + 1] / rates[last]) ** part)
 
 
 @claim(
