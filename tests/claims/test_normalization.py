@@ -58,25 +58,27 @@ def test_the_largest_rate_is_interpolated_between_those_of_the_grid():
 
 
 class Arm:
-    """Stands for an arm whose loss on held-out images is least after 20 steps."""
+    """Stands for an arm whose loss on held-out images is least at the second of two rates, after 20 steps."""
 
-    def validate(self, **_):
-        return self.trained({"validation_loss": [0.9, 0.5, 0.7]})
-
-    def __call__(self, **_):
-        return self.trained({"test_loss": [0.8, 0.6, 0.4]})
-
-    def trained(self, columns):
-        table = pd.DataFrame({"seed": 0, "step": [10, 20, 30], **columns})
-        return type("Trained", (), {"records": table})()
+    def validate(self, *, seeds, learning_rate):
+        losses = {learning_rate[0]: [0.9, 0.8, 0.7], learning_rate[1]: [0.9, 0.5, 0.6]}
+        tables = [
+            pd.DataFrame({"seed": seed, "learning_rate": rate, "step": [10, 20, 30], "validation_loss": of_rate})
+            for seed in seeds
+            for rate, of_rate in losses.items()
+        ]
+        return type("Trained", (), {"records": pd.concat(tables, ignore_index=True)})()
 
 
 def test_training_stops_where_the_loss_on_held_out_images_is_least():
-    records, stopped = _stopping.until_best(Arm(), [0], {("steps", "short"): 10, ("steps", "long"): 30})
-    assert len(records) == 3
-    assert list(stopped["limit"]) == [("steps", "short"), ("steps", "long")]
+    course = _stopping.search(Arm(), [0.1, 1.0])
+    chosen, stops = _stopping.best(course, {("steps", "few"): 10, ("steps", "many"): 30})
+    assert (chosen, list(stops.values())) == ({"learning_rate": 1.0}, [10, 20])
+    assert _stopping.trial(chosen, course)["at_edge"]
+    records = pd.DataFrame({"seed": 0, "step": [10, 20, 30], "test_loss": [0.8, 0.6, 0.4]})
+    stopped = _stopping.at_stops(records, stops)
+    assert list(stopped["limit"]) == [("steps", "few"), ("steps", "many")]
     assert list(stopped["test_loss"]) == [0.8, 0.6]
-    assert _stopping.least_validation_loss(Arm().validate()) == 0.5
 
 
 def test_the_divisor_of_the_variance():

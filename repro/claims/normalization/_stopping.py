@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import pandas as pd
 
-# Beyond the seeds of every run; those of searches are among them.
-TRIAL_SEEDS = (30_000_000, 30_000_001)
+TRIAL_SEEDS = (30_000_000, 30_000_001)  # beyond those of every run
 
 
-def least_validation_loss(training):
-    """Score a trial by the least loss on held-out images during it, the median over seeds."""
-    return float(training.records.groupby("step")["validation_loss"].median().min())
-
-
-def until_best(arm, seeds, limits, **best):
-    """Train an arm, and stop where the loss on held-out images of seeds of its own is least.
-
-    Args:
-        arm: Arm with ``validate``.
-        seeds: Seeds to train with, on all training images.
-        limits: Numbers of steps by label, within which the step is chosen; a label may be a tuple.
-        **best: Hyperparameters.
+def search(arm, rates, **grids):
+    """Train trials on seeds of their own, over a grid of learning rates and of others, with images held out.
 
     Returns:
-        All records, and those at the step of each limit, with its label as ``limit``.
+        For each measurement the loss on held-out images, the median over seeds, indexed by rate, others and step.
     """
-    trial = arm.validate(seeds=list(TRIAL_SEEDS), **best).records
-    course = trial.groupby("step")["validation_loss"].median()
-    records = arm(seeds=list(seeds), **best).records
-    tables = []
+    records = arm.validate(seeds=list(TRIAL_SEEDS), learning_rate=list(rates), **grids).records
+    return records.groupby(["learning_rate", *grids, "step"])["validation_loss"].median()
+
+
+def best(course, limits):
+    """Choose from a search what has the least loss on held-out images at some step, and when to stop.
+
+    Args:
+        course: Losses by hyperparameters and step, see ``search``.
+        limits: Numbers of steps by label, within which the step is chosen.
+
+    Returns:
+        The hyperparameters, and the step of each limit.
+    """
+    *names, _ = course.index.names
+    chosen = dict(zip(names, course.idxmin()[:-1], strict=True))
+    of_chosen = course.xs(tuple(chosen.values()), level=names)
+    stops = {}
     for label, limit in limits.items():
-        within = course[course.index <= limit]
-        stop = (within if len(within) else course.iloc[:1]).idxmin()
+        within = of_chosen[of_chosen.index <= limit]
+        stops[label] = int((within if len(within) else of_chosen.iloc[:1]).idxmin())
+    return chosen, stops
+
+
+def at_stops(records, stops):
+    """Select the records at the step of each limit, with its label, which may be a tuple, as ``limit``."""
+    tables = []
+    for label, stop in stops.items():
         stopped = records[records["step"] == stop]
         tables.append(stopped.assign(limit=[label] * len(stopped)))
-    return records, pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
+
+
+def trial(chosen, course, **labels):
+    """Describe the outcome of a search, for ``observations.attrs["tuning"]``: whether the rate is at an edge."""
+    rates = course.index.get_level_values("learning_rate")
+    return {**chosen, **labels, "at_edge": bool(chosen["learning_rate"] in (rates.min(), rates.max()))}

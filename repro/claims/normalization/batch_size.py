@@ -8,15 +8,15 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Boundary, Greater, PositiveControl, Reported, claim, notes
-from repro.claims.normalization._stopping import least_validation_loss, until_best
-from repro.engine import Validation, classifier, load_data, tune
+from repro.claims.normalization._stopping import at_stops, best, search, trial
+from repro.engine import classifier, load_data
 
 with epy.lazy_imports():
     import keras
 
 RANGES = {"2 to 16": (2, 16), "16 to 256": (16, 256)}
 SMALL, MODERATE, LARGE = 16, 64, 256
-SMOKE = {"sizes": (2, 16, 64, 256), "rates": (0.03, 0.1, 0.3, 1.0), "steps": 640, "images": 512, "width": 32}
+SMOKE = {"sizes": (2, 16, 64, 256), "rates": (0.01, 0.06, 0.4, 2.4), "steps": 400, "images": 512, "width": 32}
 FULL = {"data": "cifar10", "images": 40_960, "steps": 100_000, "every": 1000}
 WU_AND_HE = partial(Reported, setting="ResNet-50, ImageNet", place="Wu and He 2018, figure 1")
 WITH_BATCH_NORMALISATION = WU_AND_HE(
@@ -32,7 +32,7 @@ def over_batch_sizes(
     width=64,
     steps=1280,
     every=20,
-    rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     data="digits",
 ):
     """Trains networks with and without batch normalisation at batch sizes from 2 on, each at its own rate.
@@ -57,13 +57,14 @@ def over_batch_sizes(
                 width=width,
                 statistics=statistics,
             )
-            space, labels = {"learning_rate": list(rates)}, {"statistics": statistics, "batch_size": size}
-            tuning = tune(arm, space, len(rates), objective=Validation(least_validation_loss), widen=1)
-            trials += tuning.table(**labels)
+            labels = {"statistics": statistics, "batch_size": size}
             budgets = {("equal steps", horizon): horizon for horizon in (steps // 2, steps)}
             if size >= SMALL:
                 budgets |= {("equal epochs", horizon): horizon * SMALL // size for horizon in (steps // 2, steps)}
-            _, stopped = until_best(arm, seeds, budgets, **tuning.best)
+            course = search(arm, rates)
+            chosen, stops = best(course, budgets)
+            trials.append(trial(chosen, course, **labels))
+            stopped = at_stops(arm(seeds=list(seeds), **chosen).records, stops)
             stopped[["budget", "steps"]] = pd.DataFrame(stopped["limit"].tolist(), index=stopped.index)
             tables.append(stopped.assign(**labels)[["seed", *labels, "budget", "steps", "step", "test_loss"]])
     table = pd.concat(tables, ignore_index=True)

@@ -9,9 +9,9 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Boundary, Greater, PositiveControl, Reported, claim, lectures
-from repro.claims.normalization._stopping import least_validation_loss, until_best
-from repro.claims.normalization._trainings import FULL, SMOKE, scale_and_shift, steps_until, trainings
-from repro.engine import Validation, classifier, horizons, load_data, tune
+from repro.claims.normalization._stopping import at_stops, best, search, trial
+from repro.claims.normalization._trainings import ARMS, FULL, SMOKE, scale_and_shift, steps_until, trainings
+from repro.engine import classifier, horizons, load_data
 
 with epy.lazy_imports():
     import keras
@@ -161,6 +161,68 @@ def _largest_rate(rates, losses, level):
     return float(rates[last] * (rates[last + 1] / rates[last]) ** part)
 
 
+def regularised(
+    seeds,
+    *,
+    batch_sizes=(8, 128),
+    images=300,
+    width=64,
+    steps=800,
+    every=10,
+    level=0.1,
+    rates=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    dropped=(0.0, 0.25, 0.5, 0.75),
+    data="digits",
+):
+    """Trains networks with and without normalisation and dropout, until the loss on held-out images is least.
+
+    Two hidden ReLU layers on 300 standardised images, which each seed redraws; SGD with small and with large batches.
+    Each arm at the rate, and with dropout also the share of dropped units, of the least loss on held-out images, on
+    seeds of its own; the best share may be none. Gain by dropout: the test loss without it over that with it, each
+    where the loss on held-out images is least within half and within all of the steps. Loss at equal training loss: the
+    test loss without dropout where the training loss is 0.1, interpolated linearly in its logarithm between
+    measurements 10 steps apart; infinite for a run that does not get there. Beside it is that of plain networks with
+    dropout of a half. The share of dropped units is a variable, so that all shares have one program.
+    """
+    loaded = load_data(data).standardized().flat()
+    limits = {steps // 2: steps // 2, steps: steps}
+    tables, trials = [], []
+    for size in batch_sizes:
+        for label, statistics in ARMS.items():
+            arm = classifier(
+                dropping_network,
+                lambda seed: loaded.subset(images, seed),
+                steps=steps,
+                batch_size=size,
+                every=every,
+                metrics={},
+                width=width,
+                statistics=statistics,
+            )
+            course = search(arm, rates, dropped=list(dropped))
+            without = course[course.index.get_level_values("dropped") == 0.0]
+            labels, losses = {"arm": label, "batch_size": size}, {}
+            for name, of_shares in (("without", without), ("with", course)):
+                chosen, stops = best(of_shares, limits)
+                trials.append(trial(chosen, course, dropout=name, **labels))
+                records = arm(seeds=list(seeds), **chosen).records
+                losses[name] = at_stops(records, stops).set_index(["seed", "limit"])["test_loss"]
+                if name == "without":
+                    equal = {label: records}
+                    if label == "plain":
+                        equal["plain with dropout"] = arm(seeds=list(seeds), **(chosen | {"dropped": 0.5})).records
+                    for each, table in equal.items():
+                        at_level = _at_level(table, level).rename("test_loss").reset_index()
+                        tables.append(
+                            at_level.assign(quantity="loss at equal training loss", arm=each, batch_size=size)
+                        )
+            gain = (losses["without"] / losses["with"]).rename("gain").rename_axis(["seed", "steps"]).reset_index()
+            tables.append(gain.assign(quantity="gain by dropout", **labels))
+    table = pd.concat(tables, ignore_index=True)
+    table.attrs["tuning"] = trials
+    return table
+
+
 @claim(
     "Batch normalisation acts as a form of regularisation, slightly decreasing the need for techniques like dropout.",
     source=lectures("2.3.4"),
@@ -169,6 +231,7 @@ def _largest_rate(rates, losses, level):
     left_open=("batch_size",),
     literature="Ioffe and Szegedy 2015, section 3.4; Luo et al. 2019: a penalty that falls as the inverse of the batch "
     "size",
+    reads=regularised,
     criterion=AllOf(
         need=Greater(
             "gain",
@@ -188,7 +251,7 @@ def _largest_rate(rates, losses, level):
         ),
     ),
     boundary=Boundary("at small batches, whose statistics are noisy", holds="batch_size <= 16"),
-    smoke={"steps": 320, "rates": (0.03, 0.1, 0.3), "width": 32},
+    smoke={"steps": 240, "rates": (0.02, 0.1, 0.5, 2.5), "width": 32},
     full={"data": "mnist", "images": 1000, "steps": 8000},
     control={"normalisation": "scale and shift"},
     positive_control=PositiveControl(
@@ -213,63 +276,13 @@ def _largest_rate(rates, losses, level):
         ),
     ),
 )
-def bn_regularises(
-    seeds,
-    *,
-    batch_sizes=(8, 128),
-    images=300,
-    width=64,
-    steps=800,
-    every=10,
-    level=0.1,
-    rates=(0.03, 0.1, 0.3, 1.0),
-    dropped=(0.1, 0.3, 0.5, 0.7),
-    normalisation="batch",
-    data="digits",
-):
-    """Measures what dropout adds with and without batch normalisation, and test losses at equal training loss.
+def bn_regularises(observations, *, normalisation="batch normalisation"):
+    """Measures the need for dropout by its gain, and regularisation by the test loss at equal training loss.
 
-    Networks of two hidden ReLU layers on 300 standardised images, which each seed redraws; SGD with small and with
-    large batches. Each arm, with and without dropout, at the rate, and the share of dropped units, of the least loss on
-    held-out images, on seeds of its own. Need: the gain by dropout, the test loss without it over that with it, each
-    where the loss on held-out images is least within half and within all of the steps. Regularisation: the test loss
-    where the training loss is 0.1, interpolated linearly in its logarithm between measurements 10 steps apart; infinite
-    for a run that does not get there. The control has the learned scale and shift without normalising. The share of
-    dropped units is a variable, so that all shares have one program.
+    The control has the learned scale and shift of normalisation without normalising.
     """
-    loaded = load_data(data).standardized().flat()
-    limits = {steps // 2: steps // 2, steps: steps}
-    tables, trials = [], []
-    for size in batch_sizes:
-        for label, statistics in (("plain", "none"), ("batch normalisation", normalisation)):
-            arm = classifier(
-                dropping_network,
-                lambda seed: loaded.subset(images, seed),
-                steps=steps,
-                batch_size=size,
-                every=every,
-                metrics={},
-                width=width,
-                statistics=statistics,
-            )
-            stopped, levels = {}, {}
-            for name, shares in (("without", (0.0,)), ("with", dropped)):
-                space = {"learning_rate": list(rates), "dropped": list(shares)}
-                budget = len(rates) * len(shares)
-                tuning = tune(arm, space, budget, objective=Validation(least_validation_loss))
-                trials += tuning.table(arm=label, dropout=name, batch_size=size)
-                records, at_stop = until_best(arm, seeds, limits, **tuning.best)
-                stopped[name] = at_stop.set_index(["seed", "limit"])["test_loss"]
-                levels[name] = _at_level(records, level)
-            gain = (stopped["without"] / stopped["with"]).rename("gain").rename_axis(["seed", "steps"]).reset_index()
-            tables.append(gain.assign(arm=label, batch_size=size, quantity="gain by dropout"))
-            beside = {label: levels["without"], f"{label} with dropout": levels["with"]}
-            for arm_name, losses in beside.items():
-                table = losses.rename("test_loss").reset_index()
-                tables.append(table.assign(arm=arm_name, batch_size=size, quantity="loss at equal training loss"))
-    table = pd.concat(tables, ignore_index=True)
-    table.attrs["tuning"] = trials
-    return table
+    kept = observations[observations["arm"].isin(["plain", "plain with dropout", normalisation])]
+    return kept.assign(arm=kept["arm"].replace(normalisation, "batch normalisation")).reset_index(drop=True)
 
 
 def _at_level(records, level):
