@@ -136,8 +136,8 @@ def covariate_shift(
     start and at the end. Law: the Wasserstein distance of the values themselves after their moments were made equal, so
     that it is beyond the first two. Both are in pooled deviations of the unit, averaged over units and layers, and
     divided by the logarithm of the factor by which the training loss fell. Gradients (Santurkar et al. 2018, definition
-    2.1): the change of the gradient of a layer's weights when the layers before it take one step at the arm's rate,
-    relative to the gradient, on 256 training images; averaged over the layers.
+    2.1): the change of the gradient of the last hidden layer's weights when the layers before it take one step at the
+    arm's rate, relative to the gradient, on 256 training images.
     """
     loaded = load_data(data).standardized().flat()
     rows, trials = [], []
@@ -161,12 +161,12 @@ def covariate_shift(
             for place, seed in enumerate(training.replicas["seed"]):
                 chosen = loaded.subset(images, seed)
                 states = training.builders[place](), training.model(place)
-                found = _shifts(*states, chosen) | {"gradients": _gradient_shift(states[1], chosen, rate, examples)}
+                step, smaller_step = _gradient_shifts(states[1], chosen, (rate, rate / 4), examples)
+                found = _shifts(*states, chosen) | {"gradients": step}
                 common = {"seed": seed, "steps": horizon}
                 rows += [{**common, "shift": name, "arm": label, "change": found[name]} for name in SHIFTS]
                 if label == "plain":
-                    slower = _gradient_shift(states[1], chosen, rate / 4, examples)
-                    rows.append({**common, "shift": "gradients", "arm": "plain, smaller step", "change": slower})
+                    rows.append({**common, "shift": "gradients", "arm": "plain, smaller step", "change": smaller_step})
     table = pd.DataFrame(rows)
     table.attrs["tuning"] = trials
     return table
@@ -186,7 +186,7 @@ def covariate_shift(
         "in the moments, which it fixes, and in the law, not in the gradients (Santurkar et al. 2018)",
         holds="shift != 'gradients'",
     ),
-    smoke={"steps": 160, "images": 500, "width": 32, "rates": (0.03, 0.1, 0.3)},
+    smoke={"steps": 160, "images": 500, "width": 32, "rates": (0.02, 0.1, 0.5, 2.5)},
     full={"data": "mnist", "images": 50_000, "steps": 4000},
     control={"normalisation": "scale and shift"},
     positive_control=PositiveControl(
@@ -256,8 +256,8 @@ def _inputs(model, chosen):
     return found, float(keras.ops.mean(losses))
 
 
-def _gradient_shift(model, chosen, rate, examples):
-    """Change of the gradients of kernels when the layers before take a step, relative to them, averaged over layers."""
+def _gradient_shifts(model, chosen, rates, examples):
+    """Relative change of the gradient of the last hidden kernel when the layers before it step, for each rate."""
     x, y = chosen.x_train[:examples], chosen.y_train[:examples]
     others = [variable.value for variable in model.non_trainable_variables]
 
@@ -267,14 +267,13 @@ def _gradient_shift(model, chosen, rate, examples):
         return keras.ops.mean(losses), ()
 
     def gradients(values):
+        values = [keras.ops.convert_to_tensor(value) for value in values]
         return [keras.ops.convert_to_numpy(part) for part in value_and_gradient(loss, values)[2]]
 
-    old = [keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables]
-    at_old = gradients([keras.ops.convert_to_tensor(value) for value in old])
-    kernels = [place for place, variable in enumerate(model.trainable_variables) if variable.name == "kernel"]
-    changes = []
-    for kernel in kernels[1:]:
+    variables = model.trainable_variables
+    *_, kernel, _ = (place for place, variable in enumerate(variables) if variable.name == "kernel")
+    old = [keras.ops.convert_to_numpy(variable.value) for variable in variables]
+    at_old = gradients(old)
+    for rate in rates:
         moved = [value - rate * at_old[place] if place < kernel else value for place, value in enumerate(old)]
-        at_new = gradients([keras.ops.convert_to_tensor(value) for value in moved])
-        changes.append(np.linalg.norm(at_new[kernel] - at_old[kernel]) / np.linalg.norm(at_old[kernel]))
-    return float(np.mean(changes))
+        yield float(np.linalg.norm(gradients(moved)[kernel] - at_old[kernel]) / np.linalg.norm(at_old[kernel]))
