@@ -58,23 +58,35 @@ def test_the_largest_rate_is_interpolated_between_those_of_the_grid():
 
 
 class Arm:
-    """Stands for an arm whose loss on held-out images is least at the second of two rates, after 20 steps."""
+    """Stands for an arm whose loss on held-out images is least at a rate, after 20 steps."""
+
+    def __init__(self, best):
+        self.best = best
 
     def validate(self, *, seeds, learning_rate):
-        losses = {learning_rate[0]: [0.9, 0.8, 0.7], learning_rate[1]: [0.9, 0.5, 0.6]}
+        course = {"step": [10, 20, 30], "validation_loss": [0.9, 0.5, 0.6]}
         tables = [
-            pd.DataFrame({"seed": seed, "learning_rate": rate, "step": [10, 20, 30], "validation_loss": of_rate})
+            pd.DataFrame({"seed": seed, "learning_rate": rate, **course}).assign(
+                validation_loss=lambda table, rate=rate: table["validation_loss"] + abs(np.log(rate / self.best))
+            )
             for seed in seeds
-            for rate, of_rate in losses.items()
+            for rate in learning_rate
         ]
         return type("Trained", (), {"records": pd.concat(tables, ignore_index=True)})()
 
 
+def test_a_search_goes_beyond_its_edge_once():
+    for best, tried in ((0.1, [0.01, 0.1, 1.0]), (0.01, [0.001, 0.01, 0.1, 1.0]), (10.0, [0.01, 0.1, 1.0, 10.0])):
+        course = _stopping.search(Arm(best), [0.01, 0.1, 1.0])
+        rates = course.index.get_level_values("learning_rate").unique()
+        np.testing.assert_allclose(sorted(rates), tried)
+        assert _stopping.trial({"learning_rate": 10.0}, course)["at_edge"] == (best == 10.0)
+
+
 def test_training_stops_where_the_loss_on_held_out_images_is_least():
-    course = _stopping.search(Arm(), [0.1, 1.0])
+    course = _stopping.search(Arm(0.1), [0.01, 0.1, 1.0])
     chosen, stops = _stopping.best(course, {("steps", "few"): 10, ("steps", "many"): 30})
-    assert (chosen, list(stops.values())) == ({"learning_rate": 1.0}, [10, 20])
-    assert _stopping.trial(chosen, course)["at_edge"]
+    assert (chosen, list(stops.values())) == ({"learning_rate": 0.1}, [10, 20])
     records = pd.DataFrame({"seed": 0, "step": [10, 20, 30], "test_loss": [0.8, 0.6, 0.4]})
     stopped = _stopping.at_stops(records, stops)
     assert list(stopped["limit"]) == [("steps", "few"), ("steps", "many")]

@@ -10,11 +10,23 @@ TRIAL_SEEDS = (30_000_000, 30_000_001)  # beyond those of every run
 def search(arm, rates, **grids):
     """Train trials on seeds of their own, over a grid of learning rates and of others, with images held out.
 
+    Args:
+        arm: Arm with ``validate``.
+        rates: Learning rates, ascending; where the best is the first or the last, one beyond it is tried.
+        **grids: Lists of values of other hyperparameters.
+
     Returns:
         For each measurement the loss on held-out images, the median over seeds, indexed by rate, others and step.
     """
-    records = arm.validate(seeds=list(TRIAL_SEEDS), learning_rate=list(rates), **grids).records
-    return records.groupby(["learning_rate", *grids, "step"])["validation_loss"].median()
+
+    def course(tried):
+        records = arm.validate(seeds=list(TRIAL_SEEDS), learning_rate=tried, **grids).records
+        return records.groupby(["learning_rate", *grids, "step"])["validation_loss"].median()
+
+    found = course(list(rates))
+    best_rate = found.idxmin()[0]
+    beyond = [edge**2 / inner for edge, inner in (rates[:2], rates[:-3:-1]) if edge == best_rate]
+    return pd.concat([found, course(beyond)]) if beyond else found
 
 
 def best(course, limits):
