@@ -18,23 +18,26 @@ with epy.lazy_imports():
     r"$\ell(y, z) = (-z_y + \log \sum_j e^{z_j}) / \ln 2$ is the cross-entropy of the softmax of $z$ in bits.",
     source=cheatsheet("1.2.2"),
     kind="formula",
+    scope="one class label and its scores; read as the cross-entropy in bits, with natural logarithms above",
     # On JAX, Keras' softmax is in single precision whatever the type of its inputs.
-    criterion=Identity("softmax", "formula", operations=64, dtype="float32", each=("quantity",)),
+    criterion=Identity("softmax", "formula", operations=64, dtype="float32"),
     control={"bits": False},
 )
 def softmax_loss_bits(seed, *, bits=True, examples=64, classes=10):
     """Compares minus the binary logarithm of Keras' softmax at the class of an example, and its gradient by autodiff.
 
-    Normal scores of standard deviation 2, [64, 10]. The formula is evaluated by SciPy; its gradient by the scores is
-    the softmax less one at the class, over the logarithm of two. The control leaves that logarithm out.
+    Normal scores of standard deviation 2 and 10, [64, 10] each; the larger ones give losses of dozens of bits. The
+    formula is evaluated by SciPy; its gradient by the scores is the softmax less one at the class, over the logarithm
+    of two. The control leaves that logarithm out.
     """
     unit = np.log(2) if bits else 1.0
     generator = np.random.default_rng(seed)
-    z, y = generator.normal(scale=2.0, size=(examples, classes)), generator.integers(classes, size=examples)
+    scales = np.repeat([2.0, 10.0], examples)[:, None]
+    z, y = generator.normal(scale=scales, size=(2 * examples, classes)), generator.integers(classes, size=2 * examples)
     chosen = np.eye(classes)[y]
     losses, gradient = _by_keras(z, chosen)
     formulas = {
-        "loss": (losses, (scipy.special.logsumexp(z, axis=1) - z[np.arange(examples), y]) / unit),
+        "loss": (losses, (scipy.special.logsumexp(z, axis=1) - z[np.arange(len(y)), y]) / unit),
         "gradient": (gradient, (scipy.special.softmax(z, axis=1) - chosen) / unit),
     }
     tables = []

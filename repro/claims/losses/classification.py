@@ -15,31 +15,38 @@ with epy.lazy_imports():
 
 
 @claim(
-    "The cross-entropy of scores is the negative log-likelihood of their logarithmic softmax.",
+    "The cross-entropy loss of raw scores is log-softmax followed by the negative log-likelihood, with a weight for "
+    "each class if there are any.",
     source=notes("Function 3.7"),
     kind="formula",
-    criterion=Identity("cross_entropy", "negative_log_likelihood", operations=64, dtype="float32", each=("evaluated",)),
-    control={"scores": False},
+    scope="raw scores and one class index for each example",
+    criterion=Identity("cross_entropy", "negative_log_likelihood", operations=64, dtype="float32"),
+    control={"softmaxes": 2},
 )
-def cross_entropy_decomposes(seed, *, scores=True, examples=128, classes=10):
-    """Compares Keras' loss of every example with less the logarithmic softmax at its class, by Keras and by SciPy.
+def cross_entropy_decomposes(seed, *, softmaxes=1, examples=128, classes=10):
+    """Compares Keras' loss of every example with less the logarithmic softmax at its class, times the class' weight.
 
-    Normal scores of standard deviation 3, [128, 10], single precision. The control has the loss take the scores for
-    probabilities.
+    Normal scores of standard deviation 3, [128, 10], single precision; the logarithmic softmax is evaluated by Keras
+    and, as a second route, by SciPy in double precision; weights are all one, or uniform from 0.5 to 2. The control
+    has the loss apply its softmax to probabilities, as happens to networks that end in a softmax.
     """
     generator = np.random.default_rng(seed)
-    values = generator.normal(scale=3.0, size=(examples, classes)).astype(np.float32)
+    scores = generator.normal(scale=3.0, size=(examples, classes)).astype(np.float32)
     labels = generator.integers(classes, size=examples)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=scores, reduction=None)
-    left = keras.ops.convert_to_numpy(loss(labels, values))
     likelihoods = {
-        "by Keras": keras.ops.convert_to_numpy(keras.ops.log_softmax(values)),
-        "by SciPy": scipy.special.log_softmax(values.astype(float), axis=1),
+        "Keras": keras.ops.convert_to_numpy(keras.ops.log_softmax(scores)),
+        "SciPy": scipy.special.log_softmax(scores.astype(float), axis=1),
     }
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None)
+    given = scores if softmaxes == 1 else scipy.special.softmax(scores, axis=1)
     tables = []
-    for evaluated, logarithms in likelihoods.items():
-        right = -logarithms[np.arange(examples), labels]
-        tables.append(pd.DataFrame({"evaluated": evaluated, "cross_entropy": left, "negative_log_likelihood": right}))
+    for weighted in (False, True):
+        weights = generator.uniform(0.5, 2.0, size=classes).astype(np.float32) if weighted else np.ones(classes)
+        left = keras.ops.convert_to_numpy(loss(labels, given, sample_weight=weights[labels]))
+        for by, logarithms in likelihoods.items():
+            right = -weights[labels] * logarithms[np.arange(examples), labels]
+            columns = {"weighted": weighted, "by": by, "cross_entropy": left, "negative_log_likelihood": right}
+            tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -47,7 +54,8 @@ def cross_entropy_decomposes(seed, *, scores=True, examples=128, classes=10):
     r"The hinge loss $\max(0, 1 - y \hat y)$ is zero where $y \hat y \geq 1$ and linear in $\hat y$ below.",
     source=notes("Definition 3.71"),
     kind="formula",
-    criterion=Identity("keras", "stated", operations=16, dtype="float32", each=("quantity",)),
+    scope="labels of -1 and 1",
+    criterion=Identity("keras", "stated", operations=16, dtype="float32"),
     control={"margin": 0.0},
 )
 def hinge(seed, *, margin=1.0, examples=256):
