@@ -1,23 +1,25 @@
-"""PAC-Bayesian bounds, and learning on perturbed parameters."""
+"""PAC-Bayesian bounds, and gradients at perturbed parameters."""
 
 from __future__ import annotations
 
 import itertools
-from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AtMost, Correction, Greater, Identity, ScalingLaw, cheatsheet, claim
-from repro.engine import classifier, compare_arms, load_data
+from repro import AllOf, AtMost, Boundary, Correction, Identity, Rival, ScalingLaw, cheatsheet, claim
 from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
+    import scipy.special
+    import scipy.stats
 
 THRESHOLDS = np.linspace(0, 1, 101)
 LABEL_NOISE = 0.2
+FORMS = ("1 / (2 root(s epsilon))", "1 / (2 root(s) epsilon)", "Maurer")
+RARE = 1e-5  # error probability of a violation that sampling alone would give
 
 
 @claim(
@@ -25,40 +27,53 @@ LABEL_NOISE = 0.2
     r"\left[\mathrm{KL}(Q\|P) + \ln\frac{1}{2\sqrt{s\varepsilon}}\right]}$, with probability $1 - \varepsilon$.",
     source=cheatsheet("1.9.4"),
     kind="theorem",
+    scope="independent samples, P fixed beforehand, losses in [0, 1]; none of it is printed",
     root="pac_bayes_log_term",
     transcription=True,
-    literature=r"McAllester 1999; Maurer 2004: $\frac{1}{2s}[\mathrm{KL} + \ln(2\sqrt{s}/\varepsilon)]$ under the root",
-    criterion=AtMost("violations", bound="epsilon"),
+    literature=r"McAllester 1999; Maurer 2004, theorem 5",
+    criterion=AllOf(
+        as_printed=AtMost("violations", bound="epsilon", where={"logarithm": FORMS[0]}),
+        root_over_s=AtMost("violations", bound="epsilon", where={"logarithm": FORMS[1]}),
+    ),
     correction=Correction(
-        r"$E_Q[E(f)] - E_Q[\hat E(f)] \le \sqrt{\frac{2}{s}\left[\mathrm{KL}(Q\|P) + \ln\frac{2\sqrt{s}}{\varepsilon}"
-        r"\right]}$: the logarithm is positive, and grows with the sample and with the confidence.",
-        logarithm="right",
+        r"$E_Q[E(f)] - E_Q[\hat E(f)] \le \sqrt{\frac{1}{2s}\left[\mathrm{KL}(Q\|P) + \ln\frac{2\sqrt{s}}{\varepsilon}"
+        r"\right]}$ (Maurer 2004): the logarithm is positive, and grows with the sample and with the confidence.",
+        criterion=AtMost("violations", bound="epsilon", where={"logarithm": FORMS[2]}),
     ),
 )
 def pac_bayes_bound(
     seed,
     *,
-    sizes=(20, 200, 2000),
+    sizes=(20, 200, 1000),
     confidences=(0.01, 0.05),
     temperatures=(0.0, 1.0, 10.0),
-    samples=100,
-    logarithm="printed",
+    samples=2000,
 ):
-    """Counts in how many of 100 samples the gap of a distribution Q exceeds the bound, for every size and epsilon.
+    """Counts in how many of 2000 samples the gap of a distribution Q exceeds the bound, for every size and epsilon.
 
     Functions: 101 thresholds on uniform inputs, whose labels are wrong with probability 0.2, so that errors and the
     divergence from the uniform P are known exactly. Q: P itself, and distributions proportional to exp(-t s error on
-    the sample). The document does not say with which probability the bound holds; it is read as 1 - epsilon over
-    samples. As printed the logarithm is negative once 4 s epsilon exceeds 1, so that Q near P has no bound at all
-    (taken as zero): the fraction stands upside down, with epsilon under the root.
+    the sample), t being 1 or 10. The document does not say with which probability the bound holds; it is read as 1 -
+    epsilon over samples. Violations are the least probability with which sampling would give as many in one case of
+    100,000 (Clopper and Pearson), so that more than epsilon of them are no accident.
+
+    Only samples count for which the bracket is positive: as printed it is negative once KL is below ln(2 root(s
+    epsilon)), where there is no bound at all. With the root over s alone it is negative for large s as well. In both
+    the fraction stands upside down. A second route to the contradiction: for Q = P, KL is nought, and as s epsilon
+    nears 1/4 from below the printed bound tends to nought, while the gap is above nought in half of the samples.
     """
     rows = []
-    for size, temperature in itertools.product(sizes, temperatures):
-        gap, divergence = _gaps(np.random.default_rng((seed, size)), size, temperature, samples)
-        for epsilon in confidences:
-            bound = np.sqrt(2 / size * np.maximum(divergence + _logarithm(logarithm, size, epsilon), 0))
-            labels = {"size": size, "temperature": temperature, "epsilon": epsilon}
-            rows.append({**labels, "violations": np.mean(gap > bound)})
+    for size in sizes:
+        expected, empirical = _errors(np.random.default_rng((seed, size)), size, samples)
+        posteriors = {temperature: _gibbs(expected, empirical, temperature * size) for temperature in temperatures}
+        for temperature, form, epsilon in itertools.product(temperatures, FORMS, confidences):
+            gap, divergence = posteriors[temperature]
+            scale, logarithm = _terms(form, size, epsilon)
+            bracket = divergence + logarithm
+            count = np.count_nonzero((bracket > 0) & (gap > np.sqrt(scale / size * np.maximum(bracket, 0))))
+            labels = {"size": size, "temperature": temperature, "epsilon": epsilon, "logarithm": form}
+            least = scipy.stats.beta.ppf(RARE, count, samples - count + 1) if count else 0.0
+            rows.append({**labels, "share": count / samples, "violations": least})
     return pd.DataFrame(rows)
 
 
@@ -67,33 +82,47 @@ def pac_bayes_bound(
     "error.",
     source=cheatsheet("1.9.4"),
     kind="law",
-    literature="McAllester 1999",
-    criterion=ScalingLaw(
-        x="size",
-        y="value",
-        at_most=-0.4,
-        because="the logarithm of the bound, which the tilde stands for, takes less than a tenth off the exponent 1/2",
-        each=("quantity",),
+    scope="the gap of posteriors that are learnt from the sample",
+    left_open=("posterior",),
+    literature="McAllester 1999; Maurer 2004, theorem 5",
+    criterion=AllOf(
+        bound=ScalingLaw(x="size", y="bound", expected=-0.5, rivals=(0.0,), each=("posterior",)),
+        gap=ScalingLaw(x="size", y="gap", expected=-0.5, rivals=(0.0,), each=("posterior",)),
     ),
-    control={"divergence_per_example": 0.1},
+    boundary=Boundary(
+        "where the divergence from the prior does not grow in proportion to the sample",
+        holds="posterior != 'a bit for every example'",
+    ),
+    control={"posteriors": ("a bit for every example",)},
 )
 def pac_bayes_rate(
-    seed, *, sizes=(100, 400, 1600, 6400), epsilon=0.05, samples=200, concentration=20.0, divergence_per_example=0.0
+    seed,
+    *,
+    sizes=(100, 400, 1600, 6400),
+    epsilon=0.05,
+    samples=40,
+    posteriors=("of fixed temperature", "of temperature in proportion to the sample", "a bit for every example"),
 ):
-    """Fits the exponents in the sample size of the bound and of the gap that it bounds.
+    """Fits the exponents in the sample size of Maurer's bound on the gap, and of the gap itself.
 
-    The thresholds of ``pac_bayes_bound`` with a Q proportional to exp(-20 error on the sample), which does not sharpen
-    with the sample. The gap is the root mean square over 200 samples; the bound that of the mean divergence, with
-    ln(2 sqrt(s) / epsilon), since the printed one is no number for large s. In the control Q learns 0.1
-    nats from every further example, and a divergence in proportion to s leaves no rate.
+    The bound is root((KL + ln(2 root(s) / epsilon)) / (2 s)), its KL the mean over 40 samples; the printed one is no
+    number for large s. The gap is the root mean square over samples. Posteriors, all learnt, with their own divergence
+    from the uniform prior: over the thresholds of ``pac_bayes_bound`` proportional to exp(-20 error), which does not
+    sharpen with the sample, and to exp(-s error), whose divergence tends to at most ln 101; and over tables of s bits,
+    one for each of s equally frequent inputs, each bit 1 with probability 1 / (1 + exp(n0 - n1)) after n0 labels of 0
+    and n1 of 1, whose divergence grows with s. The law's exponent is -1/2; the rival is none.
     """
     rows = []
-    for size in sizes:
-        gap, divergence = _gaps(np.random.default_rng((seed, size)), size, concentration / size, samples)
-        total = divergence.mean() + divergence_per_example * size + _logarithm("right", size, epsilon)
-        bound = np.sqrt(2 / size * total)
-        rows.append({"size": size, "quantity": "bound", "value": bound})
-        rows.append({"size": size, "quantity": "gap", "value": np.sqrt(np.mean(np.square(gap)))})
+    for size, posterior in itertools.product(sizes, posteriors):
+        generator = np.random.default_rng((seed, size))
+        if posterior == "a bit for every example":
+            gap, divergence = _tables(generator, size, samples)
+        else:
+            expected, empirical = _errors(generator, size, samples)
+            gap, divergence = _gibbs(expected, empirical, 20.0 if posterior == "of fixed temperature" else size)
+        scale, logarithm = _terms("Maurer", size, epsilon)
+        bound = np.sqrt(scale / size * (divergence.mean() + logarithm))
+        rows.append({"posterior": posterior, "size": size, "bound": bound, "gap": np.sqrt(np.mean(np.square(gap)))})
     return pd.DataFrame(rows)
 
 
@@ -102,6 +131,7 @@ def pac_bayes_rate(
     r"\frac{\sigma_i^2 + \theta_i^2}{2\lambda^2} - \frac12\right)$, with $P = N(0, \lambda^2 I)$.",
     source=cheatsheet("1.9.4"),
     kind="formula",
+    scope="a normal prior with mean nought and one deviation, which is not printed",
     transcription=True,
     criterion=Identity("formula", "integral", operations=1000),
     correction=Correction(
@@ -134,183 +164,124 @@ def pac_bayes_gaussian_kl(seeds, *, parameters=5, logarithm="of the sum"):
 
 @claim(
     r"$\nabla E_Q[\hat E] = \nabla \hat E(\tilde\theta)$ with $\tilde\theta = \theta + \mathrm{diag}(\sigma_i)"
-    r"\varepsilon$, $\varepsilon \sim N(0, I)$: backpropagation to $\theta$ and to $\sigma_i$ at perturbed parameters.",
+    r"\varepsilon$, $\varepsilon \sim N(0, I)$, in the mean over draws: backpropagation at perturbed parameters to "
+    r"$\theta$ and to $\sigma_i$.",
     source=cheatsheet("1.9.4"),
     kind="formula",
+    scope="one draw a step, as in stochastic gradient descent, so that the equality is one in the mean",
     literature="Kingma and Welling 2014; Blundell et al. 2015",
-    criterion=Identity("perturbed", "gradient", operations=10_000, each=("parameter",)),
-    correction=Correction(
-        r"The gradient at perturbed parameters is right on average: $\nabla_\theta E_Q[\hat E] = E_\varepsilon[\nabla"
-        r"\hat E(\tilde\theta)]$, and with the chain rule's factor $\partial E_Q[\hat E]/\partial\sigma_i = "
-        r"E_\varepsilon[\varepsilon_i \partial_i \hat E(\tilde\theta)]$. A single draw is an estimate of it.",
-        draws="all",
-        chain_rule=True,
+    criterion=AllOf(
+        theta=Identity("backpropagated", "gradient", operations=10_000, where={"parameter": "theta"}),
+        sigma=Identity("backpropagated", "gradient", operations=10_000, where={"parameter": "sigma"}),
     ),
+    rival=Rival(
+        r"$\partial E_Q[\hat E] / \partial\sigma_i = E[\partial_i \hat E(\tilde\theta)]$, without the factor "
+        r"$\varepsilon_i$ of the chain rule.",
+        criterion=Identity("without_factor", "gradient", operations=10_000, where={"parameter": "sigma"}),
+    ),
+    control={"centre": 0.5},
 )
-def perturbed_gradient(seeds, *, examples=40, nodes=80, draws="one", chain_rule=False):
-    """Compares gradients of a Keras loss at perturbed parameters with the gradient of its Gaussian average.
+def perturbed_gradient(seed, *, examples=40, nodes=80, centre=0.0):
+    """Compares gradients backpropagated through perturbed parameters with the gradient of the Gaussian average.
 
-    Logistic regression with two parameters on 40 normal examples. The average and its gradients are integrals over
-    epsilon by Gauss-Hermite quadrature (80 by 80 nodes), the gradients by the score function, E[loss epsilon / sigma]
-    and E[loss (epsilon^2 - 1) / sigma], which differentiates no loss. Backpropagation at one draw, or at all nodes and
-    averaged. Taken literally, the identity for one draw holds in no draw, and for sigma lacks the factor epsilon.
+    Logistic regression with two parameters on 40 normal examples. The mean of its loss over epsilon is a Gauss-Hermite
+    sum over 80 by 80 draws, through which the backend differentiates by theta and by sigma. The other side is another
+    route, the score function: E[loss epsilon / sigma] and E[loss (epsilon^2 - 1) / sigma], which differentiates no
+    loss. ``one_draw`` is the deviation of the gradient at a single draw from that mean, relative to the mean: in a
+    single draw the equality does not hold. The control draws epsilon around one half.
     """
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    grid = np.stack(np.meshgrid(points, points), axis=-1).reshape(-1, 2)
+    epsilon = np.stack(np.meshgrid(points, points), axis=-1).reshape(-1, 2)
     share = np.outer(weights, weights).ravel() / (2 * np.pi)
+    generator = np.random.default_rng(seed)
+    x, y = generator.normal(size=(examples, 2)), generator.integers(0, 2, size=examples).astype(float)
+    theta, sigma = generator.normal(size=2), generator.uniform(0.2, 0.5, size=2)
+    losses, _ = _logistic(x, y, theta, sigma, epsilon, share)
+    _, found = _logistic(x, y, theta, sigma, epsilon + centre, share)
+    _, single = _logistic(x, y, theta, sigma, generator.normal(size=(1, 2)), np.ones(1))
+    scores = {"theta": epsilon / sigma, "sigma": (np.square(epsilon) - 1) / sigma}
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        x, y = generator.normal(size=(examples, 2)), generator.integers(0, 2, size=examples).astype(float)
-        theta, sigma = generator.normal(size=2), generator.uniform(0.2, 0.5, size=2)
-        loss, _ = _logistic(x, y, theta + sigma * grid)
-        epsilon = grid if draws == "all" else generator.normal(size=(1, 2))
-        _, by_parameters = _logistic(x, y, theta + sigma * epsilon)
-        average = share if draws == "all" else np.ones(1)
-        sides = {
-            "theta": (average @ by_parameters, share * loss @ grid / sigma),
-            "sigma": (
-                average @ (by_parameters * (epsilon if chain_rule else 1)),
-                share * loss @ (np.square(grid) - 1) / sigma,
-            ),
+    for place, (parameter, score) in enumerate(scores.items()):
+        gradient = share * losses @ score
+        columns = {
+            "backpropagated": found[place],
+            "gradient": gradient,
+            "without_factor": found[0],
+            "one_draw": np.abs(single[place] / gradient - 1),
         }
-        for parameter, (perturbed, gradient) in sides.items():
-            columns = {"perturbed": perturbed, "gradient": gradient}
-            tables.append(pd.DataFrame({"seed": seed, "parameter": parameter, **columns}))
+        tables.append(pd.DataFrame({"parameter": parameter, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
-@claim(
-    r"Training the PAC-Bayesian objective by the gradient on perturbed parameters favours minima that are robust to "
-    r"perturbations of the parameters.",
-    source=cheatsheet("1.9.4"),
-    kind="tendency",
-    literature="Dziugaite and Roy 2017; Neyshabur et al. 2017",
-    criterion=Greater(
-        "rise",
-        of="plain",
-        than="perturbed",
-        by="training",
-        smallest_ratio=1.5,
-        because="a third less rise of the loss is more than the seeds of one training differ by",
-    ),
-    smoke={"steps": 400, "width": 16, "rates": (0.03,)},
-    full={"data": "mnist", "steps": 10_000, "width": 256},
-    control={"training_deviation": 0.0},
-)
-def pac_bayes_flat_minima(
-    seeds, *, deviation=0.3, training_deviation=0.3, steps=1000, width=32, draws=10, rates=(0.01, 0.03), data="digits"
-):
-    """Compares by how much noise on the trained weights raises the training loss, after training with and without it.
-
-    Networks of one hidden layer, SGD with momentum 0.9, each arm at the rate of the least training loss; in the
-    perturbed arm normal noise of deviation 0.3, at 32 units twice that of the initial weights of the first kernel, is
-    added to all kernels anew in every step. The rise is the mean over 10 draws of such noise, relative to no noise. The
-    deviations are fixed, as in the document's update, and the part of the objective that depends on the distance from
-    the prior is left out: the perturbation is what is to favour flat minima. The control trains with none.
-    """
-    images = load_data(data).standardized().flat()
-    found = {}
-
-    def arm(label, amount, **options):
-        optimizer, network = keras.optimizers.SGD(momentum=0.9), {"width": width, "deviation": amount}
-        prepared = classifier(noisy_network, images, steps=steps, optimizer=optimizer, metrics={}, **network)
-        found[label] = prepared(**options)
-        return found[label]
-
-    arms = {label: partial(arm, label, amount) for label, amount in (("plain", 0.0), ("perturbed", training_deviation))}
-    records = compare_arms(arms, {"learning_rate": list(rates)}, len(rates), seeds, by="training")
-    rises = [
-        {"seed": seed, "training": label, "rise": _rise(found[label].weights[place], images, deviation, draws, seed)}
-        for label in arms
-        for place, seed in enumerate(seeds)
-    ]
-    table = pd.DataFrame(rises)
-    table.attrs = records.attrs
-    return table
-
-
-def noisy_network(*, inputs, outputs, width, deviation):
-    """Build a network whose kernels are perturbed in training."""
-    return keras.Sequential(
-        [
-            keras.Input((inputs,)),
-            _noisy_dense()(width, deviation, activation="relu"),
-            _noisy_dense()(outputs, deviation),
-        ]
-    )
-
-
-@cache
-def _noisy_dense():
-    class NoisyDense(keras.layers.Dense):
-        """A dense layer with normal noise on its kernel during training."""
-
-        def __init__(self, units, deviation, **options):
-            super().__init__(units, **options)
-            self.deviation = deviation
-            self.generator = keras.random.SeedGenerator(0)
-
-        def call(self, inputs, training=None):
-            kernel = self.kernel
-            if training and self.deviation:
-                kernel = kernel + self.deviation * keras.random.normal(kernel.shape, seed=self.generator)
-            return self.activation(keras.ops.matmul(inputs, kernel) + self.bias)
-
-    return NoisyDense
-
-
-def _rise(weights, images, deviation, draws, seed):
-    """Mean rise of the training loss of a two-layer ReLU network under normal noise on its kernels."""
-    generator = np.random.default_rng((seed, 7))
-    kernels = [weight for weight in weights if weight.ndim == 2 and np.issubdtype(weight.dtype, np.floating)]
-    biases = [weight for weight in weights if weight.ndim == 1 and np.issubdtype(weight.dtype, np.floating)]
-
-    def loss(amount):
-        first, second = (kernel + amount * generator.normal(size=kernel.shape) for kernel in kernels)
-        logits = np.maximum(images.x_train @ first + biases[0], 0) @ second + biases[1]
-        per_example = keras.losses.sparse_categorical_crossentropy(images.y_train, logits, from_logits=True)
-        return float(keras.ops.mean(per_example))
-
-    return np.mean([loss(deviation) for _ in range(draws)]) - loss(0.0)
-
-
-def _gaps(generator, size, temperature, samples):
-    """Gap of the expected from the empirical error of Q, and its divergence from P, for samples of one size.
+def _errors(generator, size, samples):
+    """Expected errors of the thresholds, and those on samples of one size, [samples, thresholds].
 
     Inputs are uniform, labels say whether they exceed 1/2 and are wrong with probability LABEL_NOISE; a threshold's
-    error counts the grid cells between it and 1/2. Q is proportional to exp(-temperature * size * error on the sample).
+    error counts the grid cells between it and 1/2.
     """
     expected = LABEL_NOISE + (1 - 2 * LABEL_NOISE) * np.abs(THRESHOLDS - 0.5)
     x = generator.uniform(size=(samples, size))
     label = (x > 0.5) ^ (generator.uniform(size=(samples, size)) < LABEL_NOISE)
-    cell = np.searchsorted(THRESHOLDS, x)  # threshold t says 1 where x > t, that is where its place is below the cell
-    empirical = np.empty((samples, len(THRESHOLDS)))
-    for row in range(samples):
-        ones = np.bincount(cell[row], weights=label[row], minlength=len(THRESHOLDS) + 1)
-        zeros = np.bincount(cell[row], weights=~label[row], minlength=len(THRESHOLDS) + 1)
-        empirical[row] = (np.cumsum(ones)[:-1] + zeros.sum() - np.cumsum(zeros)[:-1]) / size
-    logits = -temperature * size * (empirical - empirical.min(axis=1, keepdims=True))
+    # threshold t says 1 where x > t, that is where its place is below the cell of x
+    cells = len(THRESHOLDS) + 1
+    cell = np.searchsorted(THRESHOLDS, x) + cells * np.arange(samples)[:, None]
+    ones, all_labels = (
+        np.bincount(cell.ravel(), weights=weights, minlength=cells * samples).reshape(samples, cells)
+        for weights in (label.ravel(), None)
+    )
+    zeros = all_labels - ones
+    mistakes = np.cumsum(ones, axis=1)[:, :-1] + zeros.sum(axis=1, keepdims=True) - np.cumsum(zeros, axis=1)[:, :-1]
+    return expected, mistakes / size
+
+
+def _gibbs(expected, empirical, sharpness):
+    """Gap of expected and empirical error, and divergence from the uniform, of Q proportional to exp(-sharpness error).
+
+    Both for each sample.
+    """
+    logits = -sharpness * (empirical - empirical.min(axis=1, keepdims=True))
     posterior = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    positive = np.where(posterior > 0, posterior, 1)
-    divergence = (posterior * np.log(positive * len(THRESHOLDS))).sum(axis=1)
+    divergence = scipy.special.xlogy(posterior, posterior * len(THRESHOLDS)).sum(axis=1)
     return (posterior * (expected - empirical)).sum(axis=1), divergence
 
 
-def _logarithm(form, size, epsilon):
-    """The logarithm in the bound, as printed or right."""
-    return np.log(1 / (2 * np.sqrt(size * epsilon))) if form == "printed" else np.log(2 * np.sqrt(size) / epsilon)
+def _tables(generator, size, samples):
+    """The same for tables of as many bits as there are examples, of which each input has its own.
+
+    Labels are 1 with probability LABEL_NOISE; of a bit that is 1 with probability q the expected error is that of a
+    wrong bit, (1 - LABEL_NOISE) q + LABEL_NOISE (1 - q).
+    """
+    places = generator.integers(size, size=(samples, size)) + size * np.arange(samples)[:, None]
+    labels = generator.uniform(size=(samples, size)) < LABEL_NOISE
+    ones = np.bincount(places[labels], minlength=size * samples).reshape(samples, size)
+    zeros = np.bincount(places[~labels], minlength=size * samples).reshape(samples, size)
+    bit = scipy.special.expit((ones - zeros).astype(float))
+    expected = ((1 - LABEL_NOISE) * bit + LABEL_NOISE * (1 - bit)).mean(axis=1)
+    empirical = (zeros * bit + ones * (1 - bit)).sum(axis=1) / size
+    divergence = (scipy.special.xlogy(bit, 2 * bit) + scipy.special.xlogy(1 - bit, 2 * (1 - bit))).sum(axis=1)
+    return expected - empirical, divergence
 
 
-def _logistic(x, y, parameters):
-    """Mean logistic loss and its gradient by the backend at several parameters [points, 2]."""
+def _terms(form, size, epsilon):
+    """Factor over the sample size and logarithm of a bound: as printed, with the root over s alone, or Maurer's."""
+    forms = (
+        (2.0, -np.log(2 * np.sqrt(size * epsilon))),
+        (2.0, -np.log(2 * np.sqrt(size) * epsilon)),
+        (0.5, np.log(2 * np.sqrt(size) / epsilon)),
+    )
+    return forms[FORMS.index(form)]
 
-    def total(values):
-        logits = keras.ops.matmul(values[0], x.T)
+
+def _logistic(x, y, theta, sigma, epsilon, share):
+    """Logistic loss at each draw, and the gradients by theta and sigma of the mean over draws with shares."""
+
+    def mean(values):
+        logits = keras.ops.matmul(values[0] + values[1] * epsilon, x.T)
         targets = keras.ops.broadcast_to(keras.ops.convert_to_tensor(y), keras.ops.shape(logits))
         # The sum, because Keras takes means in single precision on JAX, whatever their type.
         losses = keras.ops.sum(keras.ops.softplus(logits) - targets * logits, axis=1) / len(y)
-        return keras.ops.sum(losses), losses
+        return keras.ops.sum(share * losses), losses
 
-    _, losses, (gradient,) = value_and_gradient(total, [keras.ops.convert_to_tensor(parameters, "float64")])
-    return keras.ops.convert_to_numpy(losses), keras.ops.convert_to_numpy(gradient)
+    parameters = [keras.ops.convert_to_tensor(values, "float64") for values in (theta, sigma)]
+    _, losses, gradients = value_and_gradient(mean, parameters)
+    return keras.ops.convert_to_numpy(losses), [keras.ops.convert_to_numpy(gradient) for gradient in gradients]
