@@ -9,26 +9,57 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import (
-    AllOf,
-    Boundary,
-    Correction,
-    Greater,
-    Monotone,
-    Peak,
-    Ratio,
-    Reported,
-    cheatsheet,
-    claim,
-    lectures,
-    notes,
-)
+from repro import AllOf, Boundary, Falls, Greater, Peak, Ratio, Reported, cheatsheet, claim, lectures, notes
 from repro.engine import corrupt_labels, load_data, train
 
 with epy.lazy_imports():
     import keras
 
 NOTHING = 1e-6  # share of an error that rounding leaves
+SMOKE = {"models": ("random features",), "noises": (0.0, 0.4), "images": 100}
+FULL = {"data": "mnist", "images": 1000, "network_images": 400, "networks": 5, "network_steps": 20_000}
+
+
+def error_curves(
+    seeds,
+    *,
+    models=("random features", "network"),
+    noises=(0.0, 0.2, 0.4),
+    images=300,
+    sizes=(0.03, 0.1, 0.2, 0.3, 0.45, 0.67, 0.8, 0.93, 1.0, 1.07, 1.25, 1.5, 2.2, 3.3, 6.0, 20.0, 50.0, 100.0),
+    ridge=0.0,
+    draws=3,
+    network_images=100,
+    network_sizes=(0.085, 0.16, 0.3, 0.45, 0.67, 1.0, 1.5, 2.2, 3.3, 6.0),
+    networks=2,
+    network_steps=3000,
+    fitted=0.1,
+    data="digits",
+):
+    """Measures squared training and test errors of least-squares classifiers against their size, with wrong labels.
+
+    Size counts adjustable numbers per class over training images. The interpolation point is found from the training
+    error, of the median over a few draws: for random features the smallest size that leaves none, as in Belkin et al.
+    2019; for networks, whose training is finite, the smallest that leaves at most a tenth of that of the best constant,
+    the share of Nakkiran et al. 2020. A hundredth would be left at twice that size, and lie beyond the peak.
+    Random features: fixed ReLU units, read out by the least-squares solution of least norm. Networks: two-layer Keras
+    networks of leaky ReLU units, all of whose parameters are trained by Adam on full batches. Each seed draws the
+    images and the wrong labels; its error at a size is the median over a few draws of features or initial weights,
+    because at the interpolation point the mean is infinite. A ridge penalises the squared weights, ridge times the
+    mean square of a feature, so that interpolating does not pay.
+    """
+    tables = []
+    for model, noise in itertools.product(models, noises):
+        if model == "network":
+            curves = _networks(seeds, data, network_images, noise, network_sizes, ridge, networks, network_steps)
+        else:
+            curves = pd.concat(
+                _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws).assign(seed=seed)
+                for seed in seeds
+            )
+        left = fitted if model == "network" else NOTHING
+        tables.append(_with_interpolation(curves, load_data(data).classes, left).assign(model=model, noise=noise))
+    return pd.concat(tables, ignore_index=True)
 
 
 @claim(
@@ -39,6 +70,7 @@ NOTHING = 1e-6  # share of an error that rounding leaves
     "regularisation and training length are left open",
     left_open=("model", "noise"),
     literature="Belkin et al. 2019; Hastie et al. 2022; Nakkiran et al. 2020 on label noise",
+    reads=error_curves,
     criterion=Peak(
         x="size",
         y="test_error",
@@ -52,8 +84,8 @@ NOTHING = 1e-6  # share of an error that rounding leaves
         "with random features, and with trained networks where labels are wrong",
         holds="model == 'random features' or noise > 0",
     ),
-    smoke={"models": ("random features",), "noises": (0.0, 0.4)},
-    full={"data": "mnist", "images": 1000, "network_images": 400, "networks": 5, "network_steps": 20000},
+    smoke=SMOKE,
+    full=FULL,
     control={"ridge": 10.0},
     reported=(
         Reported(
@@ -72,46 +104,12 @@ NOTHING = 1e-6  # share of an error that rounding leaves
     tags=("headline",),
     seeds=48,
 )
-def double_descent_peak(
-    seeds,
-    *,
-    models=("random features", "network"),
-    noises=(0.0, 0.2, 0.4),
-    images=300,
-    sizes=(0.1, 0.2, 0.3, 0.45, 0.67, 0.8, 0.93, 1.0, 1.07, 1.25, 1.5, 2.2, 3.3, 6.0),
-    ridge=0.0,
-    draws=3,
-    network_images=100,
-    network_sizes=(0.16, 0.3, 0.45, 0.67, 1.0, 1.5, 2.2, 3.3, 6.0),
-    networks=2,
-    network_steps=3000,
-    fitted=0.1,
-    data="digits",
-):
-    """Measures the squared test error of least-squares classifiers against their size, with some labels wrong.
+def double_descent_peak(observations, *, smallest=0.1, largest=6.0):
+    """Place and height of the largest test error between a tenth and six times as many features as images.
 
-    Size counts adjustable numbers per class over training images. The interpolation point is found from the training
-    error, of the median over a few draws: for random features the smallest size that leaves none, as in Belkin et al.
-    2019; for networks, whose training is finite, the smallest that leaves at most a tenth of that of the best constant,
-    the share of Nakkiran et al. 2020. A hundredth would be left at twice that size, and lie beyond the peak.
-    Random features: fixed ReLU units, read out by the least-squares solution of least norm. Networks: two-layer Keras
-    networks of leaky ReLU units, all of whose parameters are trained by Adam on full batches. Each seed draws the
-    images and the wrong labels; its error at a size is the median over a few draws of features or initial weights,
-    because at the interpolation point the mean is infinite. The control penalises the squared weights, ridge times the
-    mean square of a feature, so that interpolating does not pay.
+    Place: relative to the interpolation point. Height: relative to the errors at both ends. The control has a ridge.
     """
-    tables = []
-    for model, noise in itertools.product(models, noises):
-        if model == "network":
-            curves = _networks(seeds, data, network_images, noise, network_sizes, ridge, networks, network_steps)
-        else:
-            curves = pd.concat(
-                _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws).assign(seed=seed)
-                for seed in seeds
-            )
-        left = fitted if model == "network" else NOTHING
-        tables.append(_with_interpolation(curves, load_data(data).classes, left).assign(model=model, noise=noise))
-    return pd.concat(tables, ignore_index=True)
+    return observations[observations["size"].between(smallest, largest)].reset_index(drop=True)
 
 
 @claim(
@@ -119,17 +117,46 @@ def double_descent_peak(
     "error.",
     source=cheatsheet("1.9.4"),
     kind="possibility",
+    scope="over-parameterised models; the sheet does not say lower than what",
+    left_open=("model", "noise", "lower_than"),
     literature="Belkin et al. 2019; Nakkiran et al. 2020",
-    criterion=Greater(
-        "test_error",
-        of="best below interpolation",
-        than="largest",
-        by="model",
-        smallest_ratio=1.05,
-        because="a twentieth less error is what a better model of the same kind may be worth",
+    reads=error_curves,
+    criterion=AllOf(
+        lower=Greater(
+            "test_error",
+            of="reference",
+            than="largest",
+            by="size_of",
+            smallest_ratio=1.05,
+            each=("model", "noise", "lower_than"),
+            where={"part": "lower"},
+        ),
+        levels_out=Ratio(
+            "test_error",
+            of="second largest",
+            than="largest",
+            by="size_of",
+            expected=1.0,
+            within=1.05,
+            each=("model", "noise"),
+            where={"part": "levels out"},
+        ),
     ),
-    smoke={"images": 150},
-    full={"data": "mnist", "images": 1000},
+    boundary=Boundary(
+        "lower than the peak everywhere, lower than the best below interpolation where labels are right: what "
+        "interpolates wrong labels keeps an excess error (Hastie et al. 2022)",
+        holds="part == 'levels_out' or lower_than == 'the peak' or noise == 0",
+        named=(
+            *(
+                {"part": "lower", "model": "random features", "noise": noise, "lower_than": reference}
+                for noise in (0.0, 0.4)
+                for reference in ("the peak", "the best below interpolation")
+            ),
+            *({"part": "levels_out", "model": "random features", "noise": noise} for noise in (0.0, 0.4)),
+        ),
+    ),
+    smoke=SMOKE,
+    full=FULL,
     control={"largest": 1.07},
     reported=(
         Reported(
@@ -140,147 +167,68 @@ def double_descent_peak(
         ),
     ),
 )
-def double_descent_second_descent(
-    seed, *, images=300, noise=0.0, sizes=(0.05, 0.1, 0.2, 0.35, 0.6, 0.8), largest=20.0, draws=3, data="digits"
-):
-    """Compares the squared test error of 6000 random features with the least of all models below interpolation.
+def double_descent_second_descent(observations, *, largest=100.0):
+    """The test error of the largest model against the peak's, and against the best of all below interpolation.
 
-    The models and data of ``double_descent_peak`` with 300 images and the right labels, since the document says that it
-    may be so, not always: ``noise`` is the share of wrong ones. Sizes count features per training image; the best of
-    six sizes below 1 is chosen by test error, in favour of the small models. The control's
-    largest model is just beyond the interpolation point.
+    The best below is chosen by test error, in favour of the small models. An error has levelled out if it differs by
+    less than 5 % between the two largest sizes: 50 and 100 features for each image, or 3.3 and 6 parameters. The
+    control's largest model is just beyond the interpolation point.
     """
-    curve = _random_features(seed, _noisy(data, images, noise, seed), (*sizes, largest), 0.0, draws)
-    errors = curve["test_error"]
-    return {"model": ["best below interpolation", "largest"], "test_error": [errors[:-1].min(), errors.iloc[-1]]}
+    rows = []
+    curves = observations[observations["size"] <= largest].sort_values("size")
+    for (seed, model, noise), curve in curves.groupby(["seed", "model", "noise"], sort=False):
+        errors = curve["test_error"].to_numpy()
+        below = errors[: max(1, int((curve["size"] < curve["interpolation"]).sum()))]
+        references = {"the peak": errors.max(), "the best below interpolation": below.min()}
+        common = {"seed": seed, "model": model, "noise": noise}
+        for name, reference in references.items():
+            for size_of, error in (("reference", reference), ("largest", errors[-1])):
+                of = {"part": "lower", "lower_than": name, "size_of": size_of, "test_error": error}
+                rows.append({**common, **of})
+        for size_of, error in (("second largest", errors[-2]), ("largest", errors[-1])):
+            rows.append({**common, "part": "levels out", "size_of": size_of, "test_error": error})
+    return pd.DataFrame(rows)
 
 
 @claim(
-    "Below the interpolation point models that are too simple underfit, models that are too complex overfit, and the "
-    "best lies between; the training error falls with capacity all the way.",
-    source=(
-        lectures("2.5"),
-        notes("Definition 3.41"),
-        notes("Definition 3.42"),
-        notes("Definition 3.43"),
-        notes("Definition 3.44"),
-        notes("Definition 3.45"),
-    ),
+    "Too simple a model underfits and one made too complex is apt to adhere to the training data and to capture their "
+    "noise; low capacity struggles to fit the training set, and the best balance lies between.",
+    source=(lectures("2.5"), *(notes(f"Definition 3.{number}") for number in range(41, 46))),
     kind="tendency",
+    scope="the classical regime, capacities below interpolation",
+    left_open=("model", "noise"),
     literature="Hastie, Tibshirani and Friedman 2009, figure 2.11",
+    reads=error_curves,
     criterion=AllOf(
-        test=Peak(
-            x="size",
+        balance=Peak(
+            x="capacity",
             y="test_error",
-            at=0.1,
-            within=7.0,
-            prominence=1.25,
+            at=10.0,
+            within=9.9,
+            prominence=1.05,
             kind="minimum",
-            because="every size between the ends counts as between; a quarter less error than at either is a choice",
+            because="every capacity between the ends counts as between; five per cent of the error matter",
+            each=("model", "noise"),
         ),
-        training=Monotone(
-            "size",
-            "train_error",
-            smallest_difference=0.002,
-            direction="decreasing",
-            because="a fiftieth of the error of the simplest model is what random features differ by",
-        ),
+        fits=Falls("train_error", along="capacity", smallest_ratio=1.05, each=("model", "noise")),
     ),
-    full={"data": "mnist", "images": 1000},
+    smoke=SMOKE,
+    full=FULL,
     control={"ridge": 10.0},
 )
-def capacity_u_curve(
-    seed, *, images=300, noise=0.2, sizes=(0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 0.95), ridge=0.0, draws=3, data="digits"
-):
-    """Measures squared training and test error of least-squares classifiers below the interpolation point.
+def capacity_u_curve(observations):
+    """Where the least test error lies below the interpolation point, and by how much the training error falls to there.
 
-    The models and data of ``double_descent_peak``: 3 to 285 random features on 300 images, a fifth of whose labels are
-    wrong. The documents do not speak of models beyond interpolation, whose errors may fall again. The control penalises
-    the squared weights, so that complex models do not fit the wrong labels.
+    Capacity is the size on a logarithmic scale on which the smallest model counts 1 and the largest below interpolation
+    100. What lies beyond is another question, where errors may fall again; so is a rival finding, that the variance of
+    trained networks falls with their width (Neal et al. 2018). The control has a ridge, with which complex models do
+    not fit the noise.
     """
-    return _random_features(seed, _noisy(data, images, noise, seed), sizes, ridge, draws)
-
-
-@claim(
-    "error = bias + variance, where models of low capacity have high bias and those of high capacity high variance.",
-    source=(notes("Remark 3.13"), notes("Definition 3.43"), notes("Definition 3.44"), notes("Definition 3.45")),
-    kind="formula",
-    literature="Geman, Bienenstock and Doursat 1992",
-    criterion=AllOf(
-        sum=Ratio(
-            "value",
-            of="error",
-            than="sum",
-            by="quantity",
-            expected=1.0,
-            within=1.05,
-            because="the sampling error of 2000 training sets is less than half of that",
-            each=("capacity",),
-        ),
-        bias=Greater(
-            "bias",
-            of=1,
-            than=9,
-            by="capacity",
-            smallest_ratio=2.0,
-            because="a bias is high if it is a multiple of another",
-            where={"quantity": "sum"},
-        ),
-        variance=Greater(
-            "variance",
-            of=9,
-            than=1,
-            by="capacity",
-            smallest_ratio=2.0,
-            because="a variance is high if it is a multiple of another",
-            where={"quantity": "sum"},
-        ),
-    ),
-    control={"constant_fit": True, "terms": "squared bias, variance and noise"},
-    correction=Correction(
-        r"Expected squared error = bias$^2$ + variance + variance of the noise; models of low capacity have high bias, "
-        "those of high capacity high variance.",
-        terms="squared bias, variance and noise",
-    ),
-)
-def bias_variance(
-    seed,
-    *,
-    capacities=(1, 3, 9),
-    examples=30,
-    training_sets=2000,
-    noise=0.3,
-    terms="bias and variance",
-    constant_fit=False,
-):
-    """Fits polynomials of degree 1, 3 and 9 to 2000 training sets and decomposes their squared error on fresh data.
-
-    30 uniform inputs, a sine with normal noise. Bias and variance are those of the predictions over training sets, both
-    averaged over 50 test inputs, the bias by its absolute value. The error is measured on fresh noisy targets. As it
-    stands the equation adds a length to a squared length, and leaves out the noise. The control fits a constant at
-    every capacity, and has the right terms: capacity is all that is missing.
-    """
-    generator = np.random.default_rng(seed)
-    x, x_test = generator.uniform(-1, 1, size=(training_sets, examples)), np.linspace(-0.9, 0.9, 50)
-    y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
-    truth = np.sin(3 * x_test)
-    targets = truth + noise * generator.normal(size=(training_sets, len(x_test)))
-    rows = []
-    for capacity in capacities:
-        degree = 0 if constant_fit else capacity
-        features = np.polynomial.legendre.legvander(x, degree)
-        coefficients = (np.linalg.pinv(features) @ y[..., None])[..., 0]
-        predictions = coefficients @ np.polynomial.legendre.legvander(x_test, degree).T
-        bias, variance = predictions.mean(axis=0) - truth, predictions.var(axis=0).mean()
-        parts = {
-            "bias and variance": np.abs(bias).mean() + variance,
-            "squared bias, variance and noise": np.square(bias).mean() + variance + noise**2,
-        }
-        common = {"capacity": capacity, "bias": np.abs(bias).mean(), "variance": variance}
-        error = np.square(predictions - targets).mean()
-        rows.append({**common, "quantity": "error", "value": error})
-        rows.append({**common, "quantity": "sum", "value": parts[terms]})
-    return pd.DataFrame(rows)
+    below = observations[observations["size"] < observations["interpolation"]]
+    sizes = np.log(below["size"])
+    ends = sizes.groupby([below["seed"], below["model"], below["noise"]])
+    low, high = ends.transform("min"), ends.transform("max")
+    return below.assign(capacity=100 ** ((sizes - low) / (high - low))).reset_index(drop=True)
 
 
 def two_layer_network(*, inputs, outputs, width, ridge):
