@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.linear_model
 import sklearn.model_selection
 
-from repro.claims.generalization import learning_theory, overfitting, pac_bayes, resampling
+from repro.claims.generalization import dimension, learning_theory, overfitting, pac_bayes, resampling
+from repro.claims.generalization._examples import FewExamples
 
 
 @pytest.mark.parametrize(
@@ -32,16 +34,30 @@ def test_fold_errors_are_those_of_separate_fits():
         rest = np.setdiff1d(order, held_out)
         ridge = sklearn.linear_model.Ridge(alpha=0.1, fit_intercept=False).fit(x[rest], y[rest])
         expected.append(np.mean(np.sign(ridge.predict(x[held_out])) != y[held_out]))
-    np.testing.assert_allclose(resampling._fold_errors(x, y, order[None], 5)[0], expected)
+    np.testing.assert_allclose(resampling._shares_of_mistakes(x, y, order[None], 5)[0], expected)
 
 
-def test_squared_error_of_folds_is_that_of_scikit_learn():
+def test_squared_errors_of_folds_are_those_of_scikit_learn():
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(50, 5)), generator.normal(size=50)
-    scores = sklearn.model_selection.cross_val_score(
-        sklearn.linear_model.LinearRegression(fit_intercept=False), x, y, cv=10, scoring="neg_mean_squared_error"
+    scores = sklearn.model_selection.cross_validate(
+        sklearn.linear_model.LinearRegression(fit_intercept=False),
+        x,
+        y,
+        cv=10,
+        scoring="neg_mean_squared_error",
+        return_train_score=True,
     )
-    np.testing.assert_allclose(resampling._folded(x, y, 10), -scores.mean())
+    held_out, fitted = resampling.fold_errors(x[None], y[None], 10)
+    np.testing.assert_allclose(held_out[0], -scores["test_score"])
+    np.testing.assert_allclose(fitted[0], -scores["train_score"])
+
+
+def test_errors_of_least_squares_have_their_expected_value():
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(20_000, 12, 3)), generator.normal(size=(20_000, 12))
+    weights = np.linalg.solve(x.mT @ x, x.mT @ y[..., None])[..., 0]
+    assert 1 + np.square(weights).sum(axis=1).mean() == pytest.approx(resampling.expected_error(12, 3), rel=0.02)
 
 
 def test_strata_are_dealt_out_equally():
@@ -69,3 +85,36 @@ def test_gaps_vanish_on_average_for_a_distribution_that_knows_no_data():
     gap, divergence = pac_bayes._gibbs(expected, empirical, sharpness=0.0)
     np.testing.assert_allclose(divergence, 0, atol=1e-12)
     assert abs(gap.mean()) < 4 * gap.std() / np.sqrt(len(gap))
+
+
+def test_gap_of_tables_is_that_of_enumerated_errors():
+    gap, divergence = pac_bayes._tables(np.random.default_rng(0), size=1, samples=1000)
+    # one input and one label: its bit is right with probability 1 / (1 + exp(-1))
+    right = 1 / (1 + np.exp(-1))
+    of_wrong_label, of_right_label = (0.8 * right + 0.2 * (1 - right)), (0.8 * (1 - right) + 0.2 * right)
+    np.testing.assert_allclose(
+        np.unique(gap.round(9)),
+        sorted({round(of_right_label - (1 - right), 9), round(of_wrong_label - (1 - right), 9)}),
+    )
+    np.testing.assert_allclose(divergence, np.log(2) + right * np.log(right) + (1 - right) * np.log(1 - right))
+
+
+def test_unstructured_inputs_have_to_be_seen_by_half():
+    generator = np.random.default_rng(0)
+    needed = [dimension._needed(generator, "nearest neighbour", "without structure", 8, 8) for _ in range(20)]
+    assert np.median(needed) == pytest.approx(2**8 * np.log(2), rel=0.25)
+
+
+def test_few_examples_have_the_error_of_trunk():
+    features = np.arange(1, 101)
+    signal = (1 / features).sum()
+    theory = scipy.stats.norm.cdf(-signal / np.sqrt((1 + 1 / 20) * signal + 100 / 20))
+    draw = FewExamples(100, 100, 20, 500, 20, 0.5)
+    errors = [dimension._nearer_mean_error(draw(seed)) for seed in range(200)]
+    assert np.mean(errors) == pytest.approx(theory, rel=0.2)
+
+
+def test_examples_left_out_of_use_are_noughts():
+    few, every = (FewExamples(used, 50, 10, 10, 20, 0.5)(3) for used in (20, 50))
+    np.testing.assert_array_equal(few.x_train[:, :20], every.x_train[:, :20])
+    assert not few.x_test[:, 20:].any()
