@@ -21,8 +21,6 @@ SMOKE = published("smoke")
 PUBLISHED_ON = json.loads((FOLDER / "smoke.json").read_text(encoding="utf-8"))["environment"]
 MARKS = tomllib.loads((Path(__file__).parent / "marked.toml").read_text(encoding="utf-8"))["marks"]
 SLOW = 10.0  # seconds that an experiment and its counterparts took together when it was published
-# Nothing of what they observe changes with the seed at smoke: deviations beyond the bound are too rare to be drawn.
-WITHOUT_EVENTS = ("generalization.vc_inequality",)
 
 
 def is_held(claim, reference):
@@ -109,8 +107,8 @@ def test_known_marks_are_of_registered_claims():
 
 
 def test_observations_differ_between_seeds(claim, run):
-    if claim.id in WITHOUT_EVENTS or not claim.takes_seeds:
-        pytest.skip("nothing random happens at this size")
+    if not claim.takes_seeds:
+        pytest.skip("nothing random happens")
     results, store = run
     observations = observations_of(claim, results[claim.id].evaluation, store)
     assert not observations.empty

@@ -1,12 +1,14 @@
 """Helpers of the claims on generalisation, against values worked out elsewhere."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.stats
 import sklearn.linear_model
 import sklearn.model_selection
 
-from repro.claims.generalization import dimension, learning_theory, overfitting, pac_bayes, resampling
+from repro.claims.generalization import dimension, double_descent, learning_theory, overfitting, pac_bayes, resampling
 from repro.claims.generalization._examples import FewExamples
 
 
@@ -118,3 +120,22 @@ def test_examples_left_out_of_use_are_noughts():
     few, every = (FewExamples(used, 50, 10, 10, 20, 0.5)(3) for used in (20, 50))
     np.testing.assert_array_equal(few.x_train[:, :20], every.x_train[:, :20])
     assert not few.x_test[:, 20:].any()
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+def test_wide_features_have_the_errors_of_narrow_ones(monkeypatch, ridge):
+    generator = np.random.default_rng(0)
+    chosen = SimpleNamespace(
+        x_train=generator.normal(size=(20, 6)).astype(np.float32),
+        y_train=generator.normal(size=(20, 3)),
+        x_test=generator.normal(size=(30, 6)).astype(np.float32),
+        y_test=generator.normal(size=(30, 3)),
+    )
+    means = []
+    for wide in (100, 1):
+        monkeypatch.setattr(double_descent, "WIDE", wide)
+        errors = [
+            double_descent._least_squares_errors(np.random.default_rng(draw), chosen, 400, ridge) for draw in range(40)
+        ]
+        means.append(np.mean(errors, axis=0))
+    np.testing.assert_allclose(means[1], means[0], rtol=0.05, atol=1e-6)

@@ -17,7 +17,12 @@ def _sum_at(capacity, than):
 @claim(
     "error = bias + variance, where bias is a learner's tendency to learn the same wrong thing, which low capacity is "
     "prone to, and variance its tendency to learn random things, to which high capacity is prone.",
-    source=(notes("Remark 3.13"), *(notes(f"Definition 3.{number}") for number in (43, 44, 45))),
+    source=(
+        notes("Remark 3.13", parts=("sum_at_low_capacity", "sum_at_high_capacity")),
+        notes("Definition 3.43", parts=("bias",)),
+        notes("Definition 3.44", parts=("variance",)),
+        notes("Definition 3.45", parts=("bias", "variance")),
+    ),
     kind="formula",
     scope="bias as the loss of the mean prediction, as Domingos means it: squared for the squared loss; the error "
     "without the noise of the labels",
@@ -39,14 +44,16 @@ def _sum_at(capacity, than):
 def bias_variance(seed, *, examples=50, training_sets=2000, noise=0.3, constant_fit=False):
     """Fits polynomials of degree 1 and 9 to 4000 training sets and decomposes their squared error.
 
-    50 uniform inputs, a sine with normal noise. Over one half of the training sets the squared bias of the mean
-    prediction and the variance of predictions are measured, both averaged over 50 test inputs; over the other half the
-    squared error against the sine, since on the same sets the two sides would be equal by algebra alone. On noisy
-    targets the error is larger by the variance of the noise, which the equation leaves out. The control fits a constant
-    at either capacity: the sum is right all the same, and capacity is all that is missing.
+    50 inputs, uniform in a fiftieth of the range each, since among inputs that leave wide gaps a polynomial of degree 9
+    has errors without a finite variance; a sine with normal noise. Over one half of the training sets the squared bias
+    of the mean prediction and the variance of predictions are measured, both averaged over 50 test inputs; over the
+    other half the squared error against the sine, since on the same sets the two sides would be equal by algebra alone.
+    On noisy targets the error is larger by the variance of the noise, which the equation leaves out. The control fits a
+    constant at either capacity: the sum is right all the same, and capacity is all that is missing.
     """
     generator = np.random.default_rng(seed)
-    x, x_test = generator.uniform(-1, 1, size=(2 * training_sets, examples)), np.linspace(-0.9, 0.9, 50)
+    x = -1 + 2 * (np.arange(examples) + generator.uniform(size=(2 * training_sets, examples))) / examples
+    x_test = np.linspace(-0.9, 0.9, 50)
     y = np.sin(3 * x) + noise * generator.normal(size=x.shape)
     truth = np.sin(3 * x_test)
     rows = []

@@ -117,7 +117,7 @@ def clean_loss(targets, outputs):
 def mistakes(targets, outputs, first, count):
     """Share of mistakes over blocks of outputs, for each example."""
     blocks = keras.ops.reshape(outputs, (-1, keras.ops.shape(outputs)[1] // CLASSES, CLASSES))[:, first : first + count]
-    wrong = keras.ops.argmax(blocks, axis=2) != keras.ops.cast(targets, "int64")[:, None]
+    wrong = keras.ops.cast(keras.ops.argmax(blocks, axis=2), "int32") != keras.ops.cast(targets, "int32")[:, None]
     return keras.ops.mean(keras.ops.cast(wrong, "float32"), axis=1)
 
 
