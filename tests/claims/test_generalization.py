@@ -50,7 +50,9 @@ def test_squared_errors_of_folds_are_those_of_scikit_learn():
         scoring="neg_mean_squared_error",
         return_train_score=True,
     )
-    held_out, fitted = resampling.fold_errors(x[None], y[None], 10)
+    held_out, fitted, unseen, _ = resampling.fold_errors(x[None], y[None], 10)
+    model = sklearn.linear_model.LinearRegression(fit_intercept=False).fit(x[5:], y[5:])
+    assert unseen[0, 0] == pytest.approx(1 + np.square(model.coef_).sum())
     np.testing.assert_allclose(held_out[0], -scores["test_score"])
     np.testing.assert_allclose(fitted[0], -scores["train_score"])
 

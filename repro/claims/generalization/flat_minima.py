@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache, partial
 
 import numpy as np
@@ -153,7 +154,7 @@ def _gaussian_network():
             self.second_initializer = keras.initializers.GlorotUniform()
 
         def build(self, shape):
-            deviation = keras.initializers.Constant(np.log(self.deviation))
+            deviation = keras.initializers.Constant(math.log(self.deviation))
             kernel, other = (shape[-1], self.width), (self.width, CLASSES)
             self.means = [
                 self.add_weight(name="first", shape=kernel, initializer=self.first_initializer),
@@ -169,7 +170,7 @@ def _gaussian_network():
         def call(self, inputs, training=None):
             if self.examples:
                 divergence = _divergence(self.means, self.logarithms, self.prior)
-                logarithm = float(np.log(2 * np.sqrt(self.examples) / self.epsilon))
+                logarithm = math.log(2 * math.sqrt(self.examples) / self.epsilon)
                 self.add_loss(keras.ops.sqrt(2.0 / self.examples * (divergence + logarithm)))
             if not training:
                 noisy = [_logits(inputs, _with_noise(self.means, amount)) for amount in NOISES]
@@ -209,7 +210,7 @@ def _divergence(means, logarithms, prior):
     """Divergence of normal weights, given by means and logarithms of deviations, from those of the prior."""
     return sum(
         keras.ops.sum(
-            np.log(prior) - logarithm + (keras.ops.exp(2 * logarithm) + keras.ops.square(mean)) / (2 * prior**2) - 0.5
+            math.log(prior) - logarithm + (keras.ops.exp(2 * logarithm) + keras.ops.square(mean)) / (2 * prior**2) - 0.5
         )
         for mean, logarithm in zip(means, logarithms, strict=True)
     )

@@ -19,12 +19,12 @@ EPOCH = 10  # steps of a batch of a tenth of the images
 
 
 def overfitting_runs(
-    seeds, *, images=100, noise=0.2, width=32, steps=1000, rates=(0.03, 0.1, 0.3), tests=200, data="digits"
+    seeds, *, images=100, noise=0.2, width=32, steps=1000, rates=(0.03, 0.1, 0.3), tests=100, data="digits"
 ):
     """Trains networks of 32 ReLU units on 100 images, and measures them after every step.
 
     A fifth of all labels are wrong, of training, validation and future images alike. Every seed draws 100 images to
-    train on, 100 for validation, 200 of the test images, and the wrong labels. Gradient descent on the whole set, and
+    train on, 100 for validation, 100 of the test images, and the wrong labels. Gradient descent on the whole set, and
     stochastic gradient descent with batches of 10, each at three rates.
     """
     source = load_data(data).standardized().flat()
@@ -73,7 +73,7 @@ def overfitting_runs(
             direction="decreasing",
             source="five per cent of the loss that training starts from, by the project's table",
             each=("descent", "curve", "rate"),
-            where={"moment": "every"},
+            where={"question": "falls"},
         ),
         degrades=Greater(
             "future_loss",
@@ -82,6 +82,7 @@ def overfitting_runs(
             by="moment",
             smallest_ratio=1.05,
             each=("descent", "rate", "steps"),
+            where={"question": "degrades"},
         ),
     ),
     boundary=Boundary(
@@ -94,7 +95,8 @@ def overfitting_runs(
             {"part": "degrades", "descent": "stochastic", "rate": 0.1},
         ),
     ),
-    smoke={"steps": 400},
+    smoke={"steps": 800},
+    seeds=48,
     control={"until": 20},
     positive_control=PositiveControl(
         "After the first step the loss on future images is higher than at the best moment along the way.",
@@ -105,6 +107,7 @@ def overfitting_runs(
             by="moment",
             smallest_ratio=1.05,
             each=("descent", "rate", "steps"),
+            where={"question": "degrades"},
         ),
     ),
 )
@@ -125,7 +128,7 @@ def training_error_falls(observations, *, until=0):
     tables = []
     for curve, rows in curves.items():
         first = rows.groupby(runs)["train_loss"].transform("first")
-        tables.append(rows.assign(moment="every", curve=curve, share_of_first_loss=rows["train_loss"] / first))
+        tables.append(rows.assign(question="falls", curve=curve, share_of_first_loss=rows["train_loss"] / first))
     last = records["step"].max()
     for steps in (last // 2, last):
         rows = records[records["step"] <= steps]
@@ -133,7 +136,7 @@ def training_error_falls(observations, *, until=0):
         start, end = (
             rows[rows["step"] == step].assign(moment=moment) for step, moment in ((1, "start"), (steps, "end"))
         )
-        tables += [table.assign(steps=steps) for table in (start, best, end)]
+        tables += [table.assign(question="degrades", steps=steps) for table in (start, best, end)]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -158,7 +161,8 @@ EARLY = AllOf(
         holds="patience > 0",
         named=({"part": "best", "patience": 0}, {"part": "best", "patience": 20}, {"part": "end", "patience": 20}),
     ),
-    smoke={"steps": 400},
+    smoke={"steps": 800},
+    seeds=48,
     control={"watched": "train_loss"},
     positive_control=PositiveControl(
         "At the end of training the model generalises worse than at the best moment along the way.",
@@ -221,7 +225,8 @@ def early_stopping(observations, *, watched="validation_loss", patiences=(0, 5, 
         "(1 + d / (n - d - 1)) / (1 - d / n), about 1 + 2 d / n (Efron 1986)",
         holds="part == 'network' or examples_per_parameter < 40",
     ),
-    smoke={"steps": 400},
+    smoke={"steps": 800},
+    seeds=48,
     control={"estimated_on": "unseen"},
     positive_control=PositiveControl(
         "On noisier future data, with a tenth more squared noise, the error is larger than the estimate.",

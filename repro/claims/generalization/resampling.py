@@ -14,11 +14,11 @@ from repro.engine import load_data
 def fold_estimates(seed, *, examples=(10, 20, 50, 100), folds=(2, 10), features=4, drawn=100_000):
     """Estimates the squared error of least squares on n normal examples by K folds and by leaving one out.
 
-    Four normal features, coefficients of nought (least squares is equivariant) and unit noise, so that the expected
-    squared error of a model trained on m examples is known in closed form, 1 + d / (m - d - 1). For every n as many
-    training sets as make 100,000 examples; the estimate is the mean over them. Every model is fitted without its fold,
-    by the exact update of the fit to all examples (Allen 1974: I - H for a fold, H its block of the hat matrix), and
-    evaluated on it; beside it on the examples that it was fitted to.
+    Four normal features, coefficients of nought (least squares is equivariant) and unit noise, so that the error of a
+    model on unseen data is exactly 1 + |w|^2; that of models trained on m examples is 1 + d / (m - d - 1) in the mean.
+    For every n as many training sets as make 100,000 examples; the estimate is the mean over them. Every model is
+    fitted without its fold, by the exact update of the fit to all examples (Allen 1974: I - H for a fold, H its block
+    of the hat matrix), and evaluated on it, on the examples that it was fitted to, and on unseen data.
     """
     rows = []
     for size in examples:
@@ -27,13 +27,15 @@ def fold_estimates(seed, *, examples=(10, 20, 50, 100), folds=(2, 10), features=
         y = generator.normal(size=(drawn // size, size))
         for number in (*folds, size):
             if size - size // number > features + 1 and size % number == 0:
-                held_out, fitted = fold_errors(x, y, number)
+                held_out, fitted, unseen, unseen_of_all = fold_errors(x, y, number)
                 rows.append(
                     {
                         "examples": size,
                         "folds": number,
                         "estimate": held_out.mean(),
                         "fitted": fitted.mean(),
+                        "unseen": unseen.mean(),
+                        "unseen_of_all": unseen_of_all.mean(),
                         "variance": held_out.mean(axis=1).var(),
                         "hold_out_variance": held_out[:, 0].var(),
                         "fits": _number_of_fits(x[0], y[0], number),
@@ -70,13 +72,11 @@ def k_fold(observations, *, evaluated="estimate", shown=(20, 100)):
     groups that it was fitted on.
     """
     chosen = observations[observations["examples"].isin(shown) & (observations["folds"] <= 10)]
-    trained = chosen["examples"] - chosen["examples"] // chosen["folds"]
-    unseen = expected_error(trained, chosen["features"])
     columns = ["seed", "folds", "examples"]
     return pd.concat(
         [
             chosen[columns].assign(on="estimate", squared_error=chosen[evaluated]),
-            chosen[columns].assign(on="unseen data", squared_error=unseen),
+            chosen[columns].assign(on="unseen data", squared_error=chosen["unseen"]),
         ],
         ignore_index=True,
     )
@@ -100,8 +100,9 @@ def k_fold(observations, *, evaluated="estimate", shown=(20, 100)):
             expected=1.0,
             within=1.05,
             each=("examples", "trained_on"),
+            where={"question": "unbiased"},
         ),
-        expensive=Identity("fits", "training_size"),
+        expensive=Identity("fits", "training_size", where={"question": "expensive"}),
     ),
     boundary=Boundary(
         "of models trained on n - 1 examples, and of those trained on n where one example more changes little",
@@ -127,7 +128,7 @@ def k_fold(observations, *, evaluated="estimate", shown=(20, 100)):
     ),
 )
 def leave_one_out_unbiased(observations):
-    """The leave-one-out estimate over the expected error of models trained on n - 1 and on n examples.
+    """The leave-one-out estimate over the error on unseen data of models trained on n - 1 and on n examples.
 
     10 examples decide; 20, 50 and 100 are on the map, where the bias derived in closed form falls as 1 / n^2. What is
     expensive is a general learner, fitted again for every example: its fits are counted in a run, which is a worked
@@ -135,11 +136,13 @@ def leave_one_out_unbiased(observations):
     """
     chosen = observations[observations["folds"] == observations["examples"]]
     size, features = chosen["examples"], chosen["features"]
-    errors = {"n - 1": expected_error(size - 1, features), "n": expected_error(size, features)}
-    tables = [pd.DataFrame({"seed": chosen["seed"], "fits": chosen["fits"], "training_size": size})]
-    for trained_on, error in errors.items():
-        common = pd.DataFrame({"seed": chosen["seed"], "examples": size, "trained_on": trained_on})
-        common["derived_bias"] = errors["n - 1"] / error
+    bias = expected_error(size - 1, features) / expected_error(size, features)
+    tables = [
+        pd.DataFrame({"seed": chosen["seed"], "question": "expensive", "fits": chosen["fits"], "training_size": size})
+    ]
+    for trained_on, error, derived in (("n - 1", chosen["unseen"], 1.0), ("n", chosen["unseen_of_all"], bias)):
+        common = pd.DataFrame({"seed": chosen["seed"], "question": "unbiased", "examples": size})
+        common = common.assign(trained_on=trained_on, derived_bias=derived)
         tables += [
             common.assign(of="leave-one-out", squared_error=chosen["estimate"]),
             common.assign(of="model", squared_error=error),
@@ -193,7 +196,6 @@ def cross_validation_rates_the_type(seed, *, examples=100, features=20, folds=10
     left_open=("splits",),
     literature="Efron and Tibshirani 1997 on the bootstrap; Kohavi 1995",
     criterion=Equivalent("estimated_error", "error", smallest_difference=0.01, each=("splits",)),
-    smoke={"training_sets": 40},
     full={"data": "mnist", "images": 500},
     control={"disjoint": False},
 )
@@ -231,11 +233,11 @@ def resampled_splits(seed, *, images=200, training_sets=100, disjoint=True, data
     )
 
 
-def split_variances(seed, *, images=100, folds=5, splits=100, data="digits"):
-    """Cross-validates a classifier of one class against all others over 100 random splits of the same 100 images.
+def split_variances(seed, *, images=50, folds=5, splits=1000, data="digits"):
+    """Cross-validates a classifier of one class against all others over 1000 random splits of the same 50 images.
 
-    Fifty images of the class (balanced), or five (rare), one for each fold. Plain splits, splits stratified by class,
-    and splits stratified by labels that have nothing to do with the classes, one of which is as frequent. The
+    Half of the images are of the class (balanced), or five (rare), one for each fold. Plain splits, splits stratified
+    by class, and splits stratified by labels that have nothing to do with the classes, one of which is as frequent. The
     classifier is least squares with a ridge, fitted to the other four folds; its estimate is the mean share of mistakes
     over the folds. The variance over splits, and the share of folds without an image of the class, are averaged over
     which class of the data it is.
@@ -286,6 +288,7 @@ def split_variances(seed, *, images=100, folds=5, splits=100, data="digits"):
             "without", of="plain", than="by class", by="stratified", smallest_ratio=1.05, where={"shares": "rare"}
         ),
     ),
+    smoke={"splits": 400},
     full={"data": "mnist"},
     control={"by": "random labels"},
 )
@@ -305,23 +308,29 @@ def expected_error(examples, features):
 
 
 def fold_errors(x, y, folds):
-    """Squared error of least squares on every fold when fitted to the others, and on those others, [sets, folds] each.
+    """Squared errors of least squares fitted without a fold: on the fold, on the others, and expected on unseen data.
 
-    Folds are examples that follow each other; x is [sets, examples, features]. The residuals of a fold left out are
-    (I - H)^-1 times those of the whole fit, H its block of the hat matrix, and the fit without it moves by the inverse
-    Gram matrix times its inputs times these residuals.
+    Each is [sets, folds]; the expected error of the fit to all examples, [sets], comes last. Inputs of unseen data are
+    normal, their true coefficients nought, and their noise has unit variance. Folds are examples that follow each
+    other; x is [sets, examples, features]. The residuals of a fold left out are (I - H)^-1 times those of the whole
+    fit, H its block of the hat matrix, and the fit without it moves by the inverse Gram matrix times its inputs times
+    these residuals.
     """
     sets, examples, features = x.shape
     gram = x.mT @ x
     inverse = np.linalg.inv(gram)
-    residuals = y - (x @ (inverse @ (x.mT @ y[..., None])))[..., 0]
+    weights = inverse @ (x.mT @ y[..., None])
+    residuals = y - (x @ weights)[..., 0]
     groups = x.reshape(sets, folds, -1, features)
     hat = groups @ inverse[:, None] @ groups.mT
     left_out = np.linalg.solve(np.eye(hat.shape[-1]) - hat, residuals.reshape(sets, folds, -1)[..., None])
     moved = inverse[:, None] @ groups.mT @ left_out
     squares = np.square(left_out[..., 0]).sum(axis=2)
     all_squares = np.square(residuals).sum(axis=1)[:, None] + (moved.mT @ gram[:, None] @ moved)[..., 0, 0]
-    return squares / groups.shape[2], (all_squares - squares) / (examples - groups.shape[2])
+    size = groups.shape[2]
+    unseen = 1 + np.square(weights[:, None] - moved).sum(axis=(2, 3))
+    of_all = 1 + np.square(weights).sum(axis=(1, 2))
+    return squares / size, (all_squares - squares) / (examples - size), unseen, of_all
 
 
 def _number_of_fits(x, y, folds):
