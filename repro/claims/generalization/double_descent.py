@@ -17,7 +17,7 @@ with epy.lazy_imports():
 
 NOTHING = 1e-6  # share of an error that rounding leaves
 WIDE = 4  # times as many features as images
-SMOKE = {"models": ("random features",), "noises": (0.0, 0.4), "images": 100, "draws": 1}
+SMOKE = {"models": ("random features",), "noises": (0.0, 0.4), "images": 100}
 FULL = {
     "data": "mnist",
     "noises": (0.0, 0.2, 0.4),
