@@ -18,7 +18,8 @@ with epy.lazy_imports():
 CLASSES = 10
 DRAWS = 8
 NOISES = (0.5, 1.0)
-PERTURBED = {"plain": (False, False), "objective": (True, True), "divergence alone": (False, True)}
+# Whether weights are perturbed in training, and whether the root of the bound is added to the loss.
+ARMS = {"plain": (0.0, 0.0), "objective": (1.0, 1.0), "divergence alone": (0.0, 1.0)}
 
 
 def bound_training(seeds, *, images=500, steps=1000, width=32, batch_size=50, rates=(0.003, 0.01, 0.03), data="digits"):
@@ -37,8 +38,8 @@ def bound_training(seeds, *, images=500, steps=1000, width=32, batch_size=50, ra
     """
     source = load_data(data).standardized().flat()
     arms = {}
-    for label, (perturbed, penalised) in PERTURBED.items():
-        network = {"width": width, "perturbed": perturbed, "examples": images if penalised else 0}
+    for label, (perturbed, penalised) in ARMS.items():
+        network = {"width": width, "perturbed": perturbed, "penalised": penalised, "examples": images}
 
         def on(held_out, network=network, **options):
             def drawn(seed):
@@ -131,22 +132,25 @@ METRICS = {
 }
 
 
-def bound_network(*, inputs, width, perturbed, examples):
-    """Build a two-layer ReLU network; with a number of examples, the root of the bound is added to its loss."""
-    return keras.Sequential([keras.Input((inputs,)), _gaussian_network()(width, perturbed, examples)])
+def bound_network(*, inputs, width, perturbed, penalised, examples):
+    """Build a two-layer ReLU network with normal weights, trained on the bound for a number of examples."""
+    return keras.Sequential([keras.Input((inputs,)), _gaussian_network()(width, perturbed, penalised, examples)])
 
 
 @cache
 def _gaussian_network():
     class GaussianNetwork(keras.layers.Layer):
-        """Two dense layers with normal weights: drawn in training if ``perturbed``, else at their means.
+        """Two dense layers with normal weights: drawn in training if ``perturbed`` is one, at their means if nought.
 
         Outside training the outputs are logits at the means, then at means with noise of each amount, ``DRAWS`` times.
+        The switches are variables, whose values are no part of a program: all arms share one.
         """
 
-        def __init__(self, width, perturbed, examples, prior=0.3, deviation=0.1, epsilon=0.05):
+        def __init__(self, width, perturbed, penalised, examples, prior=0.3, deviation=0.1, epsilon=0.05):
             super().__init__()
-            self.width, self.perturbed, self.examples = width, perturbed, examples
+            self.width, self.examples = width, examples
+            self.perturbed_initializer = keras.initializers.Constant(perturbed)
+            self.penalised_initializer = keras.initializers.Constant(penalised)
             self.prior, self.deviation, self.epsilon = prior, deviation, epsilon
             self.generator = keras.random.SeedGenerator(0)
             # by these names the engine finds what draws the initial values of a replica
@@ -162,24 +166,29 @@ def _gaussian_network():
                 self.add_weight(name="second", shape=other, initializer=self.second_initializer),
                 self.add_weight(name="second_bias", shape=other[1:], initializer="zeros"),
             ]
+            self.perturbed = self.add_weight(
+                name="perturbed", shape=(), initializer=self.perturbed_initializer, trainable=False
+            )
+            self.penalised = self.add_weight(
+                name="penalised", shape=(), initializer=self.penalised_initializer, trainable=False
+            )
             self.logarithms = [
                 self.add_weight(name=f"{mean.name}_logarithm", shape=mean.shape, initializer=deviation)
                 for mean in self.means
             ]
 
         def call(self, inputs, training=None):
-            if self.examples:
-                divergence = _divergence(self.means, self.logarithms, self.prior)
-                logarithm = math.log(2 * math.sqrt(self.examples) / self.epsilon)
-                self.add_loss(keras.ops.sqrt(2.0 / self.examples * (divergence + logarithm)))
+            divergence = _divergence(self.means, self.logarithms, self.prior)
+            logarithm = math.log(2 * math.sqrt(self.examples) / self.epsilon)
+            self.add_loss(self.penalised * keras.ops.sqrt(2.0 / self.examples * (divergence + logarithm)))
             if not training:
                 noisy = [_logits(inputs, _with_noise(self.means, amount)) for amount in NOISES]
                 return keras.ops.concatenate([_logits(inputs, self.means), *noisy], axis=1)
-            return _logits(inputs, self._drawn() if self.perturbed else self.means)
+            return _logits(inputs, self._drawn())
 
         def _drawn(self):
             return [
-                mean + keras.ops.exp(logarithm) * keras.random.normal(mean.shape, seed=self.generator)
+                mean + self.perturbed * keras.ops.exp(logarithm) * keras.random.normal(mean.shape, seed=self.generator)
                 for mean, logarithm in zip(self.means, self.logarithms, strict=True)
             ]
 
