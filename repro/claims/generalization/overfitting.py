@@ -97,7 +97,7 @@ def overfitting_runs(
     ),
     smoke={"steps": 800},
     seeds=48,
-    control={"until": 20},
+    control={"share": 0.025},
     positive_control=PositiveControl(
         "After the first step the loss on future images is higher than at the best moment along the way.",
         criterion=Greater(
@@ -111,14 +111,15 @@ def overfitting_runs(
         ),
     ),
 )
-def training_error_falls(observations, *, until=0):
+def training_error_falls(observations, *, share=1.0):
     """The largest rise of the training loss, and the loss on future images at the end over the least along the way.
 
     The loss is read at the end of each epoch, as training is usually plotted, and after every step. A rise is how far a
     later loss stands above an earlier one, as a share of the first loss that is read. The end is that of half and of
-    all steps. The control stops after 20 steps, before there is anything to overfit.
+    all steps. The control stops after a fortieth of them, before there is anything to overfit.
     """
-    records = observations[observations["step"] <= until] if until else observations
+    last = observations["step"].max()
+    records = observations[observations["step"] <= share * last]
     runs = ["seed", "descent", "rate"]
     per_epoch = records["step"] % np.where(records["descent"] == "stochastic", EPOCH, 1) == 0
     curves = {
@@ -129,12 +130,12 @@ def training_error_falls(observations, *, until=0):
     for curve, rows in curves.items():
         first = rows.groupby(runs)["train_loss"].transform("first")
         tables.append(rows.assign(question="falls", curve=curve, share_of_first_loss=rows["train_loss"] / first))
-    last = records["step"].max()
     for steps in (last // 2, last):
-        rows = records[records["step"] <= steps]
+        stop = round(share * steps)
+        rows = records[records["step"] <= stop]
         best = rows.groupby(runs, as_index=False)["future_loss"].min().assign(moment="best")
         start, end = (
-            rows[rows["step"] == step].assign(moment=moment) for step, moment in ((1, "start"), (steps, "end"))
+            rows[rows["step"] == step].assign(moment=moment) for step, moment in ((1, "start"), (stop, "end"))
         )
         tables += [table.assign(question="degrades", steps=steps) for table in (start, best, end)]
     return pd.concat(tables, ignore_index=True)

@@ -196,8 +196,9 @@ def perturbed_gradient(seed, *, examples=40, nodes=80, centre=0.0):
     generator = np.random.default_rng(seed)
     x, y = generator.normal(size=(examples, 2)), generator.integers(0, 2, size=examples).astype(float)
     theta, sigma = generator.normal(size=2), generator.uniform(0.2, 0.5, size=2)
-    losses, _ = _logistic(x, y, theta, sigma, epsilon, share)
-    _, found = _logistic(x, y, theta, sigma, epsilon + centre, share)
+    losses, found = _logistic(x, y, theta, sigma, epsilon, share)
+    if centre:
+        _, found = _logistic(x, y, theta, sigma, epsilon + centre, share)
     _, single = _logistic(x, y, theta, sigma, generator.normal(size=(1, 2)), np.ones(1))
     scores = {"theta": epsilon / sigma, "sigma": (np.square(epsilon) - 1) / sigma}
     tables = []

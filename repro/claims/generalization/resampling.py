@@ -25,7 +25,7 @@ def fold_estimates(seed, *, examples=(10, 20, 50, 100), folds=(2, 10), features=
         generator = np.random.default_rng((seed, size))
         x = generator.normal(size=(drawn // size, size, features))
         y = generator.normal(size=(drawn // size, size))
-        for number in (*folds, size):
+        for number in dict.fromkeys((*folds, size)):
             if size - size // number > features + 1 and size % number == 0:
                 held_out, fitted, unseen, unseen_of_all = fold_errors(x, y, number)
                 rows.append(
@@ -53,6 +53,7 @@ def fold_estimates(seed, *, examples=(10, 20, 50, 100), folds=(2, 10), features=
     left_open=("folds", "examples"),
     literature="Hastie, Tibshirani and Friedman 2009, section 7.10",
     reads=fold_estimates,
+    smoke={"drawn": 50_000},
     criterion=Ratio(
         "squared_error",
         of="estimate",
@@ -91,6 +92,7 @@ def k_fold(observations, *, evaluated="estimate", shown=(20, 100)):
     left_open=("trained_on",),
     literature="Luntz and Brailovsky 1969; Elisseeff and Pontil 2003, on the training size",
     reads=fold_estimates,
+    smoke={"drawn": 50_000},
     criterion=AllOf(
         unbiased=Ratio(
             "squared_error",
