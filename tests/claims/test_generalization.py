@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import sklearn.linear_model
@@ -141,3 +142,27 @@ def test_wide_features_have_the_errors_of_narrow_ones(monkeypatch, ridge):
         ]
         means.append(np.mean(errors, axis=0))
     np.testing.assert_allclose(means[1], means[0], rtol=0.05, atol=1e-6)
+
+
+def test_leave_one_out_is_unbiased_for_one_example_fewer():
+    claim = resampling.leave_one_out_unbiased
+    table = claim(range(13), drawn=50_000)
+    verdict = claim.judge(table)
+    assert verdict.status == "conditional"
+    assert verdict.boundary_found
+    assert claim.rival.criterion(table, kind="theorem").status == "refuted"
+
+
+def test_control_of_falling_training_error_has_the_cells_of_the_claim():
+    steps = np.arange(1, 401)
+    losses = {"train_loss": np.exp(-steps / 100), "future_loss": 1 + (steps / 400 - 0.1) ** 2}
+    records = pd.concat(
+        pd.DataFrame({"seed": seed, "descent": descent, "rate": 0.3, "step": steps, **losses})
+        for seed in range(13)
+        for descent in ("whole set", "stochastic")
+    )
+    claim = overfitting.training_error_falls
+    own, control = (claim.criterion(claim.function(records, share=share)) for share in (1.0, 0.05))
+    assert own.status == "reproduced"
+    assert control.status == "conditional"  # the training error falls, and nothing has degraded by then
+    assert [cell.name for cell in own.cells] == [cell.name for cell in control.cells]

@@ -38,7 +38,6 @@ class FewExamples:
         means = self.first**-0.5 * (np.arange(1, self.features + 1) / self.first) ** -self.decay
         x = np.where(labels, 1.0, -1.0)[:, None] * means + generator.normal(size=(number, self.features))
         x[:, self.used :] = 0.0
-        x, labels = x.astype(np.float32), labels.astype(np.int32)
-        few = slice(self.examples)
-        rest = slice(self.examples, None)
-        return ImageData("two classes", 2, x[few], labels[few], x[rest], labels[rest])
+        inputs, classes = x.astype(np.float32), labels.astype(np.int32)
+        few, rest = slice(self.examples), slice(self.examples, None)
+        return ImageData("two classes", 2, inputs[few], classes[few], inputs[rest], classes[rest])
