@@ -41,7 +41,7 @@ LEARNT_BY = {
             each=("learner", "target"),
             where={"quantity": "needed"},
         ),
-        trillion=Identity("logarithm", "printed", digits=0, where={"quantity": "trillion"}),
+        trillion=Identity("logarithm", "exponent", digits=0, where={"quantity": "trillion"}),
     ),
     boundary=Boundary(
         "for a learner that compares neighbours, where the target has no structure in all its inputs; a linear target "
@@ -62,7 +62,7 @@ def curse_of_dimensionality(seed, *, dimensions=(4, 6, 8, 10), targets=3, hidden
     The trillion is a worked number that nothing measured could contradict: the logarithm to base 10 of 10^12 / 2^100.
     In the control all inputs are copies of three hidden ones.
     """
-    rows = [{"quantity": "trillion", "logarithm": 12 - 100 * math.log10(2), "printed": -18.0}]
+    rows = [{"quantity": "trillion", "logarithm": 12 - 100 * math.log10(2), "exponent": -18.0}]
     for learner, kinds in LEARNT_BY.items():
         for target, dimension in itertools.product(kinds, dimensions):
             generator = np.random.default_rng((seed, dimension))
