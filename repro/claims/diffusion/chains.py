@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AtLeast, Correction, Identity, cheatsheet, claim, notes
+from repro import AllOf, AtLeast, Correction, Identity, cheatsheet, claim, notes
 from repro.claims.diffusion._processes import log_normal, random_network
 
 with epy.lazy_imports():
@@ -23,8 +23,9 @@ STATES = 3
     r"In a Markov chain $p(x_t | x_{t-1}) = p(x_t | x_0)$ for all $t$.",
     source=cheatsheet("1.10.3"),
     kind="formula",
+    scope="printed beside the independence of past and future given the present; an index range x_{0:t-1} may be lost",
     transcription=True,
-    criterion=Identity("given_previous", "given_other", operations=4096, each=("chain",)),
+    criterion=Identity("given_previous", "given_other", operations=4096),
     smoke={"steps": 4},
     correction=Correction(
         r"The last state stands for the whole past: $p(x_t | x_{t-1}) = p(x_t | x_{0:t-1})$. The first state does so "
@@ -36,7 +37,9 @@ def markov_property(seed, *, steps=5, given="start"):
     """Conditionals of the next state given the last one, beside those given the first state, or given the whole past.
 
     Discrete: every conditional probability of a random chain. Gaussian: conditional mean at a simulated trajectory and
-    conditional variance, by conditioning the joint covariance. The document's index 0 should be 0:t-1.
+    conditional variance, by conditioning the joint covariance. Both are instances of one statement. The document's
+    index 0 should be 0:t-1. By hand, two states that change with probability p: the next differs from the last with p,
+    from the one before with 2p(1 - p), which is another number unless p is 0 or 1/2.
     """
     generator = np.random.default_rng(seed)
     joint = _chain(generator, steps)
@@ -56,15 +59,22 @@ def markov_property(seed, *, steps=5, given="start"):
     r"p(x_s) \prod_{\tau=s+1}^t p(x_\tau | x_{\tau-1})$, and $x_{0:t-1} \perp x_{t+1:\infty} | x_t$.",
     source=cheatsheet("1.10.3"),
     kind="formula",
-    criterion=Identity("product", "joint", operations=4096, each=("factors",)),
+    scope="any Markov chain, s < t",
+    criterion=AllOf(
+        **{
+            part: Identity("product", "joint", operations=4096, where={"factors": part})
+            for part in ("backward", "forward", "independent")
+        }
+    ),
     smoke={"steps": 5},
     control={"order": 2},
 )
 def reverse_factorisation(seed, *, steps=7, order=1):
     """Products of exhaustive conditionals of a random discrete chain against its joint probabilities.
 
-    The segment leaves out the first and the last state; independence is asked at its middle. The control draws every
-    state given the two before it.
+    Every step of the chain has transition probabilities of its own. The segment of the two factorisations leaves out
+    the first and the last state; independence of past and future is asked at every state between them. The control
+    draws every state given the two before it.
     """
     joint = _chain(np.random.default_rng(seed), steps, order)
     s, t = 1, steps - 1
@@ -73,13 +83,10 @@ def reverse_factorisation(seed, *, steps=7, order=1):
     for tau in range(s + 1, t + 1):
         backward = backward * _conditional(joint, (tau - 1,), (tau,))
         forward = forward * _conditional(joint, (tau,), (tau - 1,))
-    middle = steps // 2
-    past, future = _marginal(joint, range(middle + 1)), _marginal(joint, range(middle, steps + 1))
-    tables = [
-        _rows(backward, segment, factors="backward"),
-        _rows(forward, segment, factors="forward"),
-        _rows(past * future / _marginal(joint, (middle,)), joint, factors="independent"),
-    ]
+    tables = [_rows(backward, segment, factors="backward"), _rows(forward, segment, factors="forward")]
+    for now in range(1, steps):
+        past, future = _marginal(joint, range(now + 1)), _marginal(joint, range(now, steps + 1))
+        tables.append(_rows(past * future / _marginal(joint, (now,)), joint, factors="independent"))
     return pd.concat(tables, ignore_index=True).rename(columns={"left": "product", "right": "joint"})
 
 
@@ -88,7 +95,8 @@ def reverse_factorisation(seed, *, steps=7, order=1):
     r"implies $H(x_t | x_{t-1}) \ge H(x_{t-1} | x_t)$.",
     source=cheatsheet("1.10.3"),
     kind="theorem",
-    criterion=AtLeast("forward_entropy", bound="backward_entropy", atol=1e-9, each=("chain",)),
+    scope="any two variables of finite entropy, discrete or with densities",
+    criterion=AtLeast("forward_entropy", bound="backward_entropy", atol=1e-9),
     smoke={"pairs": 200},
     control={"growing": False},
 )
@@ -96,24 +104,34 @@ def entropy_bound(seed, *, pairs=1000, growing=True):
     """Conditional entropies in nats of both directions, for random steps of discrete and of Gaussian chains.
 
     Each conditional entropy is computed from its own conditional distribution. Kept are the steps at which the entropy
-    grows; the control keeps those at which it falls, where the premise does not hold.
+    does not fall; the control keeps those at which it falls, where the premise does not hold. Among the discrete ones
+    are as many of a symmetric joint distribution, whose entropy stays as it is: there the bound is attained. The bound
+    follows from the two ways to write the entropy of both variables together, H(x) + H(y | x) = H(y) + H(x | y), so
+    that no chain could break it: a worked example rather than a finding.
     """
     generator = np.random.default_rng(seed)
     tables = []
-    for chain, entropies in (("discrete", _discrete_entropies), ("Gaussian", _gaussian_entropies)):
+    for chain, entropies in (
+        ("discrete", _discrete_entropies),
+        ("symmetric", _symmetric_entropies),
+        ("Gaussian", _gaussian_entropies),
+    ):
         before, after, forward, backward = entropies(generator, pairs)
         columns = {"forward_entropy": forward, "backward_entropy": backward}
-        tables.append(pd.DataFrame(columns)[(after >= before) == growing].assign(chain=chain))
+        grows = after >= before - 1e-12  # rounding, where the entropy stays as it is
+        tables.append(pd.DataFrame(columns)[grows == growing].assign(chain=chain))
     return pd.concat(tables, ignore_index=True)
 
 
 @claim(
-    r"For any Markovian chain the evidence lower bound is $\mathbb{E}\log p(x_0|x_1) - \mathbb{E}_{q(x_{T-1}|x_0)} "
-    r"D(q(x_T|x_{T-1}) \| p(x_T)) - \sum_{t=1}^{T-1} \mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)} "
+    r"For any Markovian hierarchical autoencoder the evidence lower bound is a reconstruction term, minus a prior "
+    r"matching term, minus the consistency terms $\sum_{t=1}^{T-1} \mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)} "
     r"D(q(x_t|x_{t-1}) \| p(x_t|x_{t+1}))$.",
     source=notes("Remark 3.72"),
     kind="formula",
-    literature="Luo 2022, equations 37 to 45, has the same step",
+    scope="the first two terms are illegible in the notes; they are taken from the derivation that these follow",
+    literature="Luo 2022, equations 37 to 45, has the same step; there the first two terms are E log p(x_0 | x_1) and "
+    "E_q(x_(T-1) | x_0) D(q(x_T | x_(T-1)) || p(x_T))",
     criterion=Identity("terms", "bound", operations=4096),
     smoke={"steps": 4},
     correction=Correction(
@@ -126,8 +144,11 @@ def entropy_bound(seed, *, pairs=1000, growing=True):
 def elbo_two_variable_terms(seed, *, steps=6, divergence=True):
     """Sum of the terms over two variables against E_q log p(x_0:T) / q(x_1:T | x_0), by exhaustive sums.
 
-    For every x_0 of a random discrete chain q and a random reverse chain p. The document moves an expectation over x_t
-    given both neighbours into a divergence, whose expectation is over x_t given the earlier neighbour alone.
+    For every x_0 of a random discrete chain q and a random reverse chain p, in nats. The document moves an expectation
+    over x_t given both neighbours into a divergence, whose expectation is over x_t given the earlier neighbour alone.
+    The two agree where x_{t+1} says nothing of x_t. By hand, q being stationary with two states that change with a
+    small probability e, and p its exact reverse: all log-ratios together come to log p(x_0) on every path, while each
+    divergence is about 2 e log(1/e) on average, for neighbours on both sides that differ.
     """
 
     def terms(q, p):
@@ -310,10 +331,19 @@ def _gaussian_conditional(covariance, path, t, given):
 def _discrete_entropies(generator, pairs):
     """Entropies before and after a step, and conditional ones forward and backward: [pairs] each."""
     before = generator.dirichlet(np.full(STATES, 0.5), size=pairs)
-    transitions = generator.dirichlet(np.ones(STATES), size=(pairs, STATES))
-    joint = before[..., None] * transitions
-    after = joint.sum(axis=1)
-    forward = -(joint * np.log(transitions)).sum(axis=(1, 2))
+    return _entropies(before[..., None] * generator.dirichlet(np.ones(STATES), size=(pairs, STATES)))
+
+
+def _symmetric_entropies(generator, pairs):
+    """The same for joint distributions that are symmetric: the chain is stationary and reversible."""
+    joint = generator.dirichlet(np.ones(STATES**2), size=pairs).reshape(-1, STATES, STATES)
+    return _entropies((joint + joint.transpose(0, 2, 1)) / 2)
+
+
+def _entropies(joint):
+    """Entropies of both variables, of the second given the first, and of the first given the second."""
+    before, after = joint.sum(axis=2), joint.sum(axis=1)
+    forward = -(joint * np.log(joint / before[:, :, None])).sum(axis=(1, 2))
     backward = -(joint * np.log(joint / after[:, None])).sum(axis=(1, 2))
     return *(-(p * np.log(p)).sum(axis=-1) for p in (before, after)), forward, backward
 
