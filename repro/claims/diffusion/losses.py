@@ -69,8 +69,8 @@ def gradients(seed, *, prediction="image", levels=100, images=100, data="digits"
     tables = []
     for over, known in weights.items():
         left = _gradient(partial(divergence, known=known), output)
-        columns = {"of_divergence": left / size, "of_error": right / size, "of_rival": factor * right / size}
-        tables.append(pd.DataFrame({name: values.ravel() for name, values in columns.items()}).assign(over=over))
+        found = {"of_divergence": left / size, "of_error": right / size, "of_rival": factor * right / size}
+        tables.append(pd.DataFrame({name: values.ravel() for name, values in found.items()}).assign(over=over))
     return pd.concat(tables, ignore_index=True)
 
 

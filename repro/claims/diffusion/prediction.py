@@ -87,7 +87,7 @@ def losses_equivalent(seed, *, levels=100, population=50, rows=100, weighted=Tru
         pd.DataFrame({"of": of, "compared": "gradient", "gradient": found[of], **columns}) for of in ("image", "score")
     ]
     expected_noise = np.einsum("np,npd->nd", weights, noises)
-    for of, converted in (("image", image(weights @ points)), ("score", -spread * score)):
+    for of, converted in (("image", (noised - signal * (weights @ points)) / spread), ("score", -spread * score)):
         optimum = {"optimum": converted.ravel(), "optimum_of_noise": expected_noise.ravel()}
         tables.append(pd.DataFrame({"of": of, "compared": "optimum", **optimum}))
     return pd.concat(tables, ignore_index=True)
