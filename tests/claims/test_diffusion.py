@@ -4,14 +4,22 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from repro.claims.diffusion._generators import _noised, level_features, points_of, reverse_step
 from repro.claims.diffusion._processes import Schedule, log_density, posterior_weights, schedule
 from repro.claims.diffusion._quality import energy_distance, squared_frechet_distance
-from repro.claims.diffusion.chains import STATES, _chain, _conditional, _gaussian_entropies, _marginal
-from repro.claims.diffusion.generation import _reverse_step, level_features
-from repro.claims.diffusion.langevin import _log_density, _score
-from repro.claims.diffusion.prediction import _optima
-from repro.claims.diffusion.sampling import Mixture
-from repro.engine import load_data
+from repro.claims.diffusion.applications import _halves, _latent_space, autoencoder
+from repro.claims.diffusion.bounds import ALONE, TOGETHER, _continued, _variance
+from repro.claims.diffusion.chains import (
+    STATES,
+    _chain,
+    _conditional,
+    _gaussian_entropies,
+    _marginal,
+    _symmetric_entropies,
+)
+from repro.claims.diffusion.gaussians import _beta, _step_by_step
+from repro.claims.diffusion.langevin import _exact_langevin, _log_density, _score
+from repro.claims.diffusion.sampling import Mixture, _estimated
 from repro.engine.backend import configure
 
 
@@ -104,6 +112,12 @@ def test_distances_of_samples_with_known_ones():
     assert squared_frechet_distance(first, second) == pytest.approx(10.0)
 
 
+def test_samples_of_one_distribution_are_as_far_apart_as_their_numbers_say():
+    first, second = np.random.default_rng(0).normal(size=(2, 1000, 2))
+    # two points of a standard normal in the plane are sqrt(pi) apart on average
+    assert energy_distance(first, second) == pytest.approx(2 / 1000 * np.sqrt(np.pi), abs=0.003)
+
+
 @pytest.mark.parametrize("prediction", ["noise", "image"])
 def test_reverse_steps_with_an_ideal_network_end_at_the_only_point(prediction):
     chain, point = schedule("linear", 50), 0.3
@@ -117,16 +131,64 @@ def test_reverse_steps_with_an_ideal_network_end_at_the_only_point(prediction):
             return (x - signal * point) / spread if prediction == "noise" else 0 * x + point
 
         row = (
-            signal,
-            spread,
+            *((1 / signal, -spread / signal) if prediction == "noise" else (0.0, 1.0)),
+            -np.inf,
+            np.inf,
             np.sqrt(chain.alpha[t]) * (1 - chain.before[t]) / total[t],
             np.sqrt(chain.before[t]) * chain.beta[t] / total[t],
             0.0,
+            1.0,
             level_features(50)[t].astype(np.float32),
             np.zeros((4, 2), np.float32),
         )
-        x = _reverse_step(prediction, (-1.0, 1.0), None, 1.0, network, x, row)
+        x = reverse_step(None, network, x, row)
     np.testing.assert_allclose(x, point, atol=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.0, 0.0), (1.0, 1.0), (7.0, 7.0)])
+def test_guidance_goes_beyond_the_condition(scale, expected):
+    def network(inputs):  # puts out its first label
+        return inputs[:, -2:-1] + 0 * inputs[:, :1]
+
+    row = (0.0, 1.0, -np.inf, np.inf, 0.0, 1.0, 0.0, scale, level_features(50)[0], np.zeros((3, 1)))
+    conditions = np.tile([1.0, 0.0], (3, 1))
+    row = tuple(np.asarray(values, np.float32) for values in row)
+    step = reverse_step(conditions, network, np.ones((3, 1), np.float32), row)
+    np.testing.assert_allclose(step, expected)
+
+
+@pytest.mark.parametrize("prediction", ["noise", "image"])
+def test_weights_of_the_bound_make_both_predictions_the_same_loss(prediction):
+    x, levels = np.random.default_rng(0).normal(size=(200, 2)), 40
+    arguments = {"levels": levels, "weighting": "bound", "trained_levels": "all"}
+    _, targets = _noised(x, np.zeros((200, 0)), np.random.default_rng(1), prediction=prediction, **arguments)
+    level = np.random.default_rng(1).integers(0, levels, size=200)
+    chain = schedule("linear", levels)
+    # an image that is off by e is noise that is off by e sqrt(alpha bar / (1 - alpha bar))
+    snr = (chain.running / (1 - chain.running))[level]
+    of_noise = (chain.beta / (2 * chain.alpha * (1 - chain.running)))[level]
+    expected = of_noise if prediction == "noise" else of_noise * snr
+    np.testing.assert_allclose(targets[:, -1], expected, rtol=1e-5)
+    np.testing.assert_array_equal(targets[:, -2], targets[:, -1])
+
+
+@pytest.mark.parametrize("data", ["clusters", "digits"])
+def test_points_of_seeds_differ_and_none_is_in_two_parts(data):
+    first, second = points_of(data, 0), points_of(data, 1)
+    assert not np.array_equal(first.train, second.train)
+    assert len(first.fresh) > 300
+    everything = np.concatenate([first.train, first.fresh])
+    assert len(np.unique(everything, axis=0)) >= len(everything) - 5  # as good as none twice
+
+
+def test_halves_of_an_autoencoder_compute_what_it_computes():
+    model = autoencoder(inputs=6, size=2)
+    x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    encode, decode = _halves([np.asarray(values) for values in model.get_weights()])
+    np.testing.assert_allclose(decode(encode(x)), np.asarray(model(x)), atol=1e-5)
+    points, back = _latent_space((x, x, x, *[np.zeros(5)] * 3), encode, decode)
+    np.testing.assert_allclose(points.train.std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(back(points.train), decode(encode(x)), atol=1e-5)
 
 
 def test_levels_have_features_of_their_own():
@@ -135,14 +197,41 @@ def test_levels_have_features_of_their_own():
     assert differences.min() > 0.01
 
 
-def test_the_best_predictions_for_one_image_are_its_noise_however_they_are_parameterised():
-    images, chain = load_data("digits").flat(), schedule("linear", 50)
-    table = _optima(0, images, chain, population=1)
+def test_a_summable_schedule_keeps_some_of_the_image():
+    signal, variance = _step_by_step("summable", 100, False)
+    # Euler's product for the sine
+    assert signal[-1] ** 2 == pytest.approx(np.sin(np.pi / np.sqrt(2)) * np.sqrt(2) / np.pi, rel=1e-4)
+    np.testing.assert_allclose(signal**2 + variance, 1)
+    assert _beta("linear", 100)[-1] == schedule("linear", 100).beta[-1]
+
+
+def test_symmetric_chains_keep_their_entropy():
+    before, after, forward, backward = _symmetric_entropies(np.random.default_rng(0), 20)
+    np.testing.assert_allclose(before, after)
+    np.testing.assert_allclose(forward, backward)
+
+
+def test_variances_of_sums_of_terms():
+    terms = np.array([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]])
+    assert _variance(terms, TOGETHER) == 0
+    assert _variance(terms, ALONE) == pytest.approx(2 * 4 / 3)
+
+
+def test_fewer_larger_steps_leave_as_much_signal_as_more_small_ones():
+    assert _continued(160, 40, True).running[-1] == pytest.approx(_continued(160, 40, False).running[-1])
+    assert len(_continued(160, 40, False).beta) == 40
+
+
+def test_a_mixture_is_estimated_from_many_points():
+    mixture = Mixture(np.array([0.2, 0.3, 0.5]), np.array([-2.0, 0.0, 3.0]), np.array([0.2, 0.4, 0.8]))
+    found = _estimated(mixture, np.random.default_rng(0), 100_000)
+    for name in ("weights", "means", "deviations"):
+        np.testing.assert_allclose(getattr(found, name), getattr(mixture, name), atol=0.02)
+
+
+def test_langevin_dynamics_with_exact_scores_keeps_the_larger_mode_narrow():
     generator = np.random.default_rng(0)
-    point = 2 * images.x_train[generator.choice(len(images.x_train), size=1, replace=False)][0].astype(float) - 1
-    generator.integers(1, 50)
-    noise = generator.normal(size=point.shape)
-    for of in ("image", "score"):
-        chosen = table[table["of"] == of]
-        np.testing.assert_allclose(chosen["optimum"], noise, rtol=1e-9)
-        np.testing.assert_allclose(chosen["converted"], noise, rtol=1e-4, atol=1e-4)
+    rows = (np.ones(400), np.full(400, 0.1), generator.normal(size=(400, 500, 2)))
+    x = _exact_langevin(np.full((500, 2), 5.0), rows)
+    np.testing.assert_allclose(x.mean(axis=0), 5, atol=0.2)
+    np.testing.assert_allclose(x.std(axis=0), 1, atol=0.1)

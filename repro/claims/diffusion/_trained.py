@@ -10,30 +10,37 @@ import numpy as np
 from etils import epy
 
 from repro.claims.diffusion._processes import Array
-from repro.engine import Arm, Keyed, Training, keyed, keyed_network, tune
+from repro.engine import Keyed, Training, ValidatedArm, keyed, keyed_network, tune
 from repro.engine.backend import compile_function, scan
 
 with epy.lazy_imports():
     import keras
 
 
+# Of the trials of searches, beyond the seeds of every run.
+TRIALS = (40_000_000, 40_000_001)
+
+
 def tuned(
-    arm: Arm, rates: Sequence[float], seeds: Sequence[int], /, **labels: Any
-) -> tuple[Training, list[dict[str, Any]]]:
-    """Train an arm at the learning rate that suits it best.
+    arm: ValidatedArm, rates: Sequence[float], seeds: Sequence[int], steps: int, /, **labels: Any
+) -> tuple[dict[int, Training], list[dict[str, Any]]]:
+    """Train an arm for half and for all of the steps, at the rate of the least loss on validation data.
+
+    Both are the same run, whose batches follow from the seed: the longer one goes on.
 
     Returns:
-        The training, and the trials of the search with their labels; none where there is only one rate.
+        The trainings by their steps, and the trials of the search with their labels.
     """
-    if len(rates) == 1:
-        return arm(seeds=list(seeds), learning_rate=rates[0]), []
-    tuning = tune(arm, {"learning_rate": list(rates)}, len(rates))
-    return arm(seeds=list(seeds), **tuning.best), tuning.table(**labels)
-
-
-def weighted_squared_error(targets: Any, predictions: Any) -> Any:
-    """Squared norm of the error times the weight in the last column of the targets, for each example."""
-    return targets[:, -1] * keras.ops.sum(keras.ops.square(targets[:, :-1] - predictions), axis=-1)
+    tuning = tune(
+        ValidatedArm(partial(arm.final, steps=steps), partial(arm.trial, steps=steps)),
+        {"learning_rate": list(rates)},
+        len(rates),
+        objective="validation_loss",
+        seeds=TRIALS,
+        widen=2,
+    )
+    trainings = {number: arm(seeds=list(seeds), steps=number, **tuning.best) for number in (steps // 2, steps)}
+    return trainings, tuning.table(**labels)
 
 
 def functions(training: Training) -> Iterator[Callable[[Array], Array]]:
