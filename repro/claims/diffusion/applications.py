@@ -54,7 +54,7 @@ DROPPED = 0.1  # share of examples without a condition (Ho and Salimans 2022)
             where={"compared": True},
         ),
     ),
-    smoke={"steps": 1000, "levels": 40, "widths": (128,), "generated": 200},
+    smoke={"steps": 1000, "levels": 40, "widths": (96,), "draws": 4, "batch_size": 64, "generated": 100},
     full={"data": "mnist", "steps": 100_000, "widths": (1024, 1024), "levels": 1000, "generated": 2000},
     control={"labelled": False},
     reported=(
@@ -232,7 +232,16 @@ def generated_on_latents(
         smallest_ratio=1.05,
         each=("size", "steps"),
     ),
-    smoke={"sizes": (4,), "pixels": False, "steps": 1000, "levels": 40, "width": 64},
+    smoke={
+        "sizes": (4,),
+        "pixels": False,
+        "steps": 2000,
+        "levels": 40,
+        "width": 32,
+        "draws": 4,
+        "batch_size": 64,
+        "generated": 700,
+    },
     full={"data": "mnist", "steps": 100_000, "sizes": (16, 32), "width": 512, "levels": 1000, "generated": 2000},
     control={"drawn": "starting noise"},
 )

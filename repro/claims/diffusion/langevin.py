@@ -19,7 +19,7 @@ with epy.lazy_imports():
 # Figure 2 of Song and Ermon 2019: two Gaussians of unit variance, one of four and one of one fifth of the weight.
 MEANS = np.array([[-5.0, -5.0], [5.0, 5.0]])
 WEIGHTS = np.array([0.2, 0.8])
-SMOKE = {"steps": 1000, "examples": 1000, "generated": 300, "langevin_steps": 50}
+SMOKE = {"steps": 1000, "examples": 1000, "width": 32, "batch_size": 64, "generated": 1000, "langevin_steps": 50}
 FULL = {"steps": 50_000, "examples": 100_000, "width": 256}
 FEW, DATA, NOISE = "a tenth of the data", "data alone", "with noise"
 SCORES = {"measured": "score"}
