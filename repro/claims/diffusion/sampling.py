@@ -160,7 +160,7 @@ def reverse_sde(seed, *, steps=1000, samples=4000, points=50, score=1.0):
         beta=Greater("distance", of="twice beta", than="beta", by="variance", each=("levels", "mean")),
         posterior=Greater("distance", of="half posterior", than="posterior", by="variance", each=("levels", "mean")),
     ),
-    smoke={"levels": (50, 100), "samples": 500},
+    smoke={"levels": (50, 100), "samples": 1000},
     control={"factor": 10.0},
 )
 def reverse_variances(seed, *, levels=(50, 400), samples=4000, factor=1.0):
