@@ -151,8 +151,9 @@ def generated_on_latents(
     draws=10,
     batch_size=128,
     width=128,
+    coder_width=128,
     rates=(0.0005, 0.002, 0.008),
-    generated=350,
+    generated=1500,
     data="digits",
 ):
     """Energy distance of generated images from held-out ones, by diffusion on the latent variables of an autoencoder.
@@ -174,7 +175,7 @@ def generated_on_latents(
 
     options = {"levels": levels, "draws": draws, "batch_size": batch_size}
     for size in sizes:
-        halves = _autoencoders(points, dimensions, size, steps, batch_size)
+        halves = _autoencoders(points, steps, batch_size, inputs=dimensions, size=size, width=coder_width)
         spaces, decoders = {}, {}
         for seed, (encode, decode) in halves.items():
             spaces[seed], decoders[seed] = _latent_space(points[seed], encode, decode)
@@ -238,9 +239,10 @@ def generated_on_latents(
         "steps": 2000,
         "levels": 40,
         "width": 32,
+        "coder_width": 64,
         "draws": 4,
         "batch_size": 64,
-        "generated": 700,
+        "generated": 1500,
     },
     full={"data": "mnist", "steps": 100_000, "sizes": (16, 32), "width": 512, "levels": 1000, "generated": 2000},
     control={"drawn": "starting noise"},
@@ -286,7 +288,7 @@ def _beside(points):
     return pd.DataFrame(rows)
 
 
-def _autoencoders(points, dimensions, size, steps, batch_size):
+def _autoencoders(points, steps, batch_size, **sizes):
     """Train an autoencoder for every seed; return its two halves as functions of arrays."""
 
     def examples(seed):
@@ -301,8 +303,7 @@ def _autoencoders(points, dimensions, size, steps, batch_size):
         steps=steps,
         batch_size=batch_size,
         seeds=list(points),
-        inputs=dimensions,
-        size=size,
+        **sizes,
     )
     return {seed: _halves(weights) for seed, weights in zip(points, training.weights, strict=True)}
 
