@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Correction, Identity, Reported, claim, lectures, notes
+from repro import AllOf, AtLeast, AtMost, Boundary, Identity, Reported, Rival, claim, lectures, notes
 from repro.claims.architectures._counts import layers_of
 from repro.engine import backend, undrawn
 
@@ -115,6 +115,9 @@ def vgg16_parameters(*, dense=True):
     "million parameters.",
     source=lectures("3.5.1"),
     kind="formula",
+    scope="the net of Krizhevsky et al. 2012 for 1000 classes, to the digits printed; two groups of filters, as trained, "
+    "or one tower is left open",
+    left_open=("groups",),
     literature="Krizhevsky et al. 2012",
     criterion=AllOf(
         layers=Identity("counted", "stated", digits=0, where={"unit": "layers"}, each=("groups",)),
@@ -148,43 +151,60 @@ def alexnet_parameters(*, groups=(1, 2), hidden=(4096, 4096)):
     "more non-linearities.",
     source=lectures("3.5.2"),
     kind="formula",
-    literature="Simonyan and Zisserman 2014, section 2.3, where inputs and outputs have equally many channels",
+    scope="stacks without pooling in between, with as many outputs as inputs; layers that widen are left open",
+    left_open=("widening",),
+    literature="Simonyan and Zisserman 2014, section 2.3",
     criterion=AllOf(
-        receptive_field=Identity("stack_side", "filter_side"),
-        parameters=AtMost("stack_parameters", "filter_parameters", each=("filter_side", "channels")),
-        activations=AtLeast("activations", 2),
+        receptive_field=Identity("stack_side", "filter_side", where={"counted": "stack"}),
+        two_layers=AtMost("stack_parameters", "filter_parameters", where={"depth": 2}, each=("widening",)),
+        three_layers=AtMost("stack_parameters", "filter_parameters", where={"depth": 3}, each=("widening",)),
+        whole_network=AtMost("stack_parameters", "filter_parameters", where={"counted": "VGG16"}),
+        activations=AtLeast("stack_activations", "more_than_filter", where={"counted": "stack"}),
     ),
-    correction=Correction(
-        r"A stack of n convolutions of $3 \times 3$ has fewer parameters than the filter with the same receptive field "
-        "where it keeps the number of channels; two of them that multiply it by more than 16/9, and three by more than "
-        "20/9, have more: directly after the image, and two also where the channels double.",
-        channels=((64, 64), (256, 256), (512, 512)),
+    rival=Rival(
+        r"The receptive field of a stack of $3 \times 3$ convolutions grows by a factor of three with every layer, as "
+        "that of convolutions whose windows do not overlap.",
+        criterion=Identity("nested_side", "stack_side", where={"counted": "stack"}),
+    ),
+    boundary=Boundary(
+        "where a layer has at most 16/9 as many outputs as inputs, of two layers, and 20/9 of three",
+        holds="not ((part == 'two_layers' and widening > 16 / 9) or (part == 'three_layers' and widening > 20 / 9))",
+        assumption="as many outputs as inputs: Simonyan and Zisserman 2014, section 2.3",
     ),
 )
-def small_filters(*, depths=(2, 3), channels=((3, 64), (64, 64), (64, 128), (256, 256))):
-    """Compares stacks of two and three Keras convolutions with single ones of 5x5 and 7x7, for channels as in VGG16.
+def small_filters(*, depths=(2, 3), channels=((64, 64), (256, 256), (64, 128))):
+    """Compares stacks of two and three Keras convolutions with single ones of 5x5 and 7x7, and VGG16 as a whole.
 
     The receptive field is the side of the square on which the gradient of one output does not vanish, for positive
-    weights. The mistake is the scope: a stack has 9(ab + (n-1)b²) weights for a input and b output channels, the filter
-    (2n+1)² ab, and a stack that widens is dominated by its own b² (VGG16 begins with 3 to 64 channels). Of VGG16 as a
-    whole it is true: 14.7 million weights of convolutions against 21.1 million.
+    weights. A stack has 9(ab + (n-1)b²) weights for a input and b output channels, the single filter (2n+1)² ab: 18/25
+    and 27/49 of it for a = b, which is the case of the source. From a stack that widens, by b/a, its own b² takes over:
+    the count turns at b/a = ((2n+1)² - 9) / (9(n-1)), that is 16/9 and 20/9 (derived here; the Keras counts are the
+    second route). Doubling, as VGG16 does between blocks, lies between the two. Beside single layers of the same
+    receptive fields VGG16 as a whole has 14.7 against 21.1 million weights of convolutions.
     """
     rows = []
     for depth in depths:
         side = 2 * depth + 1
         for inputs, outputs in channels:
-            stack = convolutions(inputs, [(outputs, 3)] * depth)
-            single = convolutions(inputs, [(outputs, side)])
+            stack, single = convolutions(inputs, [(outputs, 3)] * depth), convolutions(inputs, [(outputs, side)])
+            weights = {"stack_parameters": stack.count_params(), "filter_parameters": single.count_params()}
+            rows.append({"counted": "layers", "depth": depth, "widening": outputs / inputs, **weights})
+            activations = [layers_of(model, keras.layers.ReLU) for model in (stack, single)]
             rows.append(
                 {
-                    "channels": f"{inputs} to {outputs}",
+                    "counted": "stack",
                     "stack_side": receptive_side(depth, 3),
                     "filter_side": side,
-                    "stack_parameters": stack.count_params(),
-                    "filter_parameters": single.count_params(),
-                    "activations": layers_of(stack, keras.layers.ReLU),
+                    "nested_side": 3**depth,
+                    "stack_activations": activations[0],
+                    "more_than_filter": activations[1] + 1,
                 }
             )
+    with undrawn():
+        stacks = [(filters, 3) for layers, filters in VGG_16 for _ in range(layers)]
+        singles = [(filters, 2 * layers + 1) for layers, filters in VGG_16]
+        whole, rival = (convolutions(3, layers).count_params() for layers in (stacks, singles))
+    rows.append({"counted": "VGG16", "stack_parameters": whole, "filter_parameters": rival})
     return pd.DataFrame(rows)
 
 
