@@ -115,8 +115,8 @@ def vgg16_parameters(*, dense=True):
     "million parameters.",
     source=lectures("3.5.1"),
     kind="formula",
-    scope="the net of Krizhevsky et al. 2012 for 1000 classes, to the digits printed; two groups of filters, as trained, "
-    "or one tower is left open",
+    scope="the net of Krizhevsky et al. 2012 for 1000 classes, to the digits printed; two groups of filters, as "
+    "trained, or one tower is left open",
     left_open=("groups",),
     literature="Krizhevsky et al. 2012",
     criterion=AllOf(
@@ -226,7 +226,7 @@ def lenet(*, size, padding):
 
 
 def alexnet(*, size, channels, classes, padding, groups=1, hidden=(4096, 4096)):
-    """Build AlexNet with zero weights; its second, fourth and fifth convolution may be in groups."""
+    """Build AlexNet with zero weights, its second, fourth and fifth convolution perhaps in groups; see ``vgg``."""
 
     def convolution(filters, side, of=1, **options):
         return keras.layers.Conv2D(filters, side, activation="relu", groups=of, kernel_initializer="zeros", **options)
@@ -246,7 +246,7 @@ def alexnet(*, size, channels, classes, padding, groups=1, hidden=(4096, 4096)):
     ]
     for units in hidden:
         layers += [_zero_dense(units, "relu"), keras.layers.Dropout(0.5)]
-    return keras.Sequential([*layers, _zero_dense(classes)])
+    return keras.Sequential([*layers, *([] if classes is None else [_zero_dense(classes)])])
 
 
 def vgg(blocks, *, size, channels, classes, padding="same"):

@@ -32,42 +32,49 @@ TABULATED_THOUSANDS = (2.7, 112, 159, 380, 364, 437, 463, 580, 840, 1072, 1388, 
 
 
 @claim(
-    r"An mlpconv layer, a stack of $1 \times 1$ convolutions with ReLU, is a multi-layer perceptron over the channels "
-    "that slides over the pixels.",
-    source=(lectures("3.5.3"), notes("Example 32")),
+    r"An mlpconv layer is a small multi-layer perceptron with ReLU that slides over the image: its first layer sees a "
+    r"$k \times k$ patch of all channels. A stack of $1 \times 1$ convolutions is one over single pixels.",
+    source=(lectures("3.5.3", parts=("patches",)), notes("Example 32", parts=("pixels",))),
     kind="formula",
-    literature="Lin, Chen and Yan 2013",
-    criterion=Identity("convolution", "perceptron", operations=100),
-    control={"side": 3},
+    scope="weights shared by all positions; patches in the lectures, single pixels in the notes",
+    literature="Lin, Chen and Yan 2013, section 3.1",
+    criterion=AllOf(
+        patches=Identity("convolution", "perceptron", operations=1000, where={"seen": "patches"}),
+        pixels=Identity("convolution", "perceptron", operations=100, where={"seen": "pixels"}),
+    ),
+    control={"later_side": 3},
 )
-def nin_mlpconv(seeds, *, widths=(12, 8, 5), channels=6, image=7, side=1):
-    """Compares Keras convolutions with Keras dense layers of the same weights, which are given every pixel by itself.
+def nin_mlpconv(seeds, *, widths=(12, 8, 5), channels=6, image=7, patch=3, later_side=1):
+    """Compares Keras convolutions with Keras dense layers of the same weights, given every patch or pixel by itself.
 
-    Images are normal, [4, image, image, channels], weights and biases of each seed too, all in double precision. In the
-    control the convolutions see 3x3 pixels, the perceptron's weights being those of the central one.
+    Images are normal, [4, image, image, channels], weights and biases of each seed too, all in double precision;
+    patches are cut out by NumPy, without padding. In the control the convolutions after the first see 3x3 of their
+    inputs, the perceptron's weights being those of the central one.
     """
-    mlpconv = keras.Sequential(
-        [
-            keras.Input((image, image, channels), dtype="float64"),
-            *(keras.layers.Conv2D(n, side, padding="same", activation="relu", dtype="float64") for n in widths),
-        ]
-    )
-    perceptron = keras.Sequential(
-        [
-            keras.Input((channels,), dtype="float64"),
-            *(keras.layers.Dense(n, activation="relu", dtype="float64") for n in widths),
-        ]
-    )
     tables = []
-    for seed in seeds:
-        generator = np.random.default_rng(seed)
-        weights = [generator.normal(size=weight.shape) for weight in mlpconv.weights]
-        mlpconv.set_weights(weights)
-        perceptron.set_weights([w[side // 2, side // 2] if w.ndim == 4 else w for w in weights])
-        x = generator.normal(size=(4, image, image, channels))
-        left, right = mlpconv(x), perceptron(x.reshape(-1, channels))
-        columns = {"convolution": _flat(left), "perceptron": _flat(right)}
-        tables.append(pd.DataFrame({"seed": seed, **columns}))
+    for seen, side in (("patches", patch), ("pixels", 1)):
+        sides = [side] + [later_side] * (len(widths) - 1)
+        layers = [
+            keras.layers.Conv2D(
+                width, of_layer, padding="same" if place else "valid", activation="relu", dtype="float64"
+            )
+            for place, (width, of_layer) in enumerate(zip(widths, sides, strict=True))
+        ]
+        mlpconv = keras.Sequential([keras.Input((image, image, channels), dtype="float64"), *layers])
+        dense = [keras.layers.Dense(width, activation="relu", dtype="float64") for width in widths]
+        perceptron = keras.Sequential([keras.Input((side * side * channels,), dtype="float64"), *dense])
+        for seed in seeds:
+            generator = np.random.default_rng(seed)
+            weights = [generator.normal(size=weight.shape) for weight in mlpconv.weights]
+            mlpconv.set_weights(weights)
+            first, *later = weights
+            central = [w[later_side // 2, later_side // 2] if w.ndim == 4 else w for w in later]
+            perceptron.set_weights([first.reshape(-1, first.shape[-1]), *central])
+            x = generator.normal(size=(4, image, image, channels))
+            windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))
+            patches = np.moveaxis(windows, 3, -1).reshape(-1, side * side * channels)
+            columns = {"convolution": _flat(mlpconv(x)), "perceptron": _flat(perceptron(patches))}
+            tables.append(pd.DataFrame({"seed": seed, "seen": seen, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -77,41 +84,41 @@ def nin_mlpconv(seeds, *, widths=(12, 8, 5), channels=6, image=7, side=1):
     "outputs.",
     source=notes("Example 32"),
     kind="formula",
+    scope="the defaults, two layers without dropout, and the other arguments that the signature offers",
     criterion=AllOf(
-        runs=AtLeast("runs", 1, each=("layers", "dropout")),
-        outputs=Identity("outputs", "stated_outputs", each=("layers",)),
-        values=Identity(
-            "value", "perceptron", operations=30, dtype="float32", where={"dropout": 0.0}, each=("layers",)
-        ),
+        defaults=Identity("value", "perceptron", operations=30, dtype="float32", where={"arguments": "defaults"}),
+        numbers_of_layers=Identity("outputs", "stated_outputs", where={"arguments": "layers"}),
+        dropout=AtLeast("runs", 1, where={"arguments": "dropout"}),
     ),
     correction=Correction(
-        r"It is one if the last layer always has the given outputs, non-linearity and dropout come only while "
-        r"$i < n_{\mathrm{layers}} - 1$, and each layer calls its own dropout layer.",
+        r"It is one for every argument if the last layer always has the given outputs, non-linearity and dropout come "
+        r"only while $i < n_{\mathrm{layers}} - 1$, and each layer calls its own dropout layer.",
         corrected=True,
     ),
 )
-def mlp_snippet(seed, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidden=6, outputs=3, corrected=False):
+def mlp_snippet(seed, *, layers=(1, 3), dropout=0.5, inputs=4, hidden=6, outputs=3, corrected=False):
     """Carries out the module's steps with Keras layers and compares them with a perceptron in NumPy, GELU by erf.
 
-    Images are normal, [2, 3, 3, inputs], in double precision; the perceptron has the same weights and a linear
-    output. The tolerance is of single precision, in which TensorFlow holds the root of two in its GELU. Three mistakes:
-    every i is below the number of layers, so that the outputs are squashed too; a single layer is the first one and
-    gets the hidden width; and with dropout a list of layers is called, which raises an error.
+    Images are normal, [2, 3, 3, inputs], in double precision; the perceptron has the same weights. The tolerance is of
+    single precision, in which TensorFlow holds the root of two in its GELU. With the defaults it is one, whose outputs
+    pass the non-linearity too, since every i is below the number of layers: a remark, and the perceptron has that as
+    well. With one layer the first one gets the hidden width; with dropout a list of layers is called, which raises an
+    error, as PyTorch documents of its ModuleList. One line of the listing is cut off after ``el``, read as ``else
+    None``. The correction's perceptron has linear outputs.
     """
     generator = np.random.default_rng(seed)
     tables = []
-    for count in layers:
+    cases = [("defaults", 2, 0.0), *(("layers", count, 0.0) for count in layers), ("dropout", 2, dropout)]
+    for arguments, count, rate in cases:
         widths = [hidden] * (count - 1) + [outputs if corrected or count > 1 else hidden]
         kernels = [generator.normal(size=shape) for shape in zip([inputs, *widths[:-1]], widths, strict=True)]
         x = generator.normal(size=(2, 3, 3, inputs))
-        perceptron = _perceptron(x, kernels)
-        for dropout in dropouts:
-            value = _documented_module(x, kernels, dropout, corrected)
-            width = widths[-1] if value is None else value.shape[-1]
-            value = np.zeros_like(perceptron) if value is None else value
-            columns = {"value": value.ravel(), "perceptron": perceptron.ravel()}
-            table = pd.DataFrame({"layers": count, "dropout": dropout, **columns})
-            tables.append(table.assign(runs=float(value.any()), outputs=width, stated_outputs=outputs))
+        perceptron = _perceptron(x, kernels, squashed=not corrected)
+        value = _documented_module(x, kernels, rate, corrected)
+        runs = value is not None
+        columns = {"value": (value if runs else np.zeros_like(perceptron)).ravel(), "perceptron": perceptron.ravel()}
+        table = pd.DataFrame({"arguments": arguments, "layers": count, "dropout": rate, **columns})
+        tables.append(table.assign(runs=float(runs), outputs=widths[-1], stated_outputs=outputs))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -123,8 +130,8 @@ def mlp_snippet(seed, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidden
     kind="formula",
     literature="Szegedy et al. 2015, table 1",
     criterion=AllOf(
-        multiplications=AtMost("multiplications", "half_without"),
-        parameters=AtMost("parameters", "half_parameters_without"),
+        multiplications=AtMost("multiplications", "five_per_cent_less"),
+        parameters=AtMost("parameters", "five_per_cent_fewer"),
         side=Identity("side", "input_side"),
         channels=Identity("channels", "sum_of_branches"),
     ),
@@ -133,9 +140,9 @@ def mlp_snippet(seed, *, layers=(1, 2, 3), dropouts=(0.0, 0.5), inputs=4, hidden
 def inception_bottleneck(*, bottlenecks=True):
     """Counts multiply-adds and parameters of GoogLeNet's nine modules in Keras, with and without the bottlenecks.
 
-    Significant means at least half, the least that lets a network be twice as deep at the same cost. The branch that
-    pools keeps its 1x1 convolution in both. The control puts in bottlenecks that do not reduce: as many outputs as
-    inputs.
+    Significant means by five per cent at least; the share of that bound which the costliest module reaches stands
+    beside the verdict. The branch that pools keeps its 1x1 convolution in both. The control puts in bottlenecks that do
+    not reduce: as many outputs as inputs.
     """
     rows = []
     for name, (side, channels, filters) in INCEPTION_MODULES.items():
@@ -146,9 +153,9 @@ def inception_bottleneck(*, bottlenecks=True):
             {
                 "module": name,
                 "multiplications": multiplications(model),
-                "half_without": multiplications(without) / 2,
+                "five_per_cent_less": multiplications(without) / 1.05,
                 "parameters": model.count_params(),
-                "half_parameters_without": without.count_params() / 2,
+                "five_per_cent_fewer": without.count_params() / 1.05,
                 "side": model.output.shape[1],
                 "input_side": side,
                 "channels": model.output.shape[-1],
@@ -159,16 +166,22 @@ def inception_bottleneck(*, bottlenecks=True):
 
 
 @claim(
-    "GoogLeNet has 22 layers, pooling layers included, nine inception modules, global average pooling instead of "
-    "hidden dense layers, and only 5 million parameters.",
+    "GoogLeNet has 22 layers, nine inception modules, global average pooling and a linear classifier instead of fully "
+    "connected layers, and only 5 million parameters.",
     source=lectures("3.5.4"),
     kind="formula",
-    literature="Szegedy et al. 2015, table 1",
-    criterion=Identity("counted", "stated", digits=0),
+    scope="the net of Szegedy et al. 2015, table 1, for 1000 classes without its auxiliary classifiers; 22 layers as "
+    "usually counted, those with parameters",
+    literature="Szegedy et al. 2015, table 1; 5 million are also printed by Szegedy et al. 2016, section 1",
+    criterion=AllOf(
+        layers=Identity("counted", "stated", where={"quantity": "layers with parameters"}),
+        modules=Identity("counted", "stated", where={"quantity": "inception modules"}),
+        head=Identity("counted", "stated", atol=1e-9, where={"unit": "layers of the head"}),
+        parameters=Identity("counted", "stated", digits=0, where={"unit": "million"}),
+    ),
     correction=Correction(
-        "GoogLeNet has 22 layers with parameters and 27 with those of pooling, nine inception modules, global average "
-        "pooling, and 7 million parameters; 13 million with the auxiliary classifiers of its training.",
-        layers=27,
+        "GoogLeNet has 22 layers with parameters, nine inception modules, global average pooling, and 7 million "
+        "parameters; 13 million with the auxiliary classifiers of its training.",
         millions=(round(sum(TABULATED_THOUSANDS) / 1000), 13),
     ),
     reported=(
@@ -180,32 +193,28 @@ def inception_bottleneck(*, bottlenecks=True):
         ),
     ),
 )
-def googlenet_size(*, layers=22, millions=(5,)):
-    """Builds GoogLeNet in Keras from the paper's table and counts; parameters in millions.
+def googlenet_size(*, millions=(5,)):
+    """Builds GoogLeNet in Keras from the paper's table and counts; parameters in millions, each number by itself.
 
-    Layers are those on the longest path, without auxiliary classifiers. One mistake is that 22 counts layers with
-    kernels only: five of pooling come on top (Szegedy et al., section 5). The other is the 5 million: that is the
-    paper's "12 times fewer than AlexNet" of the abstract, 60 / 12, but the parameters of its own table add up to 6.8
-    million, from which the correction's first number comes. The second is the count of the reference implementation
-    (13.4 million).
+    Layers are those with kernels on the longest path; with those of pooling there would be 27. The head has one global
+    average pooling and no hidden dense layer. That the 5 million are too few has a second route: the parameters of the
+    paper's own table add up to 6.8 million, from which the correction's first number comes; 5 million are a twelfth of
+    AlexNet's 60 million, as the abstract compares them. The correction's second number is the count of the reference
+    implementation (13.4 million).
     """
     with undrawn():
         model = googlenet()
-    between_modules = layers_of(model, keras.layers.MaxPooling2D) - layers_of(model, keras.layers.Concatenate)
-    rows = {
-        "layers with parameters": (weighted_depth(model), 22),
-        "layers": (weighted_depth(model) + between_modules + 1, layers),
-        "modules": (layers_of(model, keras.layers.Concatenate), 9),
-        "global average poolings": (layers_of(model, keras.layers.GlobalAveragePooling2D), 1),
-        "hidden dense layers": (layers_of(model, keras.layers.Dense) - 1, 0),
-    }
-    for name, stated in zip(("parameters", "parameters in training"), millions, strict=False):
+    counts = [
+        ("layers with parameters", "layers", weighted_depth(model), 22),
+        ("inception modules", "modules", layers_of(model, keras.layers.Concatenate), 9),
+        ("global average poolings", "layers of the head", layers_of(model, keras.layers.GlobalAveragePooling2D), 1),
+        ("hidden dense layers", "layers of the head", layers_of(model, keras.layers.Dense) - 1, 0),
+    ]
+    for auxiliary, stated in enumerate(millions):
         with undrawn():
-            network = model if name == "parameters" else googlenet(auxiliary=True)
-        rows[name] = (network.count_params() / 1e6, stated)
-    return pd.DataFrame(
-        [{"quantity": name, "counted": counted, "stated": stated} for name, (counted, stated) in rows.items()]
-    )
+            network = googlenet(auxiliary=True) if auxiliary else model
+        counts.append((f"parameters, {auxiliary} times auxiliary", "million", network.count_params() / 1e6, stated))
+    return pd.DataFrame(counts, columns=["quantity", "unit", "counted", "stated"])
 
 
 def googlenet(*, size=224, classes=1000, auxiliary=False):
@@ -264,11 +273,13 @@ def _documented_module(x, kernels, rate, corrected):
     return keras.ops.convert_to_numpy(x)
 
 
-def _perceptron(x, kernels):
-    for kernel in kernels[:-1]:
+def _perceptron(x, kernels, *, squashed):
+    """Outputs of a perceptron with GELU after every layer, the last one included only if it is squashed."""
+    for layer, kernel in enumerate(kernels, start=1):
         x = x @ kernel
-        x = x * (1 + scipy.special.erf(x / np.sqrt(2))) / 2
-    return x @ kernels[-1]
+        if layer < len(kernels) or squashed:
+            x = x * (1 + scipy.special.erf(x / np.sqrt(2))) / 2
+    return x
 
 
 def _flat(tensor):
