@@ -1,0 +1,179 @@
+"""Auxiliary classifiers at intermediate layers: what they do for training."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Boundary, Greater, PositiveControl, Reported, claim, lectures
+from repro.engine import Record, convolution, load_data, train
+
+with epy.lazy_imports():
+    import keras
+
+AUXILIARY_STREAM = 5  # of random numbers of a seed
+
+
+def auxiliary_experiment(
+    seeds,
+    *,
+    depth=9,
+    width=8,
+    weight=0.3,
+    training_images=300,
+    steps=600,
+    batch_size=32,
+    rates=(0.003, 0.03),
+    known_rate=0.3,
+    meaningful=True,
+    data="digits",
+):
+    """Trains deep plain convolutional ReLU networks with and without classifiers after a third and two thirds.
+
+    Nine 3x3 convolutions of eight channels, the fourth and seventh of stride 2, Keras' default initialisation, no
+    normalisation; each classifier is a dense layer on mean maps. The losses of the two auxiliary classifiers count 0.3,
+    as in GoogLeNet, or nothing; the weight stands beside the label of every image, so that both are one program. Adam,
+    at each rate by itself, since the rate is left open; every seed redraws the training images. All measurements are of
+    the main classifier, as at inference, over the training images. Ten times during training: ``rise`` is the largest
+    ratio of its loss to the lowest before, one where it only falls. At the end: its loss, its test error, and the share
+    of channels that are positive nowhere in any of 128 images. A third arm, without auxiliary losses, has a rate that
+    is known to be far too large. Auxiliary classifiers without meaning learn a permutation of the labels.
+    """
+    loaded = load_data(data)
+
+    def examples(weight_of_auxiliary, seed):
+        images = loaded.subset(training_images, seed)
+        generator = np.random.default_rng((seed, AUXILIARY_STREAM))
+
+        def targets(labels):
+            auxiliary = labels if meaningful else generator.permutation(labels)
+            return np.column_stack([labels, auxiliary, np.full(len(labels), weight_of_auxiliary)]).astype(np.float32)
+
+        return SimpleNamespace(
+            x_train=images.x_train,
+            y_train=targets(images.y_train),
+            x_test=images.x_test,
+            y_test=targets(images.y_test),
+            left_out=images.left_out,
+        )
+
+    every = steps // 10
+    tables = []
+    for label, share, chosen in (
+        ("without", 0.0, rates),
+        ("with", weight, rates),
+        ("too large a rate", 0.0, (known_rate,)),
+    ):
+        training = train(
+            with_auxiliary_classifiers,
+            partial(examples, share),
+            loss=_joint_loss,
+            optimizer="adam",
+            steps=10 * every,
+            batch_size=batch_size,
+            record=Record(every=every, metrics={"main_loss": _main_loss, "error": _main_error}, probed=128),
+            seeds=list(seeds),
+            learning_rate=list(chosen),
+            shape=loaded.shape,
+            classes=loaded.classes,
+            depth=depth,
+            width=width,
+        )
+        keys = ["seed", "learning_rate"]
+        losses = training.records.set_index([*keys, "step"])["train_main_loss"].fillna(np.inf)
+        lowest = losses.groupby(keys).cummin()
+        hidden = training.layers[training.layers["name"].str.startswith("hidden")]
+        dead = hidden[hidden["step"] == 10 * every].groupby(keys)["dead"].mean()
+        final = training.final.set_index(keys)
+        measured = {
+            "dead": dead,
+            "rise": (losses / lowest).where(losses < np.inf, np.inf).groupby(keys).max(),
+            "main_loss": final["train_main_loss"].fillna(np.inf),
+            "test_error": final["test_error"],
+        }
+        tables.append(pd.DataFrame(measured).reset_index().assign(auxiliary=label))
+    return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    "GoogLeNet's two auxiliary classifiers at intermediate layers further enhance the stability of training and its "
+    "convergence, and address dying neurons; they are left out at inference.",
+    source=lectures("3.5.4"),
+    kind="tendency",
+    scope="GoogLeNet on ImageNet, before batch normalisation; the learning rate is left open",
+    left_open=("learning_rate",),
+    literature="Szegedy et al. 2015, section 5; Lee et al. 2015; Szegedy et al. 2016, section 4",
+    reads=auxiliary_experiment,
+    criterion=AllOf(
+        dying=Greater(
+            "dead", of="without", than="with", by="auxiliary", smallest_difference=0.01, each=("learning_rate",)
+        ),
+        stability=Greater("rise", of="without", than="with", by="auxiliary", each=("learning_rate",)),
+        convergence=Greater("main_loss", of="without", than="with", by="auxiliary", each=("learning_rate",)),
+    ),
+    boundary=Boundary(
+        "at large rates, where neurons die and the loss rises again without them", holds="learning_rate > 0.01"
+    ),
+    smoke={"steps": 200},
+    full={"data": "mnist", "training_images": 10_000, "steps": 5000, "width": 32},
+    control={"meaningful": False},
+    positive_control=PositiveControl(
+        "A rate that is far too large kills neurons, makes the loss rise and hinders convergence.",
+        without="too large a rate",
+    ),
+    reported=(
+        Reported(
+            "about 0.5 %",
+            measure="effect of the auxiliary classifiers on the error",
+            setting="GoogLeNet, ImageNet",
+            place="Szegedy et al. 2015, section 5",
+        ),
+    ),
+)
+def auxiliary_losses(observations, *, without="without"):
+    """Compares dead channels, rises of the loss and the final loss with and without auxiliary losses, paired by seed.
+
+    A point of channels counts, and five per cent of the loss. Theory and the literature say that large steps kill ReLU
+    units; at small ones there is nothing to counter. The control keeps both classifiers and their gradients at earlier
+    layers, and takes the meaning from what they learn.
+    """
+    rates = observations.loc[observations["auxiliary"] == "with", "learning_rate"].unique()
+    arm = observations[observations["auxiliary"] == without].assign(auxiliary="without")
+    # the arm with too large a rate is compared at every rate
+    of_arm = [
+        arm[arm["learning_rate"].isin([rate]) | (without != "without")].assign(learning_rate=rate) for rate in rates
+    ]
+    return pd.concat([*of_arm, observations[observations["auxiliary"] == "with"]], ignore_index=True)
+
+
+def with_auxiliary_classifiers(*, shape, classes, depth, width):
+    """Build a plain ReLU network whose outputs are three classifiers': the main one, and two of intermediate layers."""
+    x = keras.Input(shape)
+    y, heads = x, []
+    for layer in range(1, depth + 1):
+        strides = 2 if layer in (depth // 3 + 1, 2 * depth // 3 + 1) else 1
+        options = {"strides": strides, "padding": "same", "activation": "relu", "name": f"hidden_{layer}"}
+        y = convolution(width, 3, **options)(y)
+        if layer in (depth // 3, 2 * depth // 3, depth):
+            scores = keras.layers.Dense(classes)(keras.layers.GlobalAveragePooling2D()(y))
+            heads.append(keras.layers.Reshape((1, classes))(scores))
+    return keras.Model(x, keras.layers.Concatenate(axis=1)([heads[2], heads[0], heads[1]]))
+
+
+def _joint_loss(targets, outputs):
+    """Cross-entropy of the main classifier plus that of the others; targets: label, label of the others, weight."""
+    labels = keras.ops.take(targets, [0, 1, 1], axis=1)
+    losses = keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
+    return losses[:, 0] + targets[:, 2] * (losses[:, 1] + losses[:, 2])
+
+
+def _main_loss(targets, outputs):
+    return keras.losses.sparse_categorical_crossentropy(targets[:, 0], outputs[:, 0], from_logits=True)
+
+
+def _main_error(targets, outputs):
+    return 1 - keras.metrics.sparse_categorical_accuracy(targets[:, 0], outputs[:, 0])
