@@ -128,9 +128,10 @@ def gap_keeps_layout(seed, *, cells=1, images=160, filters=16, layers=3, data="d
     places = np.tile(np.arange(4), images)
     corners = np.column_stack([places // 2, places % 2]) * side
     canvas = 1 - placed(np.repeat(chosen, 4, axis=0), corners, 2 * side)
+    margin = 2 * layers  # what an image has an influence on stays inside
     rows = []
     for padding, x, option in (
-        ("none", np.pad(canvas, [(0, 0), (layers, layers), (layers, layers), (0, 0)], constant_values=1), "valid"),
+        ("none", np.pad(canvas, [(0, 0), (margin, margin), (margin, margin), (0, 0)], constant_values=1), "valid"),
         ("zeros", canvas, "same"),
     ):
         maps = keras.ops.convert_to_tensor(x)
