@@ -248,9 +248,9 @@ def localisation_experiment(
         for head in ("average", "maximum"):
             of_head, right = maps[seed, head]
             chosen = of_head[known]
-            found = _pointing_and_overlap(chosen, quadrants)
-            shuffled = _pointing_and_overlap(shuffled_map(chosen, seed), quadrants)
-            constant = _pointing_and_overlap(constant_map(chosen.shape), quadrants)
+            found = pointing_and_overlap(chosen, quadrants)
+            shuffled = pointing_and_overlap(shuffled_map(chosen, seed), quadrants)
+            constant = pointing_and_overlap(constant_map(chosen.shape), quadrants)
             names = ("pointing_accuracy", "overlap")
             row = {"seed": seed, "head": head, "test_error": 1 - right.mean(), "objects": len(chosen)}
             row |= {name: value - chance for name, value, chance in zip(names, found, shuffled, strict=True)}
@@ -352,7 +352,7 @@ def _maps_and_scores(model, weights, x):
         return maps, dense(pooling(maps))
 
 
-def _pointing_and_overlap(maps, quadrants):
+def pointing_and_overlap(maps, quadrants):
     """Share of maps, [n, side, side], that point into the given quadrant, and their mean overlap over thresholds."""
     half = maps.shape[1] // 2
     rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[2])
