@@ -303,7 +303,7 @@ def _shifted_tests(images, seed):
         y_test=np.column_stack(
             [np.tile(images.y_test, len(x_test)), np.repeat(range(len(x_test)), len(images.y_test))]
         ),
-        left_out=0,
+        left_out=max(0, len(x_test) * images.left_out - len(SHIFTS) * len(images.x_test)),  # a program for both
     )
 
 
