@@ -145,12 +145,13 @@ def heads_experiment(
 def gap_parameters(observations, *, pooled="average", dense="dense", channels=512, classes=1000, sides=(7, 14)):
     """Counts parameters of heads for VGG16's last maps, for two input sizes, and takes test minus training error.
 
-    The dense head has two hidden layers of 4096 units, as VGG16's has; the pooled one is also built for images of any
-    size and given another. Fewer is by five per cent. The gap is of shares of misclassified images, in inference mode.
-    The positive control leaves the parameters of the pooled head as they are, and compares training sets.
+    The dense head has two hidden layers of 4096 units on the smaller maps, as VGG16's has; the pooled one is also built
+    for images of any size and given another. Fewer is by five per cent. The gap is of shares of misclassified images,
+    in inference mode. The positive control leaves the parameters of the pooled head as they are, and compares training
+    sets.
     """
     counted = [head_parameters(side, channels, classes, pooled=True) for side in sides]
-    of_dense = head_parameters(sides[-1], channels, classes, pooled=False)
+    of_dense = head_parameters(sides[0], channels, classes, pooled=False)
     arms = relabelled(observations, {"pooled": pooled, "dense": dense})
     return arms.assign(
         gap_of_errors=arms["test_clean"] - arms["train_error"],
@@ -312,13 +313,14 @@ def _disturbed_errors(training, images):
     middle = images.x_test.shape[1] // 4
     clean = _on_canvas(images.x_test, (middle, middle))
     inside = _on_canvas(np.ones_like(images.x_test), (middle, middle)) > 0
-    classify = backend.compile_function(partial(_scores_of_disturbed, training.model(0)))
+    model = training.model(0)
+    classify = backend.compile_function(partial(_scores_of_disturbed, model))
+    like = model.layers[-3].output.shape[1:]  # of the last maps
     last = training.records["step"].max()
     rows = []
     for seed, weights in zip(training.replicas["seed"], training.weights, strict=True):
         generator = np.random.default_rng((seed, NOISE_STREAM, 1))
         values = [keras.ops.convert_to_tensor(value) for value in weights]
-        like = training.model(0).layers[-3].output.shape[1:]
         row = {"seed": seed, "steps": last}
         for times, suffix in ((1, ""), (STRONGER, ", stronger")):
             noise, outliers = (
