@@ -86,6 +86,14 @@ def test_shifts_by_a_pixel_in_four_directions():
     assert unshifted(images).x_train.tolist() == np.tile(images.x_train, (5, 1, 1, 1)).tolist()
 
 
+def test_shifted_images_leave_room_for_those_held_out():
+    sizes = []
+    for images in (few_images(), few_images().held_out(0.4, 0)):
+        moved = shifted(images)
+        sizes.append(len(moved.y_train) + len(moved.y_test) + moved.left_out)
+    assert sizes[0] == sizes[1] == 5 * 5 + 5
+
+
 @pytest.mark.parametrize("depth", [8, 14])
 @pytest.mark.parametrize("shortcut", [0.0, 1.0])
 def test_scaled_shortcuts_are_those_of_the_residual_network(depth, shortcut):

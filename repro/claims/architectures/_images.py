@@ -34,4 +34,7 @@ def _five_times(images: Any, corners: Any) -> Any:
     padded = np.pad(images.x_train, [(0, 0), (1, 1), (1, 1), (0, 0)])
     height, width = images.x_train.shape[1:3]
     copies = [padded[:, row : row + height, column : column + width] for row, column in corners]
-    return replace(images, x_train=np.concatenate(copies), y_train=np.tile(images.y_train, len(corners)))
+    x_train, y_train = np.concatenate(copies), np.tile(images.y_train, len(corners))
+    # programs keep room for what held-out images would have added, so that they do for tuning and evaluation
+    room = (len(corners) - 1) * len(images.y_test) if images.left_out else 0
+    return replace(images, x_train=x_train, y_train=y_train, left_out=images.left_out + room)

@@ -107,6 +107,7 @@ def gap_gradients_dense(seed, *, side=6, channels=5, levels=8, exponent=1):
         by="pooling",
         each=("padding",),
     ),
+    smoke={"images": 80},
     boundary=Boundary("where zero padding makes features depend on the position", holds="padding == 'zeros'"),
     positive_control=PositiveControl(
         "Averages over the cells of a 2 x 2 grid tell the quadrant better than the global maximum.", cells=2
