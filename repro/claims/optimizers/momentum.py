@@ -25,7 +25,7 @@ RATE, MOMENTUM = 2**-5, 0.875
     criterion=Identity("keras", "formula", operations=4096),
     control={"nesterov": True},
     rival=Rival(
-        r"The last term is multiplied by $\eta_t / \eta_{t-1}$: the rate multiplies an average of gradients.",
+        r"The last term is multiplied by $\eta_t / \eta_{t-1}$: the rate multiplies a sum of gradients.",
         criterion=Identity("keras", "rescaled", operations=4096),
     ),
 )
@@ -34,15 +34,15 @@ def momentum_cheatsheet(seeds, *, nesterov=False, steps=40):
 
     Functions of eight parameters with curvatures from 0.1 to 10 in random directions, 40 steps with momentum 7/8 from
     normal parameters, which rest before the first step; double precision. The rate is 1/32 for the first half of the
-    steps and 1/64 for the others: there the formula differs from its other form (Sutskever et al. 2013), in which the
-    rate multiplies an average of gradients, the rival. The control is Nesterov's variant.
+    steps and 1/64 for the others: there the formula, which is also that of Sutskever et al. 2013, differs from the form
+    that PyTorch has, in which the rate multiplies a sum of gradients, the rival. The control is Nesterov's variant.
     """
     rates = [RATE] * (steps // 2) + [RATE / 2] * (steps - steps // 2)
     return compare_paths(
         seeds,
         rates,
         optimizer=keras.optimizers.SGD(RATE, momentum=MOMENTUM, nesterov=nesterov),
-        formulas={"formula": _heavy_ball, "rescaled": _rate_times_average},
+        formulas={"formula": _heavy_ball, "rescaled": _rate_times_sum},
     )
 
 
@@ -54,11 +54,11 @@ def _heavy_ball(start, gradient, rates):
     return path[2:]
 
 
-def _rate_times_average(start, gradient, rates):
-    path, average = [start], 0.0
+def _rate_times_sum(start, gradient, rates):
+    path, gradients = [start], 0.0
     for rate in rates:
-        average = MOMENTUM * average + gradient(path[-1])
-        path.append(path[-1] - rate * average)
+        gradients = MOMENTUM * gradients + gradient(path[-1])
+        path.append(path[-1] - rate * gradients)
     return path[1:]
 
 
