@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from repro.claims.optimizers import _descents, _quadratics
+from repro.claims.optimizers import _descents, _quadratics, adaptive
 
 CURVATURE, RATE, ALPHA = 2.0, 0.1, 0.5
 FACTORS = {"plain": (RATE, 0, 0), "printed": (RATE, ALPHA * RATE, 0), "heavy ball": (RATE, 0, ALPHA)}
 
 
-def _path(update, steps=6):
+def _path(update, steps=6, **options):
     places = _descents.path(
         lambda w: CURVATURE * w,
         np.ones(1),
@@ -18,6 +18,7 @@ def _path(update, steps=6):
         steps=steps,
         noise=0.0,
         generator=np.random.default_rng(0),
+        **options,
     )
     return np.array(list(places))[:, 0, 0]
 
@@ -28,6 +29,13 @@ def test_plain_descent_shrinks_a_quadratic_by_one_factor():
 
 def test_momentum_as_printed_is_plain_descent_at_a_larger_rate():
     assert _path("printed") == pytest.approx((1 - (1 + ALPHA) * RATE * CURVATURE) ** np.arange(7))
+
+
+def test_a_second_gradient_of_random_sign_adds_to_the_first_or_takes_from_it():
+    places = _path("printed", steps=40, second="of random sign")
+    larger, smaller = (1 - (1 + sign * ALPHA) * RATE * CURVATURE for sign in (1, -1))
+    factors = np.unique(np.round(places[1:] / places[:-1], 12))
+    assert factors == pytest.approx([larger, smaller])
 
 
 def test_heavy_ball_follows_the_powers_of_its_companion_matrix():
@@ -82,6 +90,11 @@ def test_plain_descent_changes_sign_at_every_step_above_the_inverse_curvature():
     assert found == pytest.approx([1, 0])
 
 
+def test_a_run_that_ends_at_zero_has_no_sign_to_change():
+    found = _descents.sign_changes(np.array([(0.0999, 0, 0)]), steps=200, noise=0.0, seed=0, condition=10.0, count=3)
+    assert found == pytest.approx([0])
+
+
 def test_without_noise_small_rates_escape_from_no_minimum():
     errors = _descents.RippledErrors(np.random.default_rng(0), 40)
     shares = _descents.shares_escaped(errors, np.array([[1e-3, 0, 0]]), steps=4000, noise=0.0, seed=0)
@@ -94,6 +107,7 @@ def test_at_tuned_rates_momentum_as_printed_is_plain_descent(noise):
         0,
         alpha=1.0,
         momentum=0.9,
+        second="along the first",
         functions=20,
         courses=2,
         steps=100,
@@ -103,6 +117,18 @@ def test_at_tuned_rates_momentum_as_printed_is_plain_descent(noise):
     )
     tuned = table[table["rates"] == "tuned"].set_index("update")[["escaped", "sign_changes"]]
     assert tuned.loc["printed"].tolist() == tuned.loc["plain"].tolist()
+
+
+def test_averages_from_the_first_gradient_step_as_adam_once():
+    def gradient(parameters):
+        return 2 * parameters
+
+    start, options = np.array([[3.0, -1.0]]), {"squares": np.square}
+    adam = adaptive._averages(start, gradient, [0.1] * 2, adaptive._corrected_step, **options)
+    seeded = adaptive._averages(start, gradient, [0.1] * 2, adaptive._plain_step, from_zero=False, **options)
+    assert seeded[0] == pytest.approx(adam[0])
+    assert seeded[0] == pytest.approx(start - 0.1 * np.sign(start))
+    assert seeded[1] != pytest.approx(adam[1], abs=1e-6)
 
 
 def test_paths_of_keras_are_those_of_the_formulas():

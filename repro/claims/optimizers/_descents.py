@@ -14,15 +14,16 @@ TUNING, TESTING, ESCAPING, OSCILLATING = 1, 2, 3, 4
 FARTHEST = 1e6  # from the origin: a run that diverges stays there
 
 
-def descents(seed, *, alpha, momentum, functions, courses, steps, noises, condition, rates):
+def descents(seed, *, alpha, momentum, second, functions, courses, steps, noises, condition, rates):
     """Share of runs that escape from shallow minima, and of steps that change sign, by update, rates and noise.
 
     Args:
         seed: Seed of functions, starts and noise.
         alpha: Factor on the second gradient of the printed update, as a share of the rate.
         momentum: Factor on the last step of heavy ball.
+        second: Direction of the second gradient: ``along the first`` or ``of random sign``.
         functions: Number of rippled errors that are drawn, each with one start.
-        courses: Number of runs on the quadratic, which differ by their noise.
+        courses: Number of runs on the quadratic, which differ by their start and their noise.
         steps: Number of steps.
         noises: Deviations of the gradients' noise.
         condition: Condition number of the quadratic.
@@ -48,27 +49,27 @@ def descents(seed, *, alpha, momentum, functions, courses, steps, noises, condit
 
     rows = []
     for noise in noises:
-        options = {"steps": steps, "noise": noise, "seed": seed}
-        searched = [(update, rate * stability[update]) for update in UPDATES for rate in rates]
-        shares = shares_escaped(tuning, coefficients(searched), **options).reshape(len(UPDATES), len(rates))
-        best = {update: searched[row * len(rates) + shares[row].argmax()][1] for row, update in enumerate(UPDATES)}
-        arms = []
-        for chosen in ("tuned", "equal"):
-            for update in UPDATES:
-                equal = best["plain"] / (1 + alpha), balanced / (1 + alpha)
-                rate, steady = (best[update], on_quadratic[update]) if chosen == "tuned" else equal
-                arms.append((chosen, update, (update, rate), (update, steady)))
-            arms.append((chosen, SLOW, ("plain", best["plain"] / 10), ("plain", arms[-len(UPDATES)][-1][1])))
-        escaped = shares_escaped(testing, coefficients([arm[2] for arm in arms]), **options)
-        quadratic = {"condition": condition, "count": courses, **options}
-        changes = sign_changes(coefficients([arm[3] for arm in arms]), **quadratic)
-        for (chosen, label, *_), share, change in zip(arms, escaped, changes, strict=True):
-            columns = {"update": label, "escaped": share, "sign_changes": change}
-            rows.append({"noise": noise, "rates": chosen, **columns})
+        options = {"steps": steps, "noise": noise, "second": second, "seed": seed}
+        best = {}
+        for update in UPDATES:
+            grid = [rate * stability[update] for rate in rates]
+            shares = shares_escaped(tuning, coefficients([(update, rate) for rate in grid]), **options)
+            best[update] = grid[shares.argmax()]
+        equal, equal_on_quadratic = (
+            dict.fromkeys(UPDATES, tuned["plain"] / (1 + alpha)) for tuned in (best, on_quadratic)
+        )
+        for name, escaping, steady in (("tuned", best, on_quadratic), ("equal", equal, equal_on_quadratic)):
+            to_escape = [*escaping.items(), ("plain", best["plain"] / 10)]
+            on_axes = [*steady.items(), ("plain", steady["plain"])]
+            escaped = shares_escaped(testing, coefficients(to_escape), **options)
+            changes = sign_changes(coefficients(on_axes), condition=condition, count=courses, **options)
+            for update, share, change in zip((*UPDATES, SLOW), escaped, changes, strict=True):
+                columns = {"update": update, "escaped": share, "sign_changes": change}
+                rows.append({"noise": noise, "rates": name, **columns})
     return pd.DataFrame(rows)
 
 
-def path(gradient, start, coefficients, *, steps, noise, generator):
+def path(gradient, start, coefficients, *, steps, noise, generator, second="along the first"):
     """Yield the places that updates visit from a start, the first of ``steps + 1``.
 
     Args:
@@ -78,6 +79,7 @@ def path(gradient, start, coefficients, *, steps, noise, generator):
         steps: Number of steps.
         noise: Deviation of the normal noise of gradients, which all trials share.
         generator: Generator of the noise.
+        second: Direction of the second gradient: ``along the first``, or ``of random sign`` in each step.
     """
     once, again, memory = np.reshape(coefficients.T, (3, -1, *[1] * start.ndim))
     w = np.broadcast_to(start, (len(coefficients), *start.shape))
@@ -85,7 +87,8 @@ def path(gradient, start, coefficients, *, steps, noise, generator):
     yield w
     for _ in range(steps):
         slope = gradient(w) + noise * generator.normal(size=start.shape)
-        last = -once * slope - again * slope + memory * last
+        sign = generator.choice([-1.0, 1.0]) if second == "of random sign" else 1.0
+        last = -once * slope - sign * again * slope + memory * last
         w = np.clip(w + last, -FARTHEST, FARTHEST)
         yield w
 
@@ -140,13 +143,15 @@ def shares_escaped(errors, coefficients, *, seed, **options):
 def sign_changes(coefficients, *, condition, count, seed, **options):
     """Share of the steps that change sign along the steep axis of a quadratic, [trials].
 
-    The quadratic has two curvatures, 1 and the condition number, and every run starts at one on both axes.
+    The quadratic has two curvatures, 1 and the condition number; runs start at normal places. A place of zero, where
+    the smallest numbers end, is no change.
     """
     generator = np.random.default_rng((seed, OSCILLATING))
     curvatures = np.array([condition, 1.0])[:, None]
-    places = path(lambda w: curvatures * w, np.ones((2, count)), coefficients, generator=generator, **options)
+    start = generator.normal(size=(2, count))
+    places = path(lambda w: curvatures * w, start, coefficients, generator=generator, **options)
     changes, before = np.zeros(len(coefficients)), next(places)[:, 0]
     for place in places:
-        changes += (np.sign(place[:, 0]) != np.sign(before)).mean(axis=-1)
+        changes += (np.sign(place[:, 0]) * np.sign(before) < 0).mean(axis=-1)
         before = place[:, 0]
     return changes / options["steps"]

@@ -99,6 +99,7 @@ def _rate_times_sum(start, gradient, rates):
         holds="rates == 'equal' and part == 'escape'",
     ),
     smoke={"functions": 100},
+    control={"second": "of random sign"},
     positive_control=PositiveControl(
         "Heavy-ball momentum escapes more shallow minima than plain descent at a tenth of its best rate, and at tuned "
         "rates it oscillates less than plain descent.",
@@ -132,6 +133,7 @@ def momentum_lectures_first(
     *,
     alpha=1.0,
     momentum=0.9,
+    second="along the first",
     functions=200,
     courses=64,
     steps=200,
@@ -144,17 +146,21 @@ def momentum_lectures_first(
     An error is a parabola with ripples of random phases and wavelengths, which make shallow minima; from a random start
     outside the basin of the deepest, a run escapes if it ends within. Oscillation is the share of steps at which the
     steep coordinate of a quadratic of condition number 100 changes sign. Gradients have normal noise of the given
-    deviation, or none. Tuned: each update has the $\eta$ of the most escapes on other functions of the same seed's,
-    among six up to nearly the largest at which it is stable; on the quadratic its best one is known. Equal: all have
-    one $\eta$, half of plain descent's best. $\alpha$ is as large as $\eta$, and the factor of heavy ball on the last
-    step is 0.9. As printed both terms have one gradient, so that the update is plain descent at the rate $\eta +
-    \alpha$: at tuned rates they are the same, bit by bit. Plain descent at a tenth of its best rate is trapped, for the
-    positive control.
+    deviation, or none.
+
+    As printed both terms have one gradient, so that the update is plain descent at the rate $\eta + \alpha$, whatever
+    $\alpha$ is; here it is as large as $\eta$. Tuned: each update has the $\eta$ of the most escapes on other functions
+    of the same seed's, among six up to nearly the largest at which it is stable; on the quadratic its best one is
+    known. The printed update and plain descent are the same then, bit by bit. Equal: all have one $\eta$, half of plain
+    descent's best, so that the printed update is plain descent at its best rate. Heavy ball has the factor 0.9 on the
+    last step; plain descent at a tenth of its best rate is trapped, for the positive control. In the control the second
+    gradient has a random sign in each step, so that it encourages no direction.
     """
     return descents(
         seed,
         alpha=alpha,
         momentum=momentum,
+        second=second,
         functions=functions,
         courses=courses,
         steps=steps,
