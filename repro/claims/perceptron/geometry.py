@@ -155,7 +155,7 @@ def _nearest(w, points):
     full={"points": 500, "dimension": 100, "planes": 100},
     control={"summed": "all points"},
     rival=Rival(
-        r"The step is $w \leftarrow w + 2 \eta t_i x_i$, as it is for a squared loss.",
+        r"The step is $w \leftarrow w + \eta (t_i - y_i) x_i$ with the outputs $y_i$, -1 or 1: twice as long.",
         criterion=Identity("keras", "doubled", operations=100, where={"quantity": "step"}),
     ),
 )
@@ -201,7 +201,7 @@ def hebbian_is_sgd(seeds, *, points=50, dimension=5, planes=10, summed="misclass
     kind="formula",
     scope="a given hyperplane; whether the factor of proportionality may differ between hyperplanes is left open",
     left_open=("hyperplanes",),
-    literature="Hastie, Tibshirani and Friedman 2009, section 4.5.1: proportional to the distance; the factor is |w|",
+    literature="Hastie, Tibshirani and Friedman 2009, section 4.5.1, say that it is proportional to the distance",
     criterion=Identity("loss", "in_proportion", operations=10_000, each=("hyperplanes",)),
     boundary=Boundary(
         "among hyperplanes with one norm of w, which is the factor; that norm changes where w is rescaled and along a "
