@@ -89,8 +89,8 @@ def hebbian_or_first_epoch(*, order=(0, 1, 2, 3)):
 
 
 @claim(
-    r"That run needs further epochs; repeated until all records are right, it ends after several at the weights "
-    r"$(-\frac{1}{2}, 1, 1)$.",
+    r"That run needs further epochs; repeated until all records are right, it ends after multiple epochs at the "
+    r"weights $(-\frac{1}{2}, 1, 1)$.",
     source=EXAMPLE,
     kind="formula",
     scope="the run of the first epoch, continued until every record is right",
@@ -142,11 +142,12 @@ STARTS = 3
 
 
 @claim(
-    "Where the data have no linearly separable boundary, as those of XOR, the perceptron fails; non-linear boundaries, "
-    "the idea of the multi-layer perceptron, or different input representations are then needed.",
+    "Where the data have no linearly separable boundary the perceptron fails; alternative approaches are then needed, "
+    "including non-linear boundaries, the basis of multi-layer perceptrons, or different input representations.",
     source=lectures("1.3.3"),
     kind="theorem",
-    scope="a single threshold neuron on the raw inputs; networks learn XOR, the four records of this data set",
+    scope="a single threshold neuron on the raw inputs; XOR, which the passage does not name, is the data set that the "
+    "alternatives learn, with the four records of this data set",
     literature="Minsky and Papert 1969",
     criterion=AllOf(
         hyperplanes=AtLeast("mistakes", bound=1.0, where={"learner": "best hyperplane"}),
