@@ -62,6 +62,13 @@ def test_epochs_with_mistakes_are_counted():
     assert _learning.count_epochs(np.array([[1.0, 0.0]]), np.array([-1.5, 0.0])) == 2
 
 
+def test_rounds_on_the_worst_mistake_do_not_depend_on_the_order():
+    points, start = np.array([[1.0, 0.0], [0.0, 1.0], [-0.5, 2.0]]), np.array([-2.5, -0.5])
+    assert _learning.count_rounds(points, start) == pytest.approx(5 / 3)  # the first twice, the third, the first twice
+    assert _learning.count_rounds(points[::-1], start) == pytest.approx(5 / 3)
+    assert _learning.count_rounds(points, np.array([1.0, 1.0])) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("order", ["cyclic", "worst first"])
 def test_orthogonal_points_are_mistakes_once_each(order):
     points = _sets.orthogonal_set(np.random.default_rng(0), dimension=5, norm=3.0)

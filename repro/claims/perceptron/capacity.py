@@ -88,16 +88,17 @@ def _separable_labellings(x):
     ),
     smoke={"dimensions": (5, 20), "labellings": 100},
     full={"dimensions": (5, 10, 20, 40, 80), "labellings": 200},
-    control={"labels": "of a teacher"},
+    control={"subspace": 0.5},
 )
-def cover_transition(seed, *, dimensions=(5, 10, 20, 40), labellings=50, labels="random"):
+def cover_transition(seed, *, dimensions=(5, 10, 20, 40), labellings=50, subspace=1.0):
     """Finds the share of labellings that are separable against the number of points over the dimension.
 
     Each labelling is a growing sequence of normal points with random labels, up to five for every dimension; bisection
     finds how many of them a hyperplane through the origin separates. The half-point is where the share of separable
     sequences, interpolated, falls through one half; the width is from three quarters to one quarter; both over the
     dimension. The place is that of the largest dimension; by Cover's formula the share is C(s, n) / 2^s, which is one
-    half at 2n exactly. Labels of a linear teacher, the control, are separable for any number of points.
+    half at 2n exactly. Points in a subspace of half the dimension, the control, are not in general position: theirs is
+    at half as many points.
     """
     rows = []
     for dimension in dimensions:
@@ -106,8 +107,8 @@ def cover_transition(seed, *, dimensions=(5, 10, 20, 40), labellings=50, labels=
         largest = []
         for _ in range(labellings):
             x = generator.normal(size=(most, dimension))
-            y = np.sign(x[:, 0]) if labels == "of a teacher" else generator.choice([-1, 1], size=most)
-            largest.append(_largest_separable(x * y[:, None]))
+            x[:, round(subspace * dimension) :] = 0
+            largest.append(_largest_separable(x * generator.choice([-1, 1], size=(most, 1))))
         three_quarters, half, quarter = (_crossing(largest, most, share) for share in (0.75, 0.5, 0.25))
         place = {"half_point": half / dimension, "width": (quarter - three_quarters) / dimension}
         rows.append({"dimension": dimension, "largest": dimension == max(dimensions), **place})
@@ -115,8 +116,8 @@ def cover_transition(seed, *, dimensions=(5, 10, 20, 40), labellings=50, labels=
 
 
 def _largest_separable(signed):
-    """Number of points of a sequence, from its start, that are separable; as many as dimensions always are."""
-    fewest, most = signed.shape[1], len(signed)
+    """Number of points of a sequence, from its start, that are separable; a single point always is."""
+    fewest, most = 1, len(signed)
     while fewest < most:
         middle = (fewest + most + 1) // 2
         fewest, most = (middle, most) if separable(signed[:middle]) else (fewest, middle - 1)
