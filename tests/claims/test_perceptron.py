@@ -50,6 +50,14 @@ def test_separable_labellings_are_those_of_covers_table(points, dimension, numbe
     assert capacity._separable_labellings(x) == number
 
 
+def test_random_labels_in_a_subspace_of_half_the_dimension_are_separable_for_half_as_many_points():
+    options = {"dimensions": (20,), "labellings": 100}
+    places = [
+        capacity.cover_transition([0, 1], subspace=subspace, **options)["half_point"].mean() for subspace in (1.0, 0.5)
+    ]
+    assert places == pytest.approx([2.0, 1.0], abs=0.15)
+
+
 def test_share_of_separable_sequences_is_interpolated():
     largest = [2, 3, 3, 4]  # shares at 2, 3, 4, 5 points: 1, 3/4, 1/4, 0
     assert capacity._crossing(largest, 6, 0.75) == pytest.approx(3)

@@ -49,3 +49,12 @@ def count_epochs(signed, weights):
                 mistakes += 1
         epochs += mistakes > 0
     return max(1, epochs)
+
+
+def count_rounds(signed, weights):
+    """Number of updates on the worst mistake until all points are right, at least one, over the number of points."""
+    updates = 0
+    while (products := signed @ weights).min() <= 0:
+        weights = weights + signed[products.argmin()]
+        updates += 1
+    return max(1, updates) / len(signed)

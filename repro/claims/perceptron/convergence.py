@@ -19,7 +19,7 @@ from repro import (
     claim,
     lectures,
 )
-from repro.claims.perceptron._learning import count_epochs, count_updates, trajectory
+from repro.claims.perceptron._learning import count_epochs, count_rounds, count_updates, trajectory
 from repro.claims.perceptron._sets import draw_pairs, maximum_margin, orthogonal_set, pair_of_classes, random_set
 from repro.engine.backend import compile_function, value_and_gradient
 
@@ -212,7 +212,7 @@ def _worst_first(signed, start, updates, optimizer):
     source=lectures("1.3.3"),
     kind="tendency",
     scope="Hebbian learning of separable data until no error; the data set and the learning rate are left open",
-    left_open=("data",),
+    left_open=("data", "rate"),
     criterion=AllOf(
         order=Greater(
             "epochs",
@@ -221,7 +221,7 @@ def _worst_first(signed, start, updates, optimizer):
             by="run",
             smallest_ratio=1.05,
             where={"varied": "order"},
-            each=("data",),
+            each=("data", "rate"),
         ),
         initial_weights=Greater(
             "epochs",
@@ -230,55 +230,65 @@ def _worst_first(signed, start, updates, optimizer):
             by="run",
             smallest_ratio=1.05,
             where={"varied": "initial weights"},
-            each=("data",),
+            each=("data", "rate"),
         ),
     ),
     boundary=Boundary(
-        "where points are not orthogonal: an update on one of several orthogonal points leaves the others as they are, "
-        "so that no order matters, nor do initial weights that one update outweighs",
-        holds="data == 'random'",
+        "where points are not orthogonal; an update on one of several orthogonal points leaves the others as they are, "
+        "so that no order matters to them, and initial weights do only if one update does not outweigh them, at the "
+        "smaller rate",
+        holds="data == 'random' or (part == 'initial_weights' and rate < 1)",
     ),
     smoke={"runs": 10},
     full={"points": 1000, "dimension": 100, "runs": 100},
+    control={"presented": "worst mistake first"},
     positive_control=PositiveControl(
-        "At a hundredth of the learning rate learning takes more epochs.",
+        "At a thirtieth of the learning rate learning takes more epochs.",
         criterion=Greater(
             "epochs",
-            of="a hundredth of the rate",
+            of="a thirtieth of the rate",
             than="the rate",
             by="run",
             smallest_ratio=1.1,
             source="twice the five per cent of the project's table",
             where={"varied": "learning rate"},
-            each=("data",),
+            each=("data", "rate"),
         ),
     ),
 )
-def order_matters(seed, *, points=100, dimension=10, margin=0.02, runs=20, norm=10.0):
+def order_matters(
+    seed, *, points=100, dimension=10, margin=0.02, rates=(1.0, 0.1), runs=20, norm=10.0, presented="in order"
+):
     """Counts the epochs of perceptron learning on one data set, over many orders and over many initial weights.
 
     An epoch is a pass through all points; those with a mistake are counted. Orders are random permutations, from the
     same initial weights; initial weights are normal, in the same order. The effect is the ratio of the longest to the
     shortest run of a seed, which is one if nothing matters. Random data are unit vectors separable with a margin;
-    orthogonal data as many points of norm ten as dimensions, each of which is right after one update at most, whatever
-    the order. The positive control varies the learning rate, one otherwise, which both kinds of data depend on.
+    orthogonal data as many points of norm ten as dimensions: an update moves the product of its point with the weights
+    by a hundred times the rate, and that of no other point, while initial products have a deviation of ten. At rate 1
+    each point is right after one update at most, at rate 0.1 after one to a few, whatever the order. The positive
+    control has a thirtieth of each rate. In the control the worst mistake comes first, wherever it stands; as many
+    updates as there are points count as an epoch.
     """
+    count = count_epochs if presented == "in order" else count_rounds
     generator = np.random.default_rng(seed)
     rows = []
     for data, signed in (
         ("random", random_set(generator, points, dimension, margin)),
         ("orthogonal", orthogonal_set(generator, dimension, norm)),
     ):
-        start, *starts = generator.normal(size=(runs + 1, dimension))
-        orders = [count_epochs(generator.permutation(signed), start) for _ in range(runs)]
-        initial = [count_epochs(signed, other) for other in starts]
-        # Weights over a rate learn at rate one as the weights do at that rate.
-        slow = count_epochs(signed, 100 * start)
-        for varied, counts in (
-            ("order", {"slowest run": max(orders), "fastest run": min(orders)}),
-            ("initial weights", {"slowest run": max(initial), "fastest run": min(initial)}),
-            ("learning rate", {"a hundredth of the rate": slow, "the rate": count_epochs(signed, start)}),
-        ):
-            for run, epochs in counts.items():
-                rows.append({"data": data, "varied": varied, "run": run, "epochs": epochs})
+        orders = [generator.permutation(signed) for _ in range(runs)]
+        for rate in rates:
+            # Weights over the rate learn at rate one as the weights do at that rate.
+            start, *starts = generator.normal(size=(runs + 1, dimension)) / rate
+            by_order = [count(ordered, start) for ordered in orders]
+            by_start = [count(signed, other) for other in starts]
+            slow = {"a thirtieth of the rate": count(signed, 30 * start), "the rate": count(signed, start)}
+            for varied, counts in (
+                ("order", {"slowest run": max(by_order), "fastest run": min(by_order)}),
+                ("initial weights", {"slowest run": max(by_start), "fastest run": min(by_start)}),
+                ("learning rate", slow),
+            ):
+                for run, epochs in counts.items():
+                    rows.append({"data": data, "rate": rate, "varied": varied, "run": run, "epochs": epochs})
     return pd.DataFrame(rows)
