@@ -51,6 +51,7 @@ def gelu_forms(seed, *, approximate=False, points=512):
     r"$1 - g(a)^2$.",
     source=lectures("2.2"),
     kind="formula",
+    scope="real a",
     # On JAX, Keras' tanh is in single precision whatever the type of its inputs.
     criterion=AllOf(
         sigmoid=Identity("derivative", "formula", operations=16, dtype="float32", where={"activation": "sigmoid"}),
@@ -87,6 +88,7 @@ def sigmoid_derivative(seed, *, exchanged=False, points=512):
     r"$\tanh(z) = 2\sigma(2z) - 1$.",
     source=cheatsheet("1.2.3"),
     kind="formula",
+    scope="real z",
     # On JAX, Keras' tanh is in single precision whatever the type of its inputs.
     criterion=AllOf(
         small=Identity("tanh", "scaled_sigmoid", operations=16, dtype="float32", where={"size": "small"}),

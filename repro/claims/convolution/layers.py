@@ -21,8 +21,8 @@ with epy.lazy_imports():
     kind="formula",
     scope="filters small against the image; padding, on which the meaning of circular depends, is left open",
     left_open=("padding",),
-    literature="Gray 2006, Toeplitz and Circulant Matrices: a review; Sedghi, Gupta and Long 2019, section 2, for "
-    "convolutions of images",
+    literature="Gray 2006, Toeplitz and Circulant Matrices: a review; Sedghi, Gupta and Long 2019, for convolutions of "
+    "images",
     criterion=AllOf(
         product=Identity("convolution", "product", operations=100, dtype="float32", where={"quantity": "outputs"}),
         zeros=AtLeast("zeros", 0.5, where={"quantity": "outputs"}),
@@ -34,7 +34,7 @@ with epy.lazy_imports():
         "periodic padding, its rows are cyclic shifts of one another without padding, and with zeros those at the "
         "borders lack weights that the others have (doubly block Toeplitz)",
         holds="part != 'circular' or padding != 'same'",
-        assumption="Sedghi, Gupta and Long 2019, section 2, take periodic padding for the matrix to be circulant",
+        assumption="Sedghi, Gupta and Long 2019 take periodic padding for the matrix to be circulant",
     ),
     control={"window": 6},
 )
@@ -76,6 +76,7 @@ def sparse_shared_dense(seed, *, paddings=("valid", "same", "periodic"), side=6,
     "vectors concatenated to one of 36 components.",
     source=(notes("Remark 3.28"), notes("Figure 24")),
     kind="formula",
+    scope="images of any shape; the figure leaves the biases out",
     criterion=Identity("convolution", "dense", operations=100, dtype="float32"),
     control={"neighbours": False},
 )
