@@ -27,8 +27,10 @@ ACTIVATIONS = {
         lambda z: z * scipy.special.expit(z),
         lambda z: scipy.special.expit(z) * (1 + z * scipy.special.expit(-z)),
     ),
+    "leaky_relu": (lambda z: np.maximum(z, 0.2 * z), lambda z: np.where(z > 0, 1.0, 0.2)),  # Keras' default
+    "softplus": (lambda z: np.logaddexp(z, 0), lambda z: scipy.special.expit(z)),
 }
-NETWORKS = (("sigmoid", "tanh", "relu"), ("gelu", "elu", "silu"))
+NETWORKS = (("sigmoid", "tanh", "relu", "softplus"), ("gelu", "elu", "leaky_relu", "silu"))
 
 
 @claim(
@@ -47,11 +49,11 @@ NETWORKS = (("sigmoid", "tanh", "relu"), ("gelu", "elu", "silu"))
     ),
     control={"sloped": False},
 )
-def layer_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 3), sloped=True):
+def layer_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 4, 3), sloped=True):
     """Assembles the gradients of two deep Keras networks from these derivatives and compares them with autodiff.
 
-    The gradient of a weighted sum of the outputs for one normal input, chained backwards through the layers. Three
-    layers of 5, 4 and 3 units, each with another activation, with normal weights and biases of variance one over the
+    The gradient of a weighted sum of the outputs for one normal input, chained backwards through the layers. Four
+    layers of 5, 4, 4 and 3 units, each with another activation, with normal weights and biases of variance one over the
     number of inputs, double precision; activations and their derivatives by SciPy. The document gives the weights of a
     layer the index l once and l - 1 once; they are the same. The control takes all slopes as one, as they are in linear
     layers.
