@@ -50,11 +50,10 @@ def descents(seed, *, alpha, momentum, second, functions, courses, steps, noises
     rows = []
     for noise in noises:
         options = {"steps": steps, "noise": noise, "second": second, "seed": seed}
-        best = {}
-        for update in UPDATES:
-            grid = [rate * stability[update] for rate in rates]
-            shares = shares_escaped(tuning, coefficients([(update, rate) for rate in grid]), **options)
-            best[update] = grid[shares.argmax()]
+        grids = {update: [rate * stability[update] for rate in rates] for update in UPDATES}
+        trials = [(update, rate) for update, grid in grids.items() for rate in grid]
+        shares = shares_escaped(tuning, coefficients(trials), **options).reshape(len(UPDATES), len(rates))
+        best = {update: grids[update][row.argmax()] for update, row in zip(UPDATES, shares, strict=True)}
         equal, equal_on_quadratic = (
             dict.fromkeys(UPDATES, tuned["plain"] / (1 + alpha)) for tuned in (best, on_quadratic)
         )
