@@ -135,7 +135,7 @@ HALF_UNIT = 0.005  # of the second decimal
     kind="formula",
     scope="positive alpha in ELU; -0.17 and -0.28 are rounded",
     criterion=AllOf(
-        limits=Identity("value", "printed", digits=2, where={"infinite": False}),
+        limits=Identity("value", "limit", digits=2, where={"infinite": False}),
         unbounded=AtLeast("distance", bound=1e3, where={"infinite": True}),
         brackets=Identity("attained", "closed", where={"bracket": "of an exact end"}),
     ),
@@ -166,7 +166,7 @@ def ranges(seed, *, reach=FAR, points=4096):
         columns = {
             "end": ["lower", "upper"],
             "value": found,
-            "printed": [least, most],
+            "limit": [least, most],
             "distance": np.abs(found),
             "infinite": infinite,
             "attained": (np.abs(near - [least, most]) <= HALF_UNIT).astype(float),
