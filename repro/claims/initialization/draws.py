@@ -31,7 +31,7 @@ with epy.lazy_imports():
 
 
 @claim(
-    "All weights zero are ineffective: they give zero gradients, and no learning occurs.",
+    "Setting all weights to zero is ineffective: it results in zero gradients, so that no learning occurs.",
     source=lectures("2.3.5"),
     kind="theorem",
     scope="networks with hidden layers; what the activation is at zero and whether there are biases is left open",
@@ -45,7 +45,7 @@ with epy.lazy_imports():
     boundary=Boundary(
         "where the activation is zero at zero",
         holds="at_zero == 0",
-        assumption="Glorot and Bengio 2010, section 4.2.1: activations in the linear regime around zero, such as tanh",
+        assumption="Glorot and Bengio 2010, section 4.2.1: symmetric activations of slope one at zero, such as tanh",
     ),
     smoke={"hidden_layers": (1,), "steps": 60},
     full={"data": "mnist", "width": 128},
@@ -74,12 +74,12 @@ def zero_init(
 
     One and two hidden layers (at smoke one), full-batch gradient descent at rate 1 with cross-entropy over 500
     standardised training images, nothing random. Gradients: Euclidean norms with respect to the kernels at the start;
-    biases are no weights. Learned: how far the loss falls below the entropy of the class frequencies, which the biases
-    of the outputs learn without looking at an image. The second route is backpropagation by hand: the gradient of a
-    kernel is the product of what enters it and of what comes back through the next kernel, which is zero; for the
-    outputs alone it is $\phi(0)$ times the mean error. So tanh and ReLU, zero at zero, never move. Sigmoid
-    units put out 1/2: the outputs' weights move at once, and with one hidden layer all its units then learn the same
-    feature, as one (``symmetry``). The correction starts the hidden biases at 1/2.
+    biases are no weights. Learned: how far the loss ever falls below the entropy of the class frequencies, which the
+    biases of the outputs learn without looking at an image. The second route is backpropagation by hand: the gradient
+    of a kernel is the product of what enters it and of what comes back through the next kernel, which is zero; for the
+    outputs alone it is $\phi(0)$ times the mean error. So tanh and ReLU, zero at zero, never move. Sigmoid units put
+    out 1/2: the outputs' weights move at once, and with one hidden layer all its units then learn the same feature, as
+    one (``symmetry``). The correction starts the hidden biases at 1/2.
     """
     images = load_data(data).standardized().flat()
     x, y = images.x_train[:500], images.y_train[:500]
@@ -103,18 +103,19 @@ def zero_init(
 
 
 def _descend(model, x, y, steps):
-    """Gradients of all variables at the start, and the loss after steps of gradient descent."""
-    measure, descent, first = cross_entropy(), keras.optimizers.SGD(1.0), []
+    """Gradients of all variables at the start, and the lowest loss in some steps of gradient descent."""
+    measure, descent, first, losses = cross_entropy(), keras.optimizers.SGD(1.0), [], []
 
     def loss(values):
         outputs, _ = model.stateless_call(values, [], x)
         return measure(y, outputs), ()
 
     for _ in range(steps):
-        _, _, gradients = value_and_gradient(loss, [variable.value for variable in model.trainable_variables])
+        value, _, gradients = value_and_gradient(loss, [variable.value for variable in model.trainable_variables])
+        losses.append(float(value))
         first = first or [keras.ops.convert_to_numpy(gradient) for gradient in gradients]
         descent.apply(gradients, model.trainable_variables)
-    return first, float(measure(y, model(x)))
+    return first, min(*losses, float(measure(y, model(x))))
 
 
 def _of(than, quantity):
@@ -139,7 +140,8 @@ def _of(than, quantity):
     boundary=Boundary(
         "where weights and inputs both have mean zero",
         holds="mean_w == 0 and mean_x == 0",
-        assumption="Glorot and Bengio 2010, section 4.2.1, assume means of zero",
+        assumption="He et al. 2015, section 2.2: weights have mean zero, and the mean square of an input is its "
+        "variance only where its mean is zero",
     ),
     full={"draws": 200_000},
     correction=Correction(
@@ -156,9 +158,9 @@ def variance_sum(seed, *, inputs=16, means=(0.0, 1.0), draws=40_000):
 
     Normal weights of standard deviation 1/2 and inputs of standard deviation 1, drawn by Keras, each with mean 0 or 1;
     sample variances of one product and of the sum of 16, which is what a linear Dense neuron computes, over 40,000
-    draws of all of them. The second route is the algebra of a product of independent variables (Goodman 1960):
-    $\mathrm{Var}(wx) = \mathbb{E}[w^2]\mathbb{E}[x^2] - \mathbb{E}[w]^2\mathbb{E}[x]^2$, which is
-    $\mathrm{Var}(w)\mathrm{Var}(x)$ where both means are zero, or one variance and the other's mean square.
+    draws of all of them, in units of the printed formula. The second route is the algebra of a product of independent
+    variables (Goodman 1960): $\mathrm{Var}(wx) = \mathbb{E}[w^2]\mathbb{E}[x^2] - \mathbb{E}[w]^2\mathbb{E}[x]^2$,
+    which is $\mathrm{Var}(w)\mathrm{Var}(x)$ where both means are zero, and more elsewhere.
     """
     rows = []
     for mean_w, mean_x in itertools.product(means, means):
@@ -168,10 +170,11 @@ def variance_sum(seed, *, inputs=16, means=(0.0, 1.0), draws=40_000):
         products = w * x
         measured = {"term": products[:, 0], "sum": keras.ops.sum(products, axis=-1)}
         for quantity, number in (("term", 1), ("sum", inputs)):
+            printed = number / 4
             variances = {
-                "measured": float(keras.ops.var(measured[quantity])),
-                "printed": number / 4,
-                "with means": number * (1 / 4 + mean_x**2 / 4 + mean_w**2),
+                "measured": float(keras.ops.var(measured[quantity])) / printed,
+                "printed": 1.0,
+                "with means": number * (1 / 4 + mean_x**2 / 4 + mean_w**2) / printed,
             }
             place = {"quantity": quantity, "mean_w": mean_w, "mean_x": mean_x}
             rows += [{**place, "side": side, "variance": variance} for side, variance in variances.items()]

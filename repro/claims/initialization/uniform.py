@@ -29,7 +29,6 @@ ROOTS = "over 3 alone", "over 3 and gamma"
         holds="meaning == 'whatever n'",
         assumption=r"Glorot and Bengio 2010, section 4.2.1: $n\,\mathrm{Var}(w)$ is the same for every n",
     ),
-    smoke={"networks": 256},
     full={"width": 256, "networks": 1024},
     correction=Correction(
         r"With $a = \sqrt{3/n}$ the variance is stabilised in both meanings: a uniform weight has the variance "
