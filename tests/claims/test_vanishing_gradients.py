@@ -36,7 +36,7 @@ def test_gradients_of_a_chaotic_tanh_network_grow():
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_gradients_of_steps_are_those_of_finite_differences(tied):
-    options = {"steps": 3, "tied": tied, "drive": 0.5, "width": 4, "networks": 1, "examples": 2, "saturating": True}
+    options = {"steps": 3, "tied": tied, "drive": 0.5, "width": 4, "networks": 1, "examples": 2}
     norms = recurrent.gradient_norms(0, **options)
     generator = np.random.default_rng((0, 3, tied))
 
@@ -108,13 +108,17 @@ def test_the_activation_that_grows_least_is_chosen_for_each_seed():
     assert chosen.groupby("seed")["activation"].unique().map(list).to_dict() == {0: ["tanh"], 1: ["relu"]}
 
 
-def test_a_residual_network_adds_its_input_to_every_block():
+@pytest.mark.parametrize("normalised", [True, False])
+def test_a_residual_network_adds_its_input_to_every_block(normalised):
     sizes = {"depth": 3, "width": 4, "scale": 1.0, "inputs": 6, "outputs": 2}
     x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
     for shortcut in (True, False):
-        model = propagation.residual_layers(shortcut=shortcut, **sizes)
-        weights = model.get_weights()
-        signal = np.maximum(x @ weights[0] + weights[1], 0)
-        for kernel, bias in zip(weights[2:-2:2], weights[3:-2:2], strict=True):
-            signal = np.maximum(signal @ kernel + bias, 0) + (signal if shortcut else 0)
-        assert np.asarray(model(x)) == pytest.approx(signal @ weights[-2] + weights[-1], abs=1e-5)
+        model = propagation.residual_layers(shortcut=shortcut, normalised=normalised, **sizes)
+        first, *blocks, last = [layer.get_weights() for layer in model.layers if "dense" in layer.name]
+        signal = np.maximum(x @ first[0] + first[1], 0)
+        for kernel, bias in blocks:
+            entering = signal @ kernel + bias
+            if normalised:
+                entering = (entering - entering.mean(axis=0)) / np.sqrt(entering.var(axis=0) + 1e-3)  # Keras' epsilon
+            signal = np.maximum(entering, 0) + (signal if shortcut else 0)
+        assert np.asarray(model(x)) == pytest.approx(signal @ last[0] + last[1], abs=1e-5)

@@ -107,7 +107,7 @@ def _unit_distance(kernel, bias, output_kernel, _):
         ),
         slow=Greater("train_loss", of="large", than="usual", by="arm", each=("steps",), where={"quantity": "training"}),
     ),
-    boundary=Boundary("from about 1.1 times the usual deviation on", holds="factor > 1"),
+    boundary=Boundary("above the usual deviation", holds="factor > 1"),
     smoke={"steps": 300},
     full={"data": "mnist", "depth": 20, "width": 256, "examples": 5000, "steps": 10_000},
 )

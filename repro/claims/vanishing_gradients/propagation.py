@@ -23,16 +23,18 @@ from repro import (
 from repro.claims.vanishing_gradients._networks import (
     cross_entropy,
     drawn_images,
+    equal_layers,
     mean_field_slope,
     normal_weights,
 )
-from repro.engine import load_data, mlp, probe
+from repro.engine import load_data, probe
 
 with epy.lazy_imports():
     import keras
 
 UNITS = "sigmoid", "tanh", "relu", "softplus"
-USUAL, STEEPENED, LARGE = 1.0, 16.0, 400.0  # variances of the weights, times the number of inputs
+# Variances of the weights, times the number of inputs.
+USUAL, HE, STEEPENED, LARGE = 1.0, 2.0, 16.0, 400.0
 
 
 def untrained_experiment(
@@ -50,7 +52,7 @@ def untrained_experiment(
     for activation in UNITS:
         for scale in scales:
             probed = probe(
-                hidden_layers,
+                equal_layers,
                 drawn_images(data, examples),
                 seeds,
                 loss=cross_entropy(),
@@ -65,12 +67,6 @@ def untrained_experiment(
     return observations.assign(layers=observations["layers_back"] - 1)
 
 
-def hidden_layers(*, depth, width, activation, scale, inputs, outputs):
-    """Build a network of equal hidden layers with normal weights of variance scale / inputs."""
-    widths, initializer = (width,) * depth, normal_weights(scale)
-    return mlp(inputs=inputs, outputs=outputs, widths=widths, activation=activation, initializer=initializer)
-
-
 def _vanish(activation):
     """Ask for a smaller gradient ten and twenty layers back."""
     return Falls("gradient", along="layers", at=(10, 20), each=("scale",), where={"activation": activation})
@@ -78,7 +74,7 @@ def _vanish(activation):
 
 @claim(
     "Sigmoid and tanh tend to saturate, and as backpropagation multiplies gradients that are in many cases less than "
-    "one, they often vanish going backward; in deep networks tanh is still liable to it.",
+    "one, they often vanish going backward; tanh, too, can still suffer from it in deep networks.",
     source=(lectures("2.2.3"), lectures("3.3.2"), notes("Remark 3.35")),
     kind="tendency",
     scope="deep networks of sigmoid or tanh units; scale of the weights, depth and width are left open",
@@ -111,13 +107,13 @@ def _vanish(activation):
             "0.8",
             measure="mean singular value of a layer's Jacobian, normalised initialisation",
             setting="tanh, five layers of 1000 units",
-            place="Glorot and Bengio 2010, section 4.2.1",
+            place="Glorot and Bengio 2010, section 4.2",
         ),
         Reported(
             "0.5",
             measure="mean singular value of a layer's Jacobian, standard initialisation",
             setting="tanh, five layers of 1000 units",
-            place="Glorot and Bengio 2010, section 4.2.1",
+            place="Glorot and Bengio 2010, section 4.2",
         ),
     ),
     tags=("headline",),
@@ -136,7 +132,8 @@ def sigmoid_depth(observations):
 
 
 @claim(
-    "Gradient explosion happens because of the weights, not because of the activation function.",
+    "Gradient explosion happens because of the weights, not because of the activation function: with high weights the "
+    "derivatives are higher.",
     source=notes("Remark 3.36"),
     kind="tendency",
     scope="activations of slope at most about one; steeper ones, and the depth, are left open",
@@ -216,17 +213,24 @@ def _extreme(observations, *, least):
     "Identity shortcuts let gradients flow more freely through a deep network and help to mitigate their vanishing.",
     source=lectures("3.5.5"),
     kind="tendency",
-    scope="deep residual networks; normalisation and scale of the weights are left open",
-    left_open=("scale",),
+    scope="deep residual networks; normalisation and scale of the weights are left open; their training is "
+    "architectures.resnet_trains_deep",
+    left_open=("normalisation", "scale"),
     literature="He et al. 2016: test error on CIFAR-10 of 110 layers 6.43 % with shortcuts and over 60 % without; "
-    "they doubt that their plain networks, which had batch normalisation, suffered from vanishing",
+    "they doubt that their plain networks, which had batch normalisation, suffered from vanishing. Yang et al. 2019 on "
+    "normalised plain networks, De and Smith 2020 on residual ones",
     criterion=Greater(
-        "spread", of="plain", than="with shortcuts", by="network", each=("scale",), where={"quantity": "spread"}
+        "spread",
+        of="plain",
+        than="with shortcuts",
+        by="network",
+        each=("normalisation", "scale"),
+        where={"quantity": "spread"},
     ),
     boundary=Boundary(
-        "where the variance of the weights is below 1.24 over the number of inputs: with a half of it, u, plain layers "
-        "multiply the mean square of a gradient by u and those with shortcuts by 1 + u",
-        holds="scale < 1.24",
+        "where layers are normalised, or the variance of the weights is below 1.24 over the number of inputs: with a "
+        "half of it, u, plain layers multiply the mean square of a gradient by u and those with shortcuts by 1 + u",
+        holds="normalisation == 'batch' or scale < 1.24",
     ),
     smoke={"scales": (1.0, 2.0), "depth": 12},
     full={"data": "mnist", "depth": 40, "width": 256},
@@ -238,7 +242,7 @@ def _extreme(observations, *, least):
             "gradient",
             expected=-float(np.log(1.5)) / 2,
             rivals=(0.0, -float(np.log(2)) / 2),
-            where={"quantity": "gradient", "network": "with shortcuts", "scale": 1.0},
+            where={"quantity": "gradient", "network": "with shortcuts", "scale": 1.0, "normalisation": "none"},
         ),
     ),
 )
@@ -246,35 +250,52 @@ def residual_connections_help(seeds, *, scales=(0.5, 1.0, 2.0, 4.0), depth=20, w
     r"""Compares how far gradients differ between the blocks of untrained networks with and without shortcuts.
 
     A block is one Dense layer of 64 ReLU units, with its input added to its output or not; normal weights of variances
-    from half to four over the number of inputs, Keras' default, Glorot's, being one and He's two. The spread is the
-    largest of the gradients' Euclidean norms, with respect to the outputs of the blocks, over the smallest, so that
-    vanishing and exploding both count; 256 standardised images that each seed redraws. Expected, the second route: from
-    weights that ReLU lets vanish shortcuts help, and from He's, which keep gradients in plain networks, they make them
-    explode. There are no normalisation layers, which would change that.
+    from half to four over the number of inputs, Keras' default, Glorot's, being one and He's two, and He's with batch
+    normalisation before each ReLU as well. The spread is the largest of the gradients' Euclidean norms, with respect to
+    the outputs of the blocks, over the smallest, so that vanishing and exploding both count; 256 standardised images
+    that each seed redraws are the batch. Expected, the second route: from weights that ReLU lets vanish shortcuts help,
+    and from He's, which keep gradients in plain networks, they make them explode. A plain normalised layer divides by
+    the deviation of what ReLU passes of a standard normal signal, $\sqrt{(\pi - 1) / (2\pi)}$, so that it multiplies
+    the mean square of a gradient by $\pi / (\pi - 1) = 1.47$, whatever the weights; with shortcuts the signal grows
+    from block to block, what a block adds counts less and less, and gradients grow as a power only.
     """
     images = load_data(data)
     shape = {"inputs": images.x_train[0].size, "outputs": images.classes, "depth": depth, "width": width}
     tables = []
     for network, shortcut in (("plain", False), ("with shortcuts", True)):
-        options = {"loss": cross_entropy(), "examples": examples, "shortcut": shortcut, "scale": list(scales)}
-        probed = probe(residual_layers, drawn_images(data, examples), seeds, **options, **shape)
-        blocks = probed[probed["name"].str.startswith("block")]
-        back = depth - blocks["name"].str.removeprefix("block").astype(int)
-        gradients = blocks.groupby(["scale", "seed"])["gradient"]
-        spread = (gradients.max() / gradients.min()).rename("spread").reset_index()
-        tables += [
-            blocks.assign(layers_back=back, network=network, quantity="gradient"),
-            spread.assign(network=network, quantity="spread"),
-        ]
+        for normalisation, of_scales in (("none", scales), ("batch", (HE,))):
+            probed = probe(
+                residual_layers,
+                drawn_images(data, examples),
+                seeds,
+                loss=cross_entropy(),
+                examples=examples,
+                shortcut=shortcut,
+                normalised=normalisation == "batch",
+                scale=list(of_scales),
+                **shape,
+            )
+            blocks = probed[probed["name"].str.startswith("block")]
+            back = depth - blocks["name"].str.removeprefix("block").astype(int)
+            gradients = blocks.groupby(["scale", "seed"])["gradient"]
+            spread = (gradients.max() / gradients.min()).rename("spread").reset_index()
+            labels = {"network": network, "normalisation": normalisation}
+            tables += [
+                blocks.assign(layers_back=back, quantity="gradient", **labels),
+                spread.assign(quantity="spread", **labels),
+            ]
     return pd.concat(tables, ignore_index=True)
 
 
-def residual_layers(*, depth, width, scale, shortcut, inputs, outputs):
+def residual_layers(*, depth, width, scale, shortcut, normalised, inputs, outputs):
     """Build a network of Dense ReLU layers, with identity shortcuts around each but the first or without."""
     dense = {"kernel_initializer": normal_weights(scale)}
     images = keras.Input((inputs,))
     signal = keras.layers.Dense(width, activation="relu", **dense)(images)
     for block in range(1, depth + 1):
-        layer = keras.layers.Dense(width, activation="relu", name=f"{'dense' if shortcut else 'block'}{block}", **dense)
-        signal = keras.layers.Add(name=f"block{block}")([signal, layer(signal)]) if shortcut else layer(signal)
+        layer = keras.layers.Dense(width, **dense)(signal)
+        if normalised:  # by the batch itself, in inference mode too
+            layer = keras.layers.BatchNormalization(momentum=1.0)(layer, training=True)
+        layer = keras.layers.ReLU(name=f"{'relu' if shortcut else 'block'}{block}")(layer)
+        signal = keras.layers.Add(name=f"block{block}")([signal, layer]) if shortcut else layer
     return keras.Model(images, keras.layers.Dense(outputs, **dense)(signal))
