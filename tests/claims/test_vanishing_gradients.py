@@ -26,6 +26,12 @@ def test_gradients_of_a_sigmoid_network_change_by_the_fixed_point_of_mean_field_
     assert _networks.mean_field_slope("sigmoid", scale) == pytest.approx(expected)
 
 
+def test_gradients_of_a_saturated_tanh_network_are_those_of_its_few_units_near_zero():
+    q = optimize.brentq(lambda q: 400 * _normal_mean(lambda x: np.tanh(x) ** 2, q) - q, 100, 400)
+    near_zero = integrate.quad(lambda x: np.cosh(x) ** -4 * stats.norm.pdf(x / q**0.5) / q**0.5, -20, 20)[0]
+    assert _networks.mean_field_slope("tanh", 400.0) == pytest.approx(400 * near_zero, rel=1e-4)
+
+
 def test_gradients_of_a_tanh_network_that_falls_silent_change_by_the_scale():
     assert _networks.mean_field_slope("tanh", 0.25) == pytest.approx(0.25)
 
