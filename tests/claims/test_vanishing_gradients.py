@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import integrate, optimize, stats
 
-from repro.claims.vanishing_gradients import _networks, propagation, recurrent
+from repro.claims.vanishing_gradients import _networks, propagation, recurrent, residual
 
 
 def _normal_mean(function, q):
@@ -115,16 +115,36 @@ def test_the_activation_that_grows_least_is_chosen_for_each_seed():
 
 
 @pytest.mark.parametrize("normalised", [True, False])
-def test_a_residual_network_adds_its_input_to_every_block(normalised):
-    sizes = {"depth": 3, "width": 4, "scale": 1.0, "inputs": 6, "outputs": 2}
-    x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
-    for shortcut in (True, False):
-        model = propagation.residual_layers(shortcut=shortcut, normalised=normalised, **sizes)
-        first, *blocks, last = [layer.get_weights() for layer in model.layers if "dense" in layer.name]
-        signal = np.maximum(x @ first[0] + first[1], 0)
-        for kernel, bias in blocks:
-            entering = signal @ kernel + bias
-            if normalised:
-                entering = (entering - entering.mean(axis=0)) / np.sqrt(entering.var(axis=0) + 1e-3)  # Keras' epsilon
-            signal = np.maximum(entering, 0) + (signal if shortcut else 0)
-        assert np.asarray(model(x)) == pytest.approx(signal @ last[0] + last[1], abs=1e-5)
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_gradients_of_blocks_are_those_of_finite_differences(shortcut, normalised):
+    images = np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)
+    options = {"scale": 2.0, "shortcut": shortcut, "normalised": normalised}
+    found = residual.block_gradients(0, depth=3, width=4, networks=1, images=images, **options)
+    generator = np.random.default_rng(0)
+
+    def normal(*shape):
+        return generator.standard_normal((1, *shape), dtype=np.float32)[0].astype(float)
+
+    signal = images @ (normal(3, 4) * (2 / 3) ** 0.5)
+    blocks = [(normal(4, 4) / 2**0.5, normal(4, 4) / 2**0.5) for _ in range(3)]
+    direction = normal(5, 4)
+
+    def block(signal, first, second):
+        entering = signal @ first
+        if normalised:
+            entering = (entering - entering.mean(axis=0)) / entering.std(axis=0)
+        return np.maximum(entering, 0) @ second + (signal if shortcut else 0)
+
+    def output(shift):
+        result = block(signal, *blocks[0]) + shift
+        for kernels in blocks[1:]:
+            result = block(result, *kernels)
+        return float((direction * result).sum())
+
+    slopes = np.zeros((5, 4))
+    for place in np.ndindex(slopes.shape):
+        moved = np.zeros((5, 4))
+        moved[place] = 1e-5
+        slopes[place] = (output(moved) - output(-moved)) / 2e-5
+    assert len(found) == 3
+    assert found[-1] == pytest.approx(np.square(slopes).mean() ** 0.5, rel=1e-3)

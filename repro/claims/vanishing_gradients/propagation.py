@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from etils import epy
 
 from repro import (
     AllOf,
     Boundary,
     ChangesAs,
     Correction,
-    ExponentialDecay,
     Falls,
-    Greater,
     Ratio,
     Reported,
     claim,
@@ -25,16 +22,11 @@ from repro.claims.vanishing_gradients._networks import (
     drawn_images,
     equal_layers,
     mean_field_slope,
-    normal_weights,
 )
 from repro.engine import load_data, probe
 
-with epy.lazy_imports():
-    import keras
-
 UNITS = "sigmoid", "tanh", "relu", "softplus"
-# Variances of the weights, times the number of inputs.
-USUAL, HE, STEEPENED, LARGE = 1.0, 2.0, 16.0, 400.0
+USUAL, STEEPENED, LARGE = 1.0, 16.0, 400.0  # variances of the weights, times the number of inputs
 
 
 def untrained_experiment(
@@ -207,95 +199,3 @@ def _extreme(observations, *, least):
     by_seed = growth.groupby("seed")["growth"]
     chosen = growth.loc[by_seed.idxmin() if least else by_seed.idxmax(), ["seed", "activation"]]
     return observations.merge(chosen)
-
-
-@claim(
-    "Identity shortcuts let gradients flow more freely through a deep network and help to mitigate their vanishing.",
-    source=lectures("3.5.5"),
-    kind="tendency",
-    scope="deep residual networks; normalisation and scale of the weights are left open; their training is "
-    "architectures.resnet_trains_deep",
-    left_open=("normalisation", "scale"),
-    literature="He et al. 2016: test error on CIFAR-10 of 110 layers 6.43 % with shortcuts and over 60 % without; "
-    "they doubt that their plain networks, which had batch normalisation, suffered from vanishing. Yang et al. 2019 on "
-    "normalised plain networks, De and Smith 2020 on residual ones",
-    criterion=Greater(
-        "spread",
-        of="plain",
-        than="with shortcuts",
-        by="network",
-        each=("normalisation", "scale"),
-        where={"quantity": "spread"},
-    ),
-    boundary=Boundary(
-        "where layers are normalised, or the variance of the weights is below 1.24 over the number of inputs: with a "
-        "half of it, u, plain layers multiply the mean square of a gradient by u and those with shortcuts by 1 + u",
-        holds="normalisation == 'batch' or scale < 1.24",
-    ),
-    smoke={"scales": (1.0, 2.0), "depth": 12},
-    full={"data": "mnist", "depth": 40, "width": 256},
-    correction=Correction(
-        "At Glorot's variance gradients neither vanish nor stay in networks with shortcuts: their mean square grows by "
-        "a factor of 1 + 1/2 in each block, their norm at the rate log(1.5) / 2.",
-        criterion=ExponentialDecay(
-            "layers_back",
-            "gradient",
-            expected=-float(np.log(1.5)) / 2,
-            rivals=(0.0, -float(np.log(2)) / 2),
-            where={"quantity": "gradient", "network": "with shortcuts", "scale": 1.0, "normalisation": "none"},
-        ),
-    ),
-)
-def residual_connections_help(seeds, *, scales=(0.5, 1.0, 2.0, 4.0), depth=20, width=64, examples=256, data="digits"):
-    r"""Compares how far gradients differ between the blocks of untrained networks with and without shortcuts.
-
-    A block is one Dense layer of 64 ReLU units, with its input added to its output or not; normal weights of variances
-    from half to four over the number of inputs, Keras' default, Glorot's, being one and He's two, and He's with batch
-    normalisation before each ReLU as well. The spread is the largest of the gradients' Euclidean norms, with respect to
-    the outputs of the blocks, over the smallest, so that vanishing and exploding both count; 256 standardised images
-    that each seed redraws are the batch. Expected, the second route: from weights that ReLU lets vanish shortcuts help,
-    and from He's, which keep gradients in plain networks, they make them explode. A plain normalised layer divides by
-    the deviation of what ReLU passes of a standard normal signal, $\sqrt{(\pi - 1) / (2\pi)}$, so that it multiplies
-    the mean square of a gradient by $\pi / (\pi - 1) = 1.47$, whatever the weights; with shortcuts the signal grows
-    from block to block, what a block adds counts less and less, and gradients grow as a power only.
-    """
-    images = load_data(data)
-    shape = {"inputs": images.x_train[0].size, "outputs": images.classes, "depth": depth, "width": width}
-    tables = []
-    for network, shortcut in (("plain", False), ("with shortcuts", True)):
-        for normalisation, of_scales in (("none", scales), ("batch", (HE,))):
-            probed = probe(
-                residual_layers,
-                drawn_images(data, examples),
-                seeds,
-                loss=cross_entropy(),
-                examples=examples,
-                shortcut=shortcut,
-                normalised=normalisation == "batch",
-                scale=list(of_scales),
-                **shape,
-            )
-            blocks = probed[probed["name"].str.startswith("block")]
-            back = depth - blocks["name"].str.removeprefix("block").astype(int)
-            gradients = blocks.groupby(["scale", "seed"])["gradient"]
-            spread = (gradients.max() / gradients.min()).rename("spread").reset_index()
-            labels = {"network": network, "normalisation": normalisation}
-            tables += [
-                blocks.assign(layers_back=back, quantity="gradient", **labels),
-                spread.assign(quantity="spread", **labels),
-            ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def residual_layers(*, depth, width, scale, shortcut, normalised, inputs, outputs):
-    """Build a network of Dense ReLU layers, with identity shortcuts around each but the first or without."""
-    dense = {"kernel_initializer": normal_weights(scale)}
-    images = keras.Input((inputs,))
-    signal = keras.layers.Dense(width, activation="relu", **dense)(images)
-    for block in range(1, depth + 1):
-        layer = keras.layers.Dense(width, **dense)(signal)
-        if normalised:  # by the batch itself, in inference mode too
-            layer = keras.layers.BatchNormalization(momentum=1.0)(layer, training=True)
-        layer = keras.layers.ReLU(name=f"{'relu' if shortcut else 'block'}{block}")(layer)
-        signal = keras.layers.Add(name=f"block{block}")([signal, layer]) if shortcut else layer
-    return keras.Model(images, keras.layers.Dense(outputs, **dense)(signal))
