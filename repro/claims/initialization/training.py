@@ -304,6 +304,12 @@ def xavier_suits_sigmoid_tanh(observations, *, rule="Glorot"):
     boundary=Boundary(
         "in deep networks where the variance of the weights times the width is below one",
         holds="part != 'gradients' or variance * width < 1",
+        named=(
+            {"part": "shallow"},
+            {"part": "gradients", "small": "variance 0.01"},
+            {"part": "deep"},
+            {"part": "halts"},
+        ),
     ),
     smoke={"steps": 300},
     full={"data": "mnist", "depths": (1, 10), "width": 256, "examples": 5000, "steps": 10_000},
