@@ -58,6 +58,7 @@ with epy.lazy_imports():
         ),
         biases=(True,),
         hidden_bias=0.5,
+        steps=1,
     ),
 )
 def zero_init(
@@ -191,6 +192,7 @@ def variance_sum(seed, *, inputs=16, means=(0.0, 1.0), draws=40_000):
         weights=Ratio("variance", of="uniform", than="normal", by="distribution", expected=1.0, within=1.05),
         signal=Ratio("output_variance", of="uniform", than="normal", by="distribution", expected=1.0, within=1.05),
     ),
+    smoke={"width": 4096},
     full={"width": 65536},
     rival=Rival(
         r"$\mathrm{Uniform}(-\sqrt{2}\sigma, \sqrt{2}\sigma)$ has the variance of $\mathcal{N}(0, \sigma^2)$.",

@@ -91,7 +91,7 @@ def _active_units(seeds, data, examples, steps):
     return active.rename(columns={"step": "steps"}).assign(measured="units")
 
 
-SMOKE = {"depth": 10, "width": 64, "networks": 1024, "trained_on": 600, "steps": 300}
+SMOKE = {"depth": 8, "width": 64, "networks": 704, "trained_on": 600, "steps": 300}
 FULL = {"data": "mnist", "width": 256, "networks": 1024, "steps": 5000}
 
 
@@ -128,7 +128,7 @@ FULL = {"data": "mnist", "width": 256, "networks": 1024, "steps": 5000}
 def xavier_forward(observations, *, scale=1.0):
     r"""Compares the mean square of what enters the activations in the last layer with that in the first.
 
-    The change from first to last is judged after 30 layers (at smoke 10), as a factor per layer would tend to one where
+    The change from first to last is judged after 30 layers (at smoke 8), as a factor per layer would tend to one where
     the signal falls as a power. Mean-field theory (Poole et al. 2016), the second route, has the mean square $q$ kept
     by linear layers alone: ReLU halves it; tanh shrinks it to $\mathbb{E}\tanh^2(\sqrt{q} z) \approx q - 2q^2$; of the
     sigmoid, $1/2$ at zero, it goes to the fixed point of $\mathbb{E}\,\mathrm{sigmoid}^2(\sqrt{q} z) = q$, near 0.26.
@@ -173,7 +173,7 @@ def xavier_forward(observations, *, scale=1.0):
 def he_relu(observations, *, scale=2.0):
     """Compares signal and gradient in the last layer with those in the first, and the number of active units with n/2.
 
-    The change from first to last is judged after 30 layers (at smoke 10). He et al. 2015, the second route: a ReLU
+    The change from first to last is judged after 30 layers (at smoke 8). He et al. 2015, the second route: a ReLU
     passes half of the mean square of a symmetric signal, and half of that of a gradient, so that twice the variance of
     a linear layer keeps both. Symmetric weights make half of the units active at the start, and nothing keeps it there
     when they are trained. Numbers of active units are in units of n/2. The control draws weights of the variance 1/n.
@@ -263,6 +263,7 @@ def glorot_compromise(seed, *, numerator=2.0, narrowest=16, factor=2, layers=4, 
         flow=Greater("flow", of="He", than="Xavier", by="weights", where={"depth": "deep"}),
         depth=Greater("advantage", of="deep", than="shallow", by="depth", where={"weights": "He"}),
     ),
+    smoke={"networks": 32},
     full={"data": "mnist", "depths": (5, 50), "width": 256},
     control={"activation": "linear"},
 )

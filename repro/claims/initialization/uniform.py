@@ -29,6 +29,7 @@ ROOTS = "over 3 alone", "over 3 and gamma"
         holds="meaning == 'whatever n'",
         assumption=r"Glorot and Bengio 2010, section 4.2.1: $n\,\mathrm{Var}(w)$ is the same for every n",
     ),
+    smoke={"sizes": (16, 64, 256), "networks": 256},
     full={"width": 256, "networks": 1024},
     correction=Correction(
         r"With $a = \sqrt{3/n}$ the variance is stabilised in both meanings: a uniform weight has the variance "
@@ -73,6 +74,7 @@ def lecun_uniform(
         holds="root == 'over 3 and gamma'",
         assumption="Glorot and Bengio 2010, equation 16, where gamma is the variance of a weight",
     ),
+    smoke={"networks": 256},
     full={"width": 256, "networks": 2048},
     correction=Correction(
         r"With the root over $\gamma$, too, a weight has the variance $\gamma = 2/(n + m)$, that of Keras' "
