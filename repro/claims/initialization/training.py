@@ -21,7 +21,7 @@ SMALL = {"variance 0.01": 0.01, "deviation 0.01": 0.0001}  # variances by name
 TRAINED = "Glorot", "a third", "large", "deviation 0.01"
 LARGE = 3.0  # times the usual deviation
 # A network that learns at no rate is best where nothing moves: the two smallest rates are for it, and tie.
-RATES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 1e-7, 1e-8)
+RATES = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 1e-7, 1e-8)
 
 
 def trained_arm(training, rates, seeds, **labels):
@@ -108,7 +108,7 @@ def _unit_distance(kernel, bias, output_kernel, _):
         slow=Greater("train_loss", of="large", than="usual", by="arm", each=("steps",), where={"quantity": "training"}),
     ),
     boundary=Boundary("above the usual deviation", holds="factor > 1"),
-    smoke={"steps": 300},
+    smoke={"steps": 400},
     full={"data": "mnist", "depth": 20, "width": 256, "examples": 5000, "steps": 10_000},
 )
 def large_init_unstable(
@@ -228,7 +228,7 @@ def weights_experiment(
         ),
     ),
     boundary=Boundary("with tanh, and with the sigmoid in shallow networks", holds="part == 'tanh' or depth == 1"),
-    smoke={"steps": 300},
+    smoke={"steps": 400},
     full={"data": "mnist", "depths": (1, 10), "width": 256, "examples": 5000, "steps": 10_000},
     control={"rule": "deviation 0.01"},
     reported=(
@@ -311,7 +311,7 @@ def xavier_suits_sigmoid_tanh(observations, *, rule="Glorot"):
             {"part": "halts"},
         ),
     ),
-    smoke={"steps": 300},
+    smoke={"steps": 400},
     full={"data": "mnist", "depths": (1, 10), "width": 256, "examples": 5000, "steps": 10_000},
     reported=(
         Reported(
