@@ -47,7 +47,7 @@ with epy.lazy_imports():
         holds="at_zero == 0",
         assumption="Glorot and Bengio 2010, section 4.2.1: symmetric activations of slope one at zero, such as tanh",
     ),
-    smoke={"hidden_layers": (1,), "steps": 60},
+    smoke={"hidden_layers": (1,), "steps": 20},
     full={"data": "mnist", "width": 128},
     correction=Correction(
         "Zero weights and other biases than zero: a gradient reaches the output weights where the hidden biases make "

@@ -163,12 +163,12 @@ def deep_experiment(
 ):
     """Follows gradients through many untrained deep networks, and trains deep networks and shallow ones.
 
-    Gradients: root mean square, over networks of ten layers of 64 units without biases, units and four images, of that
-    with respect to what enters a layer, from the last one back; ReLU from once, twice and four times 1/n, tanh from one
-    to four times the deviation 1/sqrt(n). Training: one and six hidden layers of 32 units, normal weights, stochastic
-    gradient descent on 600 standardised images, each network at its own rate, tuned on validation images; tanh from
-    four times the deviation at the rate of that from Glorot's besides. Measured after half of the steps and all. Each
-    seed redraws images and weights.
+    Gradients: root mean square, over networks of ten layers (at smoke eight) of 64 units without biases, units and four
+    images, of that with respect to what enters a layer, from the last one back; ReLU from once, twice and four times
+    1/n, tanh from one to four times the deviation 1/sqrt(n). Training: one and six hidden layers of 32 units, normal
+    weights, stochastic gradient descent on 600 standardised images, each network at its own rate, tuned on validation
+    images; tanh from four times the deviation at the rate of that from Glorot's besides. Measured after half of the
+    steps and all. Each seed redraws images and weights.
     """
     tables = []
     for seed in seeds:
@@ -196,7 +196,7 @@ def deep_experiment(
     return observations
 
 
-DEEP_SMOKE = {"steps": 400}
+DEEP_SMOKE = {"steps": 400, "followed": 8, "networks": 512}
 DEEP_FULL = {"data": "mnist", "depth": 10, "width": 128, "examples": 5000, "steps": 10_000}
 
 
@@ -260,7 +260,7 @@ def training_stalls(observations, *, units=("sigmoid", "small tanh")):
 def large_weights_explode(observations):
     """Follows gradients of untrained tanh networks, from usual and larger weights, and trains from both at one rate.
 
-    The factor multiplies the deviation 1/sqrt(n). Gradients: root mean square at the last of ten layers, which has to
+    The factor multiplies the deviation 1/sqrt(n). Gradients: root mean square at the last of the layers, which has to
     be less than at the first. Mean-field theory (Poole et al. 2016), the second route, expects tanh networks to become
     chaotic, and gradients to grow, for any factor above one. Learning: cross-entropy of networks from four times the
     deviation, at the rate that suits those from the usual one. ReLU networks are in
@@ -314,7 +314,7 @@ def _easier(than):
     ),
 )
 def relu_avoids_both(observations):
-    """Compares gradients at the first of ten ReLU layers with those at the last, and trains deep networks.
+    """Compares gradients at the first of several ReLU layers with those at the last, and trains deep networks.
 
     From variances of 1/n, 2/n and 4/n (Xavier's, He's, twice He's); the document names none, and the same lectures
     speak of exploding gradients of ReLU networks and of scales of weights. Expected, the second route: half of the

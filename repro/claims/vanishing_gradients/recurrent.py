@@ -88,14 +88,13 @@ def gradient_norms(seed, *, steps, tied, drive, width, networks, examples):
         added = normal(networks, examples, width) if tied else normal(networks, 1, width)
         signal = keras.ops.tanh(keras.ops.matmul(signal, kernel) + drive**0.5 * added)
         slopes.append(1 - signal**2)
-    gradient = keras.ops.convert_to_tensor(normal(networks, examples, width)) * slopes[-1]
-    norms = [_root_mean_square(gradient)]
+    passed = keras.ops.convert_to_tensor(normal(networks, examples, width)) * slopes[-1]
+    norms = [_root_mean_square(passed)]
     for kernel, slope in zip(kernels[:0:-1], slopes[-2::-1], strict=True):
         # What is left after a hundred steps is less than single precision holds, so that each step is scaled by itself.
-        passed = keras.ops.matmul(gradient, keras.ops.transpose(kernel, (0, 2, 1))) * slope
-        change = _root_mean_square(passed) / _root_mean_square(gradient)
-        norms.append(norms[-1] * change)
         gradient = passed / _root_mean_square(passed)
+        passed = keras.ops.matmul(gradient, keras.ops.transpose(kernel, (0, 2, 1))) * slope
+        norms.append(norms[-1] * _root_mean_square(passed))
     return norms
 
 
