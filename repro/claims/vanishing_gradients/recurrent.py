@@ -31,7 +31,7 @@ with epy.lazy_imports():
         ),
         feed_forward=Falls("gradient", along="back", each=("inputs",), where={"quantity": "gradient"}),
     ),
-    smoke={"networks": 32},
+    smoke={"networks": 16},
     full={"length": 300, "width": 256, "networks": 256},
     control={"length": 10, "networks": 150},
 )
