@@ -25,12 +25,12 @@ ERRORS = 5.0
     kind="formula",
     scope="one unit and what it passes on, a weighted sum; outputs behind further activations are left open",
     left_open=("activation",),
-    literature="Srivastava et al. 2014, figure 2; Baldi and Sadowski 2013, section 2",
+    literature="Srivastava et al. 2014, figure 2; Baldi and Sadowski 2013",
     criterion=Identity("keras", "expected", operations=4096, each=("activation",)),
     boundary=Boundary(
         "at the weighted sum that is passed on",
         holds="activation == 'linear'",
-        assumption="Baldi and Sadowski 2013, section 2: exact for linear units",
+        assumption="Baldi and Sadowski 2013: expectations are exact for linear units",
     ),
     control={"scaled": False},
 )
@@ -62,8 +62,8 @@ def expected_preactivation(seeds, *, activations=("linear", "relu", "sigmoid"), 
 
 
 @claim(
-    "Training a network of $n$ nodes with dropout is, so to speak, training a collection of $2^n$ thinned networks "
-    "with extensive weight sharing, of which each is trained very rarely, if at all.",
+    "Training a network of $n$ nodes with dropout can be seen as training a collection of $2^n$ thinned networks with "
+    "extensive weight sharing, where each is trained very rarely, if at all.",
     source=notes("Remark 3.31"),
     kind="tendency",
     scope="networks of ordinary size, hundreds of units; the probability of keeping a unit is left open",
@@ -84,8 +84,9 @@ def thinned_networks(seed, *, few=6, many=256, keep=(0.5, 0.9), draws=20_000, in
     of dropout and a dense layer puts out in training is what the thinned network does with that layer's own weights,
     those of the units that are present. Rarely: of 256 units, the share of training examples whose thinned network was
     trained by another example of the run too is at most a point. By theory the most frequent network has the share
-    max(p, 1 - p)^n, 2e-12 for p = 0.9; it is not rare for a few dozen units that are seldom dropped, which is no
-    network of ordinary size. The control drops all units of an example or none.
+    max(p, 1 - p)^n, 2e-12 for p = 0.9, so that independent masks could not come out otherwise: a worked number. It is
+    not rare for a few dozen units that are seldom dropped, which is no network of ordinary size. The control drops all
+    units of an example or none.
     """
     masks = _masks(seed, draws, few, 0.5, independent) > 0
     rows = [{"network": "few units", "distinct": len(_counts(masks)), "possible": 2.0**few}]
@@ -97,7 +98,8 @@ def thinned_networks(seed, *, few=6, many=256, keep=(0.5, 0.9), draws=20_000, in
 
 @claim(
     r"Dropout multiplies a layer by a vector of independent $r_i \sim \mathrm{Bernoulli}(p)$, $p$ the probability of "
-    "retaining a unit: each hidden unit is set to zero with a probability, by a new mask at each step.",
+    r"retaining a unit: each hidden unit is set to zero with a probability $\mathrm{Pr}_j^{(l)}$, and at each step a "
+    "new mask is applied.",
     source=(notes("Remark 3.32", parts=("rate", "independence")), lectures("2.5.4", parts=("rate", "steps"))),
     kind="formula",
     scope="Keras' rate is the probability of dropping, 1 - p",
@@ -134,14 +136,10 @@ def keep_probability(seed, *, keep=(0.2, 0.5, 0.9), examples=1024, units=64, ind
             "variance of the number of kept units": (first.sum(axis=1).var() / variance - 1, of_variance),
             "agreement of two steps": ((first == second).mean() - agreement, _error(agreement, first.size)),
         }
-        rows += [
-            {"keep": probability, "quantity": name, "miss": abs(miss), "allowed": ERRORS * error}
-            for name, (miss, error) in found.items()
-        ]
-        if probability != 0.5:  # where both are the same
-            rows[-3]["rival_miss"] = abs(first.mean() - (1 - probability))
-        else:
-            rows[-3]["rival_miss"] = rows[-3]["miss"]
+        rival = {"share of kept units": abs(first.mean() - (1 - probability))}
+        for name, (miss, error) in found.items():
+            allowed = {"miss": abs(miss), "allowed": ERRORS * error, "rival_miss": rival.get(name, np.nan)}
+            rows.append({"keep": probability, "quantity": name, **allowed})
     return pd.DataFrame(rows)
 
 
