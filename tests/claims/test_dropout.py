@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from repro.claims.dropout import masks, regularisation
+from repro.claims.dropout import masks, regularisation, selection
 from repro.engine import backend
 
 
@@ -38,9 +38,9 @@ def test_cross_entropy_of_logits():
 
 
 def test_outputs_of_convolutions():
-    model = regularisation.convolutional_network(shape=(8, 8, 1), classes=3, filters=4, width=5, dropped=(0.5, 0.5))
+    model = selection.convolutional_network(shape=(8, 8, 1), classes=3, filters=4, width=5, dropped=(0.5, 0.5))
     layers = [layer for layer in model.layers if "conv" in layer.name]
-    assert regularisation._mapped((8, 8, 1), 4) == sum(np.prod(layer.output.shape[1:]) for layer in layers)
+    assert selection._mapped((8, 8, 1), 4) == sum(np.prod(layer.output.shape[1:]) for layer in layers)
 
 
 def test_thinned_networks_of_a_network_share_its_weights():
