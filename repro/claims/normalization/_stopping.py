@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+
 import pandas as pd
+
+from repro.engine import keyed
 
 TRIAL_SEEDS = (30_000_000, 30_000_001)  # beyond those of every run
 
 
 def search(arm, rates, **grids):
     """Train trials on seeds of their own, over a grid of learning rates and of others, with images held out.
+
+    What was searched before, as fresh seeds of a claim do, is not searched again.
 
     Args:
         arm: Arm with ``validate``.
@@ -20,8 +26,7 @@ def search(arm, rates, **grids):
     """
 
     def course(tried):
-        records = arm.validate(seeds=list(TRIAL_SEEDS), learning_rate=tried, **grids).records
-        return records.groupby(["learning_rate", *grids, "step"])["validation_loss"].median()
+        return _course(keyed(partial(arm.validate, learning_rate=tried, **grids)), tuple(grids))
 
     found = course(list(rates))
     best_rate = found.idxmin()[0]
@@ -62,3 +67,9 @@ def trial(chosen, course, **labels):
     """Describe the outcome of a search, for ``observations.attrs["tuning"]``: whether the rate is at an edge."""
     rates = course.index.get_level_values("learning_rate")
     return {**chosen, **labels, "at_edge": bool(chosen["learning_rate"] in (rates.min(), rates.max()))}
+
+
+@lru_cache(maxsize=64)
+def _course(validate, names):
+    records = validate.value(seeds=list(TRIAL_SEEDS)).records
+    return records.groupby(["learning_rate", *names, "step"])["validation_loss"].median()
