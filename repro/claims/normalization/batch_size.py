@@ -80,8 +80,8 @@ def over_batch_sizes(
     scope="the batch that the statistics are taken of; data, network, rate and budget, equal epochs or equal steps, "
     "are left open",
     left_open=("budget",),
-    literature="Masters and Luschi 2018: from 2 to 32 with or without batch normalisation; Shallue et al. 2019: no "
-    "size is best but for a budget of steps or of epochs",
+    literature="Masters and Luschi 2018: from 2 to 32; Shallue et al. 2019: which size is best depends on the budget, "
+    "of steps or of epochs",
     reads=over_batch_sizes,
     criterion=AllOf(
         smaller=Greater("test_loss", of=SMALL, than=MODERATE, by="batch_size", each=("budget", "steps")),
@@ -112,7 +112,7 @@ def over_batch_sizes(
         WITH_BATCH_NORMALISATION,
         Reported(
             "2 to 32",
-            measure="best batch size, with batch normalisation as without",
+            measure="best batch size",
             setting="CIFAR-10, CIFAR-100, ImageNet",
             place="Masters and Luschi 2018",
         ),

@@ -85,7 +85,7 @@ def bn_unit_gaussian(
     Wasserstein distances of a unit's standardised values to the normal, the uniform and the Laplace law with mean 0 and
     variance 1, by quantiles, averaged over units; the law that is approximated is the nearest of the three. The sum of
     many inputs is nearly Gaussian over examples, that of one has the input's own shape, which normalising keeps: a
-    linear map. The control does not normalise. Of He's weights its variance is two.
+    linear map. The control does not normalise; with He's weights the variance is then two.
     """
     images = load_data(data).standardized().flat().subset(examples, seed).x_train.astype(float)
     generator = np.random.default_rng(seed)
@@ -173,8 +173,8 @@ def covariate_shift(
 
 
 @claim(
-    "Normalisation reduces internal covariate shift, the change of the distribution of each layer's inputs during "
-    "training; batch normalisation is a powerful technique to address it.",
+    "Normalisation is used to reduce internal covariate shift among the training samples: changes of the distribution "
+    "of each layer's inputs during training, which batch normalisation is a powerful technique to address.",
     source=(notes("3.2.4"), lectures("2.3.4")),
     kind="tendency",
     scope="what the shift is, moments or whole law of a layer's inputs or its gradients, is left open",
