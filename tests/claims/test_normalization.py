@@ -21,10 +21,25 @@ def test_scale_and_shift_start_as_the_identity_and_act_on_each_unit():
     np.testing.assert_allclose(np.asarray(layer(x)), x * [2, 0, -1] + [0, 5, 1], rtol=1e-6)
 
 
-def test_a_target_that_is_never_reached_takes_infinitely_many_steps():
-    records = pd.DataFrame({"seed": [0, 0, 1, 1], "step": [10, 20, 10, 20], "loss": [0.3, 0.1, 0.9, 0.8]})
-    steps = _trainings.steps_until(lambda table: table["loss"] <= 0.2, records, ["seed"])
-    assert list(steps) == [20, np.inf]
+def test_steps_to_a_target_are_interpolated_and_infinite_where_it_is_never_reached():
+    runs = {
+        0: ([1.0, 0.01], [0.8, 0.9]),
+        1: ([0.9, 0.8], [0.1, 0.2]),
+        2: ([0.05, 0.01], [0.95, 0.9]),
+        3: ([np.inf, 0.01], [0.1, 0.87]),
+    }
+    records = pd.DataFrame(
+        [
+            {"seed": seed, "step": step, "train_loss": loss, "test_accuracy": accuracy}
+            for seed, (losses, accuracies) in runs.items()
+            for step, loss, accuracy in zip((10, 20), losses, accuracies, strict=True)
+        ]
+    )
+    # a tenth is halfway from 1 to a hundredth
+    np.testing.assert_allclose(_trainings.steps_until("train_loss", 0.1, records, ["seed"]), [15, np.inf, 10, 20])
+    np.testing.assert_allclose(
+        _trainings.steps_until("test_accuracy", 0.85, records, ["seed"]), [15, np.inf, 10, 10 + 10 * 75 / 77]
+    )
 
 
 def test_dropout_of_a_variable_share_drops_it_and_keeps_the_mean():

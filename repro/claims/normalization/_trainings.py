@@ -84,10 +84,29 @@ def trainings(
     return join_tables(tables)
 
 
-def steps_until(is_reached, records, by):
-    """First step at which a target is reached; infinite where it never is."""
-    reached = records["step"].where(is_reached(records), np.inf)
-    return reached.groupby([records[name] for name in by]).min()
+def steps_until(metric, level, records, by):
+    """Steps until a loss has fallen to a level, or an accuracy has risen to it; infinite where it never does.
+
+    Between measurements they are interpolated linearly, in the logarithm of a loss.
+    """
+    falls = metric.endswith("loss")
+    with np.errstate(divide="ignore"):
+        height = -np.log(records[metric]) if falls else records[metric]
+    runs = records[[*by, "step"]].assign(height=height).sort_values("step").groupby(by)
+    wanted = -np.log(level) if falls else level
+    return runs[["step", "height"]].apply(lambda run: _crossing(run["step"].array, run["height"].array, wanted))
+
+
+def _crossing(steps, heights, wanted):
+    reached = np.flatnonzero(np.asarray(heights) >= wanted)
+    if not len(reached):
+        return np.inf
+    after = reached[0]
+    before = after - 1
+    if after == 0 or not np.isfinite([heights[before], heights[after]]).all():
+        return float(steps[after])
+    part = (wanted - heights[before]) / (heights[after] - heights[before])
+    return float(steps[before] + part * (steps[after] - steps[before]))
 
 
 def scaled_network(*, inputs, outputs, depth, width, activation, statistics, scale, own_statistics=False):
@@ -140,7 +159,7 @@ def _rates(arms, rates, reached, labels):
         records = arm.validate(seeds=list(TRIAL_SEEDS), learning_rate=list(rates)).records
         final = records[records["step"] == records["step"].max()]
         losses[scale] = final.groupby("learning_rate")["validation_loss"].median()
-        steps = steps_until(lambda table: table["train_loss"] <= reached, records, ["seed", "learning_rate"])
+        steps = steps_until("train_loss", reached, records, ["seed", "learning_rate"])
         # where the loss is not reached, the lowest loss is nearest
         scores = pd.DataFrame(
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 from etils import epy
 
@@ -11,6 +13,16 @@ from repro.engine import classifier, compare_arms, horizons, load_data
 
 with epy.lazy_imports():
     import keras
+
+
+WORSE_AT_HALF_THE_SCALE = partial(
+    Greater,
+    of="plain, half the scale",
+    than="plain",
+    by="arm",
+    smallest_ratio=1.05**2,
+    because="it is twice what matters",
+)
 
 
 @claim(
@@ -45,16 +57,13 @@ with epy.lazy_imports():
     full=FULL,
     control={"normalisation": "scale and shift"},
     positive_control=PositiveControl(
-        "Plain networks whose weights have half the critical scale have less balanced gradients than at that scale.",
-        criterion=Greater(
-            "imbalance",
-            of="plain, half the scale",
-            than="plain",
-            by="arm",
-            smallest_ratio=1.05**2,
-            because="it is twice what matters",
-            each=("scale",),
-            where={"quantity": "flow", "scale": 1.0},
+        "Plain networks with weights of half the critical scale have less balanced gradients than at that scale, and "
+        "train more slowly.",
+        criterion=AllOf(
+            flow=WORSE_AT_HALF_THE_SCALE("imbalance", each=("scale",), where={"quantity": "flow", "scale": 1.0}),
+            training=WORSE_AT_HALF_THE_SCALE(
+                "train_loss", each=("scale", "steps"), where={"quantity": "training", "scale": 1.0}
+            ),
         ),
     ),
     reported=(
@@ -78,8 +87,9 @@ def bn_gradient_flow(observations, *, normalisation="batch normalisation"):
     deep = deep[deep["learning_rate"] == deep["best_rate"]]
     training = _with_arm(horizons(deep), normalisation).assign(quantity="training")
     flow = _with_arm(deep[deep["step"] == deep["step"].max()], normalisation).assign(quantity="flow")
-    half = flow[(flow["scale"] == 0.5) & (flow["arm"] == "plain")].assign(arm="plain, half the scale", scale=1.0)
-    return pd.concat([training, flow, half], ignore_index=True)
+    both = pd.concat([training, flow])
+    half = both[(both["scale"] == 0.5) & (both["arm"] == "plain")].assign(arm="plain, half the scale", scale=1.0)
+    return pd.concat([both, half], ignore_index=True)
 
 
 @claim(
@@ -95,6 +105,18 @@ def bn_gradient_flow(observations, *, normalisation="batch normalisation"):
     smoke=SMOKE,
     full=FULL,
     control={"normalisation": "scale and shift"},
+    positive_control=PositiveControl(
+        "Without normalisation the accuracy depends on the scale of the initial weights.",
+        criterion=Greater(
+            "accuracy_spread",
+            of="plain",
+            than="no dependence",
+            by="arm",
+            smallest_difference=0.02,
+            because="it is twice what matters",
+            each=("rate", "steps"),
+        ),
+    ),
 )
 def bn_init_robust(observations, *, normalisation="batch normalisation"):
     """Measures how much the training accuracy differs between weights of different scales, the same in every seed.
@@ -102,7 +124,8 @@ def bn_init_robust(observations, *, normalisation="batch normalisation"):
     Networks of three hidden ReLU layers with a fifth of, one and three times He's deviation in every layer (at standard
     from a tenth to five times). The spread is the largest training accuracy minus the smallest, after half and after
     all of the steps; each scale at its own rate, and all at that of the least loss over the scales. The control has the
-    learned scale and shift without normalising.
+    learned scale and shift without normalising. The passage takes for granted that plain networks depend on the scale,
+    which is seen where their spread is above none.
     """
     shallow = observations[(observations["depth"] < DEEP) & (observations["activation"] == "relu")]
     records = _with_arm(horizons(shallow), normalisation)
@@ -111,7 +134,8 @@ def bn_init_robust(observations, *, normalisation="batch normalisation"):
         chosen = records[records["learning_rate"] == records[column]]
         groups = chosen.groupby(["seed", "arm", "steps"])["train_accuracy"]
         spread = (groups.max() - groups.min()).rename("accuracy_spread").reset_index()
-        tables.append(spread.assign(rate=name))
+        none = spread[spread["arm"] == "plain"].assign(arm="no dependence", accuracy_spread=0.0)
+        tables.append(pd.concat([spread, none]).assign(rate=name))
     return pd.concat(tables, ignore_index=True)
 
 
