@@ -39,7 +39,7 @@ def best(course, limits):
 
     Args:
         course: Losses by hyperparameters and step, see ``search``.
-        limits: Numbers of steps by label, within which the step is chosen.
+        limits: Numbers of steps by label, within which the step is chosen, among those that were measured.
 
     Returns:
         The hyperparameters, and the step of each limit.
@@ -49,8 +49,7 @@ def best(course, limits):
     of_chosen = course.xs(tuple(chosen.values()), level=names)
     stops = {}
     for label, limit in limits.items():
-        within = of_chosen[of_chosen.index <= limit]
-        stops[label] = int((within if len(within) else of_chosen.iloc[:1]).idxmin())
+        stops[label] = int(of_chosen[of_chosen.index <= limit].idxmin())
     return chosen, stops
 
 

@@ -16,7 +16,14 @@ with epy.lazy_imports():
 
 RANGES = {"2 to 16": (2, 16), "16 to 256": (16, 256)}
 SMALL, MODERATE, LARGE = 16, 64, 256
-SMOKE = {"sizes": (2, 16, 64, 256), "rates": (0.01, 0.06, 0.4, 2.4), "steps": 400, "images": 512, "width": 32}
+SMOKE = {
+    "sizes": (2, 16, 64, 256),
+    "rates": (0.01, 0.06, 0.4, 2.4),
+    "steps": 320,
+    "every": 10,
+    "images": 512,
+    "width": 32,
+}
 FULL = {"data": "cifar10", "images": 40_960, "steps": 100_000, "every": 1000}
 WU_AND_HE = partial(Reported, setting="ResNet-50, ImageNet", place="Wu and He 2018, figure 1")
 WITH_BATCH_NORMALISATION = WU_AND_HE(
