@@ -47,7 +47,7 @@ NEARER = partial(
 def sub_networks(
     seeds,
     *,
-    units=(8, 64, 512),
+    units=(8, 64, 256),
     depths=(1, 2),
     keep=(0.5, 0.8),
     images=1000,
@@ -101,10 +101,10 @@ def sub_networks(
         "from some sixty units on, and for the geometric mean of one layer at any width: what scaling misses is of the "
         "order of the variance of the logits over sub-networks, which falls as the inverse of the width",
         holds="units >= 64 or (mean == 'geometric' and depth == 1)",
-        named=({"units": 512, "depth": 2, "keep": 0.5}, {"units": 8, "depth": 2, "keep": 0.5}),
+        named=({"units": 256, "depth": 2, "keep": 0.5}, {"units": 8, "depth": 2, "keep": 0.5}),
     ),
-    smoke={"units": (8, 512), "keep": (0.5,), "steps": 600, "sampled": 100},
-    full={"data": "mnist", "images": 50_000, "units": (8, 64, 512, 2048), "steps": 20000},
+    smoke={"units": (8, 256), "depths": (2,), "keep": (0.5,), "steps": 600, "sampled": 100},
+    full={"data": "mnist", "images": 50_000, "units": (8, 64, 256, 2048), "steps": 20000},
     control={"weights": "unscaled"},
     positive_control=PositiveControl(
         "The average of sixteen sub-networks is nearer to the average of all than one sub-network is.",

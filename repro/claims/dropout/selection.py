@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache, partial
 
 import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Greater, Reported, claim, lectures
-from repro.engine import Validation, classifier, convolution, load_data, tune
+from repro.engine import Validation, classifier, convolution, keyed, load_data, tune
 
 with epy.lazy_imports():
     import keras
@@ -86,8 +86,7 @@ def selective_layers(
         space = {"learning_rate": list(rates)}
         tuning = tune(arm, space, len(rates), objective=Validation(_least_validation_loss), widen=1)
         trials += tuning.table(convolution_rate=share)
-        course = arm.validate(seeds=list(TRIAL_SEEDS), **tuning.best).records
-        stop = course.groupby("step")["validation_loss"].median().idxmin()
+        stop = _best_step(keyed(partial(arm.validate, **tuning.best)))
         records = arm(seeds=list(seeds), **tuning.best).records
         tables.append(records[records["step"] == stop].assign(convolution_rate=share))
     dense, *every_layer = tables
@@ -101,6 +100,13 @@ def selective_layers(
     found = found.assign(dropped_values=of_dense, dropped_everywhere=of_dense + of_maps)
     found.attrs["tuning"] = trials
     return found
+
+
+@lru_cache(maxsize=16)
+def _best_step(validate):
+    """Find the step of the least loss on held-out images, the median over seeds; once for all seeds of a claim."""
+    course = validate.value(seeds=list(TRIAL_SEEDS)).records
+    return course.groupby("step")["validation_loss"].median().idxmin()
 
 
 def _least_validation_loss(training):
