@@ -156,13 +156,17 @@ def covariate_shift(
         tuning = tune(arm, {"learning_rate": list(rates)}, len(rates), objective="validation_loss", widen=1)
         trials += tuning.table(arm=label)
         rate = tuning.best["learning_rate"]
-        for horizon in (steps // 2, steps):
-            training = arm(seeds=list(seeds), learning_rate=rate, steps=horizon)
-            for place, seed in enumerate(training.replicas["seed"]):
-                chosen = loaded.subset(images, seed)
-                states = training.builders[place](), training.model(place)
-                step, smaller_step = _gradient_shifts(states[1], chosen, (rate, rate / 4), examples)
-                found = _shifts(*states, chosen) | {"gradients": step}
+        trained = {
+            horizon: arm(seeds=list(seeds), learning_rate=rate, steps=horizon) for horizon in (steps // 2, steps)
+        }
+        for place, seed in enumerate(seeds):
+            chosen = loaded.subset(images, seed)
+            model = trained[steps].builders[place]()
+            start = _inputs(model, chosen)
+            for horizon, training in trained.items():
+                model.set_weights(training.weights[place])
+                step, smaller_step = _gradient_shifts(model, chosen, (rate, rate / 4), examples)
+                found = _shifts(start, _inputs(model, chosen)) | {"gradients": step}
                 common = {"seed": seed, "steps": horizon}
                 rows += [{**common, "shift": name, "arm": label, "change": found[name]} for name in SHIFTS]
                 if label == "plain":
@@ -224,9 +228,9 @@ def _with_arm(observations, normalisation):
     return kept.assign(arm=kept["arm"].replace(normalisation, "batch normalisation")).reset_index(drop=True)
 
 
-def _shifts(start, end, chosen):
-    """Shift of the moments and of the law of layers' inputs between two states, per logarithm of the loss."""
-    (before, first), (after, last) = (_inputs(model, chosen) for model in (start, end))
+def _shifts(start, end):
+    """Shift of the moments and of the law between two states of layers' inputs, per logarithm of the loss."""
+    (before, first), (after, last) = start, end
     moments, laws = [], []
     for old, new in zip(before, after, strict=True):
         pooled = np.sqrt((old.var(axis=0) + new.var(axis=0)) / 2)
