@@ -265,7 +265,7 @@ def regularised(
         ),
     ),
     boundary=Boundary("at small batches, whose statistics are noisy", holds="batch_size <= 16"),
-    smoke={"steps": 240, "rates": (0.02, 0.1, 0.5, 2.5), "width": 32},
+    smoke={"steps": 240, "rates": (0.02, 0.1, 0.5, 2.5), "dropped": (0.25, 0.5), "width": 32},
     full={"data": "mnist", "images": 1000, "steps": 8000},
     control={"normalisation": "scale and shift"},
     positive_control=PositiveControl(
