@@ -97,7 +97,7 @@ def overfitted(
         "where there are wrong labels, which dropout keeps networks from learning by heart",
         holds="noise > 0",
     ),
-    smoke={"steps": 400, "rates": (0.01, 0.03, 0.1, 0.3)},
+    smoke={"steps": 800, "rates": (0.01, 0.03, 0.1, 0.3)},
     full={"data": "mnist", "images": 500, "width": 1024, "steps": 5000},
     control={"dropping": "the same units"},
     positive_control=PositiveControl(
