@@ -15,8 +15,9 @@ def _sum_at(capacity, than):
 
 
 @claim(
-    "error = bias + variance, where bias is a learner's tendency to learn the same wrong thing, which low capacity is "
-    "prone to, and variance its tendency to learn random things, to which high capacity is prone.",
+    "error = bias + variance. Bias is a learner's tendency to consistently learn the same wrong thing, which can cause "
+    "underfitting, variance its tendency to learn random things, which may result from fitting noise; low capacity may "
+    "struggle to fit, high capacity can overfit.",
     source=(
         notes("Remark 3.13", parts=("sum_at_low_capacity", "sum_at_high_capacity")),
         notes("Definition 3.43", parts=("bias",)),

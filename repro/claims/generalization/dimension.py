@@ -24,8 +24,9 @@ LEARNT_BY = {
 
 
 @claim(
-    "Generalising gets exponentially harder with dimension because a training set of fixed size covers a dwindling "
-    "fraction of the input space: in dimension 100 a trillion examples cover about $10^{-18}$ of it.",
+    "Generalising correctly becomes exponentially harder with the dimension of the examples, because a training set of "
+    "fixed size covers a dwindling fraction of the input space: in dimension 100 a trillion examples cover about "
+    "$10^{-18}$ of it. Many algorithms that work fine in low dimensions become intractable.",
     source=(notes("Definition 3.53", parts=("harder",)), notes("Remark 3.37")),
     kind="law",
     scope="Domingos 2012; the number is that of 100 binary inputs",

@@ -71,11 +71,12 @@ def error_curves(
 
 
 @claim(
-    "Double descent: the test error peaks at the interpolation point, beyond which models start to learn.",
+    "Double descent, by which is meant that the test error peaks at the interpolation point: beyond it models start to "
+    "learn.",
     source=cheatsheet("1.9.4"),
     kind="law",
-    scope="test error against the number of parameters, as Belkin et al. 2019 mean the heading; label noise, "
-    "regularisation and training length are left open",
+    scope="test error against the number of parameters, as Belkin et al. 2019 mean the heading, under which the sheet "
+    "states no peak; label noise, regularisation and training length are left open",
     left_open=("model", "noise"),
     literature="Belkin et al. 2019; Hastie et al. 2022; Nakkiran et al. 2020 on label noise",
     reads=error_curves,
@@ -167,14 +168,6 @@ def double_descent_peak(observations, *, smallest=0.1, largest=6.0):
     full=FULL,
     control={"largest": 0.93},
     seeds=48,
-    reported=(
-        Reported(
-            "lowest error far beyond interpolation",
-            measure="squared test error",
-            setting="random features, MNIST",
-            place="Belkin et al. 2019, figure 2",
-        ),
-    ),
 )
 def double_descent_second_descent(observations, *, largest=100.0):
     """The test error of the largest model against the peak's, and against the best of all below interpolation.
@@ -201,8 +194,9 @@ def double_descent_second_descent(observations, *, largest=100.0):
 
 
 @claim(
-    "Too simple a model underfits and one made too complex is apt to adhere to the training data and to capture their "
-    "noise; low capacity struggles to fit the training set, and the best balance lies between.",
+    "Too simple a model underfits, and one made too complex may adhere too closely to the training data and capture "
+    "their noise; low capacity may struggle to fit the training set, high capacity can overfit; a good balance lies "
+    "between.",
     source=(lectures("2.5"), *(notes(f"Definition 3.{number}", parts=("fits",)) for number in (41, 43, 45))),
     kind="tendency",
     scope="the classical regime, capacities below interpolation",

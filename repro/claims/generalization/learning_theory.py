@@ -31,8 +31,7 @@ def shattered_samples(seed, *, inputs=(1, 2, 3), threshold=True):
 
 
 @claim(
-    "The VC dimension is the largest $s$ at which some sample of size $s$ is labelled in all $2^s$ ways by the class; "
-    "of half-spaces of dimension $d$ it is $d + 1$.",
+    "The VC dimension is the largest $s$ at which some sample of size $s$ is labelled in all $2^s$ ways by the class.",
     source=cheatsheet("1.9.4"),
     kind="formula",
     scope="any class of binary functions; half-spaces are our example",
@@ -45,8 +44,9 @@ def shattered_samples(seed, *, inputs=(1, 2, 3), threshold=True):
 def vc_halfspaces(observations):
     """The largest size that was shattered, for d from 1 to 3, against d + 1.
 
-    The first half of the statement is a definition, which nothing could contradict; what is checked is its best known
-    example. Half-spaces through the origin, the control, shatter only d points.
+    A definition, which nothing could contradict, and which the sheet prints as ``vc_formula``; what is checked is that
+    it gives half-spaces the dimension they are known to have. Half-spaces through the origin, the control, shatter only
+    d points.
     """
     shattered = observations[observations["shattered"]]
     largest = shattered.groupby(["seed", "inputs"], as_index=False)["size"].max()

@@ -58,8 +58,7 @@ def overfitting_runs(
 
 @claim(
     "Overfitting often shows as a training error that falls monotonically with the gradient descent iterations, "
-    "especially with stochastic gradient descent, while the ability to generalise is liable to degrade beyond a "
-    "certain point.",
+    "especially with stochastic gradient descent, while the ability to generalise can degrade beyond a certain point.",
     source=lectures("2.5.2"),
     kind="tendency",
     scope="networks trained past the point of overfitting",

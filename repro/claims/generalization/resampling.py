@@ -84,8 +84,8 @@ def k_fold(observations, *, evaluated="estimate", shown=(20, 100)):
 
 
 @claim(
-    "Leave-one-out cross-validation, which suits scarce data, gives an unbiased estimate of the performance of the "
-    "model, but is liable to be computationally expensive, particularly for large data sets.",
+    "Leave-one-out cross-validation can be applied where data are scarce; it gives an unbiased estimate of the "
+    "performance of the model, but can be computationally expensive, particularly for large data sets.",
     source=lectures("2.5.1"),
     kind="theorem",
     scope="unbiased in the textbook sense; which training size the performance is that of is left open",

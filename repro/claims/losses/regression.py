@@ -17,8 +17,8 @@ DIFFERENCES = (1, SMALL, 25, LARGE)
 
 
 @claim(
-    "The L2 loss squares differences of pixels, which amplifies larger errors; this can mean that even small "
-    "differences give a relatively higher loss than with L1, and makes smoother or blurry results more likely.",
+    "The L2 loss squares differences of pixels, which amplifies larger errors; this means that even small differences "
+    "can lead to a relatively higher loss, making smoother or blurry results more likely.",
     source=notes("Remark 3.45"),
     kind="possibility",
     scope="image translation, where a prediction is compared with the true image pixel by pixel",
