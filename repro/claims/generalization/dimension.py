@@ -46,7 +46,7 @@ LEARNT_BY = {
     ),
     boundary=Boundary(
         "for a learner that compares neighbours, where the target has no structure in all its inputs; a linear target "
-        "takes a linear learner a number of examples in proportion to the dimension (Baum and Haussler 1989)",
+        "takes a linear learner a number of examples in proportion to its weights (Baum and Haussler 1989)",
         holds="part == 'trillion' or target == 'without structure'",
     ),
     control={"hidden": True},

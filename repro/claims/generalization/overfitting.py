@@ -172,7 +172,7 @@ EARLY = AllOf(
         Reported(
             "4 %",
             measure="gain in generalisation of slower stopping criteria, for four times the training time",
-            setting="12 data sets, small multilayer perceptrons",
+            setting="12 classification and approximation tasks, multi-layer perceptrons trained by RPROP",
             place="Prechelt 1998",
         ),
     ),

@@ -90,7 +90,7 @@ def k_fold(observations, *, evaluated="estimate", shown=(20, 100)):
     kind="theorem",
     scope="unbiased in the textbook sense; which training size the performance is that of is left open",
     left_open=("trained_on",),
-    literature="Luntz and Brailovsky 1969; Elisseeff and Pontil 2003, on the training size",
+    literature="Luntz and Brailovsky 1969; Elisseeff and Pontil 2003, who call it almost unbiased",
     reads=fold_estimates,
     smoke={"drawn": 50_000},
     criterion=AllOf(
