@@ -9,7 +9,15 @@ import scipy.stats
 import sklearn.linear_model
 import sklearn.model_selection
 
-from repro.claims.generalization import dimension, double_descent, learning_theory, overfitting, pac_bayes, resampling
+from repro.claims.generalization import (
+    dimension,
+    double_descent,
+    flat_minima,
+    learning_theory,
+    overfitting,
+    pac_bayes,
+    resampling,
+)
 from repro.claims.generalization._examples import FewExamples
 
 
@@ -90,6 +98,32 @@ def test_gaps_vanish_on_average_for_a_distribution_that_knows_no_data():
     gap, divergence = pac_bayes._gibbs(expected, empirical, sharpness=0.0)
     np.testing.assert_allclose(divergence, 0, atol=1e-12)
     assert abs(gap.mean()) < 4 * gap.std() / np.sqrt(len(gap))
+
+
+def test_errors_on_samples_are_those_expected_on_average():
+    expected, empirical = pac_bayes._errors(np.random.default_rng(0), size=50, samples=4000)
+    np.testing.assert_allclose(empirical.mean(axis=0), expected, atol=4 * 0.5 / np.sqrt(50 * 4000))
+
+
+@pytest.mark.parametrize(("size", "logarithm"), [(24, pac_bayes.FORMS[0]), (2400, pac_bayes.FORMS[1])])
+def test_bound_is_violated_as_often_as_by_a_normal_gap(size, logarithm):
+    # the mistake of a random threshold is min(x, 1 - x), and where a label is wrong max(x, 1 - x)
+    variance = 0.8 / 12 + 0.2 * 7 / 12 - 0.35**2
+    root = {24: 2 * np.sqrt(24 * 0.01), 2400: 2 * np.sqrt(2400) * 0.01}[size]
+    expected = scipy.stats.norm.sf(np.sqrt(-2 * np.log(root) / variance))
+    table = pac_bayes.pac_bayes_bound([0], sizes=(size,), confidences=(0.01,), temperatures=(0.0,))
+    share = table.set_index("logarithm")["share"][logarithm]
+    assert share == pytest.approx(expected, rel=0.15)
+    assert share > 10 * 0.01
+
+
+def test_one_draw_is_evaluated_at_the_weights_that_it_was_trained_at():
+    inputs = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    options = {"inputs": 5, "width": 4, "examples": 100, "penalised": 0.0}
+    for switches, is_alike in (({"anew": 0.0, "kept": 1.0}, True), ({"anew": 1.0, "kept": 0.0}, False)):
+        network = flat_minima.bound_network(**options, **switches)
+        training, evaluated = (np.asarray(network(inputs, training=mode)) for mode in (True, False))
+        assert np.allclose(training, evaluated[:, : flat_minima.CLASSES], atol=1e-5) is is_alike
 
 
 def test_gap_of_tables_is_that_of_enumerated_errors():
