@@ -18,14 +18,15 @@ with epy.lazy_imports():
 CLASSES = 10
 DRAWS = 8
 WEIGHTS = ("first", "first_bias", "second", "second_bias")
+SWITCHES = ("anew", "kept", "penalised")
 NOISES = (0.5, 1.0)
 # How far weights are perturbed in training, in deviations: anew in every step, or always by one draw; and whether the
 # root of the bound is added to the loss.
 ARMS = {
-    "plain": {"anew": 0.0, "kept": 0.0, "penalised": 0.0},
-    "objective": {"anew": 1.0, "kept": 0.0, "penalised": 1.0},
-    "one draw": {"anew": 0.0, "kept": 1.0, "penalised": 0.0},
-    "divergence alone": {"anew": 0.0, "kept": 0.0, "penalised": 1.0},
+    "plain": (0.0, 0.0, 0.0),
+    "objective": (1.0, 0.0, 1.0),
+    "one draw": (0.0, 1.0, 0.0),
+    "divergence alone": (0.0, 0.0, 1.0),
 }
 
 
@@ -48,7 +49,7 @@ def bound_training(seeds, *, images=500, steps=1000, width=32, batch_size=50, ra
     source = load_data(data).standardized().flat()
     arms = {}
     for label, switches in ARMS.items():
-        network = {"width": width, "examples": images, **switches}
+        network = {"width": width, "examples": images, **dict(zip(SWITCHES, switches, strict=True))}
 
         def on(held_out, network=network, **options):
             def drawn(seed):
@@ -182,7 +183,7 @@ def _gaussian_network():
 
         def __init__(self, width, examples, switches, prior=0.3, deviation=0.1, epsilon=0.05):
             super().__init__()
-            self.width, self.examples, self.switched = width, examples, switches
+            self.width, self.examples = width, examples
             self.prior, self.deviation, self.epsilon = prior, deviation, epsilon
             self.generator = keras.random.SeedGenerator(0)
             # by these names the engine finds what draws the initial values of a replica
@@ -190,6 +191,8 @@ def _gaussian_network():
             self.second_initializer = keras.initializers.GlorotUniform()
             for name in WEIGHTS:
                 setattr(self, f"{name}_draw_initializer", keras.initializers.RandomNormal(stddev=1.0))
+            for name, value in switches.items():  # initialisers are no part of a program either
+                setattr(self, f"{name}_initializer", keras.initializers.Constant(value))
 
         def build(self, shape):
             deviation = keras.initializers.Constant(math.log(self.deviation))
@@ -203,9 +206,9 @@ def _gaussian_network():
             ]
             self.switches = {
                 name: self.add_weight(
-                    name=name, shape=(), initializer=keras.initializers.Constant(value), trainable=False
+                    name=name, shape=(), initializer=getattr(self, f"{name}_initializer"), trainable=False
                 )
-                for name, value in self.switched.items()
+                for name in SWITCHES
             }
             self.logarithms = [
                 self.add_weight(name=f"{mean.name}_logarithm", shape=mean.shape, initializer=deviation)
