@@ -116,6 +116,7 @@ def forward_sde(*, steps=(100, 200, 400, 800, 1600), time=0.25, drift=-0.5):
     ),
     smoke={"steps": 400, "samples": 2000},
     rival=Rival("Half of the score stands in the drift.", score=0.5),
+    control={"score": 0.0},
 )
 def reverse_sde(seed, *, steps=1000, samples=4000, points=50, score=1.0):
     """Marginals of the backward equation against those of the forward one, for a random mixture of three Gaussians.
@@ -125,7 +126,7 @@ def reverse_sde(seed, *, steps=1000, samples=4000, points=50, score=1.0):
     precision at random places and times, so that both sides must be the same. Samples: from the noised mixture at
     t = 1, which is nearly N(0, 1), by Euler's steps with the exact score; their Kolmogorov-Smirnov distance from it
     at t = 3/4, 1/2, 1/4 and 0 is less than that at which a test rejects at one in a million. beta grows from 0.1 to
-    20, as in Song et al. The rival has half of the score.
+    20, as in Song et al. The rival has half of the score, the control none.
     """
     data, noise = _mixture(seed), _noise(seed, (steps + 1, samples))
     change = _fokker_planck(data, np.random.default_rng(seed), points, score)
