@@ -129,8 +129,8 @@ def low_density_scores(observations):
 
 
 @claim(
-    "Noise of sufficiently large magnitude, added to the data, is able to populate regions of low density and so to "
-    "improve the accuracy of estimated scores: the way round their inaccuracy, which derails Langevin dynamics.",
+    "Noise of sufficiently large magnitude, added to the data, can populate regions of low density to improve the "
+    "accuracy of estimated scores: the way round their inaccuracy, which derails Langevin dynamics.",
     source=notes("Remark 3.78"),
     kind="tendency",
     scope="scores of the perturbed distribution; left open: noise level, bias of that distribution, Langevin steps",
