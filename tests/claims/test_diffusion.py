@@ -8,7 +8,7 @@ from repro.claims.diffusion._generators import _noised, level_features, points_o
 from repro.claims.diffusion._processes import Schedule, log_density, posterior_weights, schedule
 from repro.claims.diffusion._quality import energy_distance, squared_frechet_distance
 from repro.claims.diffusion.applications import _halves, _latent_space, autoencoder
-from repro.claims.diffusion.bounds import ALONE, TOGETHER, _continued, _variance
+from repro.claims.diffusion.bounds import ALONE, TOGETHER, _continued, _Paths, _variance
 from repro.claims.diffusion.chains import (
     STATES,
     _chain,
@@ -215,6 +215,16 @@ def test_variances_of_sums_of_terms():
     terms = np.array([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]])
     assert _variance(terms, TOGETHER) == 0
     assert _variance(terms, ALONE) == pytest.approx(2 * 4 / 3)
+
+
+def test_log_ratios_of_both_forms_along_a_path_differ_by_the_prior_matching_terms_alone():
+    path = _Paths(0, schedule("linear", 40), 5, "digits")
+    first, before, last = path.x[0], path.x[-2], path.x[-1]
+    alpha, running = path.chain.alpha[-1], path.chain.running[-1]
+    given_image = scipy.stats.norm(np.sqrt(running) * first, np.sqrt(1 - running)).logpdf(last)
+    given_last_step = scipy.stats.norm(np.sqrt(alpha) * before, np.sqrt(1 - alpha)).logpdf(last)
+    difference = path.log_ratios_of_one().sum(axis=0) - path.log_ratios().sum(axis=0)
+    np.testing.assert_allclose(difference, (given_image - given_last_step).sum(axis=-1), rtol=1e-6)
 
 
 def test_fewer_larger_steps_leave_as_much_signal_as_more_small_ones():

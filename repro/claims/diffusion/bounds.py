@@ -34,12 +34,13 @@ def two_elbo_variances(seed, *, levels=200, paths=200, data="digits"):
 
     Like is compared with like: the sampled log-ratio of two variables, log p(x_t | x_{t+1}) / q(x_t | x_{t-1}), with
     that of one, log p(x_{t-1} | x_t) / q(x_{t-1} | x_t, x_0); and the divergences that the notes write for the former
-    with the closed divergences of the latter. Terms from paths of their own: the sum of their variances, which is what
-    the passage reasons from. All from one path: the variance of their sum. The log-ratios of both forms then are the
-    same number on every path, the log-ratio of p(x_0:T) and q(x_1:T | x_0) but for the terms at the ends, so that this
-    case is not run; whoever takes closed divergences for the one form and log-ratios for the other finds the former
-    ahead by Rao and Blackwell's theorem, not by the number of variables. The model's reverse steps take the best linear
-    guess of the image, pixel by pixel, over a linear schedule.
+    with the closed divergences of the latter; whoever takes closed divergences for the one form and log-ratios for the
+    other finds the former ahead by Rao and Blackwell's theorem, not by the number of variables. Terms from paths of
+    their own: the sum of their variances, which is what the passage reasons from. All from one path: the variance of
+    their sum, for divergences alone. Log-ratios along one path are the same estimate of the bound in both forms, an
+    arm against itself: by Bayes' rule q(x_{t-1} | x_t, x_0) is q(x_t | x_{t-1}) q(x_{t-1} | x_0) / q(x_t | x_0), so
+    that the sums differ by log q(x_T | x_0) / q(x_T | x_{T-1}) alone, which the two prior matching terms make up for.
+    The model's reverse steps take the best linear guess of the image, pixel by pixel, over a linear schedule.
     """
     path = _Paths(seed, schedule("linear", levels), paths, data)
     terms = {
