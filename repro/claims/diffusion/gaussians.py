@@ -45,7 +45,7 @@ def _moments(of: str) -> AllOf:
         mean=Identity("signal", "closed_signal", operations=10**4, where={"found": "moments"}),
         variance=Identity("variance", "closed_variance", operations=10**4, where={"found": "moments"}),
         shape=AtMost("distance", bound="rejected_from", where={"found": "shape"}),
-        limit=Identity("variance", "closed_variance", atol=1e-9, each=("schedule",), where={"found": "limit"}),
+        limit=Identity("reached", "standard_normal", atol=1e-9, each=("schedule",), where={"found": "limit"}),
     ),
     boundary=Boundary(
         "where the noise goes on for ever: the sum of all beta is infinite, so that alpha bar goes to zero",
@@ -83,7 +83,7 @@ def forward_marginal(seed, *, levels=250, chains=100, unit_noise=False, data="di
             "closed_variance": 1 - running,
         }
         tables.append(pd.DataFrame(moments)[:levels].assign(chain=kind, found="moments"))
-        limit = {"variance": [signal[-1], variance[-1]], "closed_variance": [0.0, 1.0]}
+        limit = {"reached": [signal[-1], variance[-1]], "standard_normal": [0.0, 1.0]}
         tables.append(pd.DataFrame(limit).assign(schedule=kind, found="limit"))
         x, distances = np.repeat(image, chains, axis=0), []
         for t in range(levels):
@@ -154,9 +154,9 @@ def posterior_cheatsheet(seed, *, levels=400, pixels=4, as_printed=True, data="d
     """The printed formula, by Keras, against conditioning the joint Gaussian of two neighbouring levels.
 
     Pixels of real images, levels 2 to T of a linear schedule. As printed, the mean's root covers beta and the variance
-    lacks a pair of brackets, so that it exceeds one; both look like slips in setting the formula, but stand there. The
-    section's own form of the mean by its noise, which agrees with conditioning, contradicts the printed one as well;
-    the correction is Ho et al.'s.
+    lacks a pair of brackets, so that it exceeds one wherever beta is below a half; both look like slips in setting the
+    formula, but stand there. The section's own form of the mean by its noise, which agrees with conditioning,
+    contradicts the printed one as well; the correction is Ho et al.'s.
     """
 
     def formula(chain, noised, image):
