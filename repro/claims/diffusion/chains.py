@@ -130,7 +130,7 @@ def entropy_bound(seed, *, pairs=1000, growing=True):
     source=notes("Remark 3.72"),
     kind="formula",
     scope="the first two terms are illegible in the notes; they are taken from the derivation that these follow",
-    literature="Luo 2022, equations 37 to 45, has the same step; there the first two terms are E log p(x_0 | x_1) and "
+    literature="Luo 2022 has the same step; there the first two terms are E log p(x_0 | x_1) and "
     "E_q(x_(T-1) | x_0) D(q(x_T | x_(T-1)) || p(x_T))",
     criterion=Identity("terms", "bound", operations=4096),
     smoke={"steps": 4},

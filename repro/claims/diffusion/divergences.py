@@ -63,7 +63,7 @@ def simplified_elbo(seed, *, levels=200, fixed=True, data="digits"):
     correction=Correction(
         r"The term of the lower bound falls with the error: "
         r"$\mathbb{E}_q[L_t | x_0] = -\mathbb{E}_\epsilon[\rho_t \|\epsilon - \epsilon_\theta\|^2 | x_0] + "
-        r"\mathrm{const}$, and the constant is zero for $\sigma_t^2 = \tilde\beta_t$.",
+        r"\mathrm{const}$.",
         sign=-1.0,
     ),
 )
@@ -111,7 +111,7 @@ def gaussian_kl(seed, *, pairs=40, dimensions=3, under="first"):
     """Both formulas, by Keras, against Gauss-Hermite quadrature of the log-ratio of SciPy's densities, in nats.
 
     Random means and covariances in three dimensions; three nodes a dimension are exact for quadratics. The control
-    takes the expectation under the second Gaussian, the other direction of the divergence.
+    takes the expectation of the log-ratio under the second Gaussian, which is minus the divergence the other way round.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -144,7 +144,7 @@ def gaussian_kl(seed, *, pairs=40, dimensions=3, under="first"):
     scope="legible in the notes is the term D(q(x_T | x_0) || p(x_T)); that of the first derivation, which is cut off, "
     "is E D(q(x_T | x_(T-1)) || p(x_T)) in its source; left open: the schedule",
     left_open=("schedule",),
-    literature="Ho et al. 2020, section 4; Luo 2022, equation 45, for the term given the last step",
+    literature="Ho et al. 2020, section 4; Luo 2022 for the term given the last step",
     criterion=AllOf(
         given_image=AtMost("bits", bound=0.005, each=("schedule",), where={"given": "image", "longest": True}),
         given_last_step=AtMost("bits", bound=0.005, each=("schedule",), where={"given": "last step", "longest": True}),

@@ -169,8 +169,8 @@ def simplified_criterion(observations):
     kind="possibility",
     scope="left open: which works, weighting over t, architecture, clipping, training length, measure",
     left_open=("weighting", "clipping"),
-    literature="Ho et al. 2020, section 3.2, found the image worse early on; Salimans and Ho 2022 find it no worse "
-    "with other weights",
+    literature="Ho et al. 2020, section 3.2, found that predicting the image led to worse samples early in their "
+    "experiments; Salimans and Ho 2022 find it no worse with other weights",
     reads=generators,
     criterion=Greater(
         "energy_distance",

@@ -79,7 +79,7 @@ def gradients(seed, *, prediction="image", levels=100, images=100, data="digits"
     r"$\frac{\bar\alpha_{t-1}(1 - \alpha_t)^2}{2\sigma_q^2(t)(1 - \bar\alpha_t)^2}\|\hat x_\theta(x_t, t) - x_0\|^2$.",
     source=notes("Remark 3.74"),
     kind="formula",
-    literature="Luo 2022, equations 95 to 99",
+    literature="Luo 2022, whom the notes follow",
     reads=partial(gradients, prediction="image"),
     criterion=SAME_GRADIENT,
     smoke={"levels": 50, "images": 30},

@@ -112,7 +112,7 @@ def score_is_scaled_noise(seed, *, levels=100, images=100, data="digits"):
     kind="formula",
     scope="x_0 as the best estimate, E[x_0 | x_t], which the passage names before it writes x_0",
     root="posterior_mean_for_image",
-    literature="Efron 2011; Luo 2022, equations 133 to 142",
+    literature="Efron 2011; Luo 2022, whom the notes follow",
     criterion=AllOf(
         image_estimated=Identity("estimate", "formula", operations=10**6, where=IMAGE),
         mean_with_estimate=Identity("estimate", "formula", operations=10**6, where=MEAN),
