@@ -272,6 +272,10 @@ def langevin_starts_low(seed, *, sides=(1, 2, 4, 8), images=300, starts=400, sig
     dimension; the largest decides. Their density is that of some hundred training images, noised by sigma. Starts are
     uniform over the cube of all possible images, or normal with the mean and the variance of each pixel. In the control
     they are held-out images, noised as those are which the density is compared with.
+
+    "Highly likely" is taken for nine in ten at least. The IPCC's scale, from which the number is, does not have these
+    words; it has "very likely", from 90 % on. The yardstick of British intelligence assessment (PHIA) has them, for 80
+    to 90 %, so that nine in ten is the stricter reading.
     """
     chosen = load_data(data)
     rows = []
