@@ -109,8 +109,10 @@ def diffusion_arm(
         generator = np.random.default_rng((seed, 3))
         more = np.zeros((len(of_seed.train), 0)) if labels is None else labels(seed, of_seed)
         x_train, y_train = noised(np.tile(of_seed.train, (draws, 1)), np.tile(more, (draws, 1)), generator)
-        measured = of_seed.fresh if validated else of_seed.test
-        x_test, y_test = noised(np.tile(measured, (2, 1)), np.zeros((2 * len(measured), more.shape[1])), generator)
+        # As many of either, so that trials and the final training are one program.
+        number = min(len(of_seed.fresh), len(of_seed.test))
+        measured = (of_seed.fresh if validated else of_seed.test)[:number]
+        x_test, y_test = noised(np.tile(measured, (2, 1)), np.zeros((2 * number, more.shape[1])), generator)
         return SimpleNamespace(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
     def arm(validated: bool) -> partial[Training]:

@@ -56,7 +56,7 @@ DROPPED = 0.1  # share of examples without a condition (Ho and Salimans 2022)
     ),
     smoke={"steps": 1000, "levels": 40, "widths": (96,), "draws": 4, "batch_size": 64, "generated": 100},
     full={"data": "mnist", "steps": 100_000, "widths": (1024, 1024), "levels": 1000, "generated": 2000},
-    control={"labelled": False},
+    control={"labelled": False, "scales": (0.5, 1.0, 2.0, 7.0)},
     reported=(
         Reported(
             "w = 0.1 or 0.3, which is a scale of 1.1 or 1.3 here",
