@@ -11,7 +11,7 @@ import numpy as np
 from etils import epy
 
 from repro.claims.diffusion._processes import Array, schedule
-from repro.claims.diffusion._trained import simulations
+from repro.claims.diffusion._trained import network_of, simulations
 from repro.engine import Record, Training, ValidatedArm, load_data, mlp, train
 
 with epy.lazy_imports():
@@ -178,7 +178,7 @@ def sampled(
     Returns:
         Samples of each seed, [samples, dimensions].
     """
-    chain, dimensions = schedule("linear", levels), training.model(0).output_shape[-1]
+    chain, dimensions = schedule("linear", levels), network_of(training).value.output_shape[-1]
     total = 1 - chain.running
     # The predicted point is a multiple of the noised one and a multiple of the output.
     of_noised, of_output = {

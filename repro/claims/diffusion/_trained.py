@@ -43,9 +43,15 @@ def tuned(
     return trainings, tuning.table(**labels)
 
 
+@lru_cache(maxsize=4)
+def network_of(training: Training) -> Keyed:
+    """Build the network of a training, the same for all replicas but for their weights, once."""
+    return keyed_network(training.model(0))
+
+
 def functions(training: Training) -> Iterator[Callable[[Array], Array]]:
     """Yield each replica's network, whose weights are all trainable, as a function of rows of inputs."""
-    forward = _forward(keyed_network(training.model(0)))
+    forward = _forward(network_of(training))
     for trained in training.weights:
         weights = [keras.ops.convert_to_tensor(values) for values in trained]
         yield lambda inputs, weights=weights: keras.ops.convert_to_numpy(  # type: ignore[misc]
@@ -63,7 +69,7 @@ def simulations(training: Training, step: Callable[[Any, Any, Any], Any]) -> Ite
     Returns:
         Functions of the first state and of the inputs, nested arrays with a common first axis, to the last state.
     """
-    compiled_run = _simulation(keyed_network(training.model(0)), keyed(step))
+    compiled_run = _simulation(network_of(training), keyed(step))
     for trained in training.weights:
         weights = [keras.ops.convert_to_tensor(values) for values in trained]
 
