@@ -169,9 +169,11 @@ def generated_on_latents(
     dimensions = points[seeds[0]].train.shape[1]
     rows, trials = [], []
 
-    def add(arm, images, **labels):
+    def add(arm, images, *lengths, **labels):
+        """Add the distances of images of every seed, once for each length of training that they stand beside."""
         distances = {seed: energy_distance(x, points[seed].test) for seed, x in images.items()}
-        rows.extend({"seed": seed, "arm": arm, "energy_distance": found, **labels} for seed, found in distances.items())
+        measured = [{"seed": seed, "energy_distance": distance} for seed, distance in distances.items()]
+        rows.extend({**row, "arm": arm, "steps": number, **labels} for number in lengths for row in measured)
 
     options = {"levels": levels, "draws": draws, "batch_size": batch_size}
     for size in sizes:
@@ -192,14 +194,15 @@ def generated_on_latents(
         fresh = {seed: fresh_real(spaces[seed].fresh, min(generated, len(spaces[seed].fresh)), seed) for seed in seeds}
         for number, training in trainings.items():
             found = dict(zip(seeds, sampled(training, seeds, levels, generated), strict=True))
-            others = {
-                "starting noise": noise,
-                "decoded N(0, I)": prior,
-                "decoded Gaussian": fitted,
-                "reconstructions": fresh,
-            }
-            for name, latents in {"reverse steps": found, **others}.items():
-                add(name, decoded(latents), size=size, steps=number)
+            add("reverse steps", decoded(found), number, size=size)
+        others = {
+            "starting noise": noise,
+            "decoded N(0, I)": prior,
+            "decoded Gaussian": fitted,
+            "reconstructions": fresh,
+        }
+        for name, latents in others.items():
+            add(name, decoded(latents), *trainings, size=size)
     if pixels:
         equal = _width_of_equal_cost(dimensions, max(sizes), width)
         arm = diffusion_arm(lambda seed: points[seed], dimensions, widths=(equal, equal), **options)
@@ -207,11 +210,13 @@ def generated_on_latents(
         trials += searched
         for number, training in trainings.items():
             found = sampled(training, seeds, levels, generated, within=(-1.0, 1.0))
-            add("diffusion on pixels", dict(zip(seeds, found, strict=True)), steps=number)
+            add("diffusion on pixels", dict(zip(seeds, found, strict=True)), number)
     of_pixels = {seed: points[seed] for seed in seeds}
-    add("Gaussian of pixels", {seed: fitted_gaussian(x.train, generated, seed) for seed, x in of_pixels.items()})
-    add("mean plus noise", {seed: mean_plus_noise(x.train, generated, seed) for seed, x in of_pixels.items()})
-    add("fresh real images", {seed: x.fresh[:generated] for seed, x in of_pixels.items()})
+    add(
+        "Gaussian of pixels", {seed: fitted_gaussian(x.train, generated, seed) for seed, x in of_pixels.items()}, np.nan
+    )
+    add("mean plus noise", {seed: mean_plus_noise(x.train, generated, seed) for seed, x in of_pixels.items()}, np.nan)
+    add("fresh real images", {seed: x.fresh[:generated] for seed, x in of_pixels.items()}, np.nan)
     observations = pd.DataFrame(rows)
     observations.attrs["tuning"] = trials
     return observations
