@@ -22,6 +22,7 @@ WEIGHTS = np.array([0.2, 0.8])
 SMOKE = {"steps": 1000, "examples": 1000, "width": 32, "batch_size": 64, "generated": 1000, "langevin_steps": 50}
 FULL = {"steps": 50_000, "examples": 100_000, "width": 256}
 FEW, DATA, NOISE = "a tenth of the data", "data alone", "with noise"
+NETWORKS, EXACT = "networks", "exact scores"
 SCORES = {"measured": "score"}
 
 
@@ -40,6 +41,7 @@ def estimated_scores(
     rates=(0.001, 0.003, 0.01),
     generated=1000,
     langevin_steps=100,
+    sampled_with=(NETWORKS, EXACT),
 ):
     """Errors of trained scores where data are rare and where they are not, and the modes that Langevin dynamics finds.
 
@@ -52,8 +54,8 @@ def estimated_scores(
     the perturbed distribution of the two largest sizes, times its variance, which puts scores of all sizes on one
     scale; "bias" is how far its exact score is from that of the data. Samples start evenly spread over the square and
     take the same number of Langevin steps, of the data's size throughout or shrinking with the noise (Song and Ermon,
-    algorithm 1). "share_error" is how far the share of samples in the smaller mode is from its weight, a fifth; exact
-    scores in place of the networks are beside it.
+    algorithm 1), with the networks' scores and, beside them, with exact ones. "share_error" is how far the share of
+    samples in the smaller mode is from its weight, a fifth.
     """
     of_noise = np.geomspace(largest, smallest, sizes)
     grid = _grid()
@@ -70,7 +72,7 @@ def estimated_scores(
             networks, dynamics = functions(training), simulations(training, _langevin_step)
             for seed, network, langevin in zip(seeds, networks, dynamics, strict=True):
                 labels = {"seed": seed, "trained_on": name, "examples": number, "steps": length}
-                if name != FEW:
+                if name != FEW and NETWORKS in sampled_with:
                     share = _share_error(langevin, seed, levels, generated, langevin_steps)
                     rows.append({**labels, "measured": "share", "share_error": share})
                 for sigma in levels[:2] if name == NOISE else levels[:1]:
@@ -90,7 +92,7 @@ def estimated_scores(
                         }
                         for region, where in regions.items()
                     ]
-    for seed in seeds:
+    for seed in seeds if EXACT in sampled_with else ():
         for name, levels in (("exact scores, data alone", np.zeros(sizes)), ("exact scores, with noise", of_noise)):
             share = _share_error(_exact_langevin, seed, levels, generated, langevin_steps)
             rows.append({"seed": seed, "trained_on": name, "measured": "share", "share_error": share})
@@ -116,7 +118,7 @@ def estimated_scores(
     ),
     smoke=SMOKE,
     full=FULL,
-    control={"drawn": "evenly", "trained_on": (FEW, DATA)},
+    control={"drawn": "evenly", "trained_on": (FEW, DATA), "sampled_with": ()},
 )
 def low_density_scores(observations):
     """Compares errors where the density is low with those where it is high, of networks trained without noise.
@@ -153,7 +155,7 @@ def low_density_scores(observations):
     ),
     smoke=SMOKE,
     full=FULL,
-    control={"largest": 0.2, "trained_on": (DATA, NOISE)},
+    control={"largest": 0.2, "trained_on": (DATA, NOISE), "sampled_with": (NETWORKS,)},
 )
 def noise_fills_low_density(observations):
     """Compares errors of scores where data are rare, with noise of the two largest sizes and without any; and samples.
