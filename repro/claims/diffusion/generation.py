@@ -30,7 +30,7 @@ def generators(
     draws=10,
     batch_size=128,
     widths=(128, 128),
-    rates=(0.0005, 0.002, 0.008),
+    rates=(0.0005, 0.002, 0.008, 0.032),
     generated=500,
 ):
     """Energy distance of generated points from held-out ones, for networks that differ in what they learn and how.

@@ -38,7 +38,7 @@ def estimated_scores(
     steps=4000,
     batch_size=128,
     width=64,
-    rates=(0.001, 0.003, 0.01),
+    rates=(0.001, 0.003, 0.01, 0.03),
     generated=1000,
     langevin_steps=100,
     sampled_with=(NETWORKS, EXACT),
