@@ -8,6 +8,7 @@ import pytest
 from repro.claims.architectures._canvas import placed
 from repro.claims.architectures._counts import multiplications, operations, weighted_depth
 from repro.claims.architectures._images import repeated, shifted, unshifted
+from repro.claims.architectures.ablations import blocks_network
 from repro.claims.architectures.auxiliary import auxiliary_losses
 from repro.claims.architectures.classics import receptive_side, small_filters
 from repro.claims.architectures.connections import path_network
@@ -120,6 +121,14 @@ def test_wide_network_of_smoke_costs_no_more_than_the_deep_one():
     assert costs["wide"][0] == pytest.approx(9 * 49 * 32, rel=0.1)
     for wide, deep in zip(costs["wide"], costs["deep"], strict=True):
         assert 0.8 * deep < wide < deep
+
+
+def test_a_slope_of_one_leaves_a_pair_linear():
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+    for slope, is_linear in ((0.0, False), (1.0, True)):
+        model = blocks_network(shape=(8, 8, 1), classes=3, blocks=(((4, 3), (4, 3)),), slope=slope)
+        pair = keras.Sequential(model.layers[:3])
+        assert np.allclose(pair(-x), -pair(x), atol=1e-5) == is_linear
 
 
 def test_an_earlier_network_takes_the_errors_of_that_time():
