@@ -163,6 +163,19 @@ def test_paths_and_bottleneck_cost_the_same():
     assert costs[1] - costs[0] == 2 * 16 * ((2 * 64 * 32 + 9 * 8 * 16) - (2 * 64 * 18 + 9 * 18**2))
 
 
+def test_equal_paths_begin_with_equal_weights():
+    shape, paths = (8, 8, 1), 4
+    model = build_seeded(
+        lambda: path_network(shape=shape, classes=3, channels=8, blocks=1, paths=paths, width=2, equal=True), 0
+    )
+    to_paths, of_paths, from_paths = (weight.numpy() for weight in model.trainable_weights[2:8:2])
+    for kernel, axis in ((to_paths, -1), (of_paths, -1), (from_paths, -2)):
+        first, *others = np.split(kernel, paths, axis=axis)
+        assert first.std() > 0
+        for other in others:
+            np.testing.assert_array_equal(first, other)
+
+
 def test_maps_point_and_cover():
     maps = np.zeros((2, 4, 4))
     maps[:, :2, 2:] = 1  # all of the upper right quadrant

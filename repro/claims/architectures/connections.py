@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -44,12 +45,14 @@ def paths_experiment(
     A bottleneck block of 64 channels narrows them to 18 for its 3x3 convolution; the other has 8 paths that narrow them
     to 4 each, as wide as in the paper, whose sum is one grouped convolution, at 0.5 % more multiply-adds. Adam, each
     arm at the rate of the lowest loss on held-out images; every seed redraws the training images. Test errors after
-    half and all of the steps. A further arm is the network of paths on a tenth of the images, each repeated.
+    half and all of the steps. Two further arms are the network of paths on a tenth of the images, each repeated, and
+    with paths that begin with equal weights: equal gradients keep them equal.
     """
     loaded = load_data(data)
     options = {"shape": loaded.shape, "classes": loaded.classes, "channels": channels, "blocks": blocks}
     arms, costs = {}, {}
-    for name, (count, width) in {"bottleneck": bottleneck, "paths": paths, "fewer images": paths}.items():
+    blocks_of = {"bottleneck": bottleneck, "paths": paths, "fewer images": paths, "equal paths": paths}
+    for name, (count, width) in blocks_of.items():
         share = 0.1 if name == "fewer images" else 1.0
         with undrawn():
             costs[name] = multiplications(path_network(paths=count, width=width, **options))
@@ -62,6 +65,7 @@ def paths_experiment(
             every=steps // 2,
             paths=count,
             width=width,
+            equal=name == "equal paths",
             **options,
         )
     space = {"learning_rate": list(rates)}
@@ -99,6 +103,7 @@ def paths_experiment(
         "bottleneck": (1, 64),
         "paths": (32, 4),
     },
+    control={"paths_arm": "equal paths"},
     positive_control=PositiveControl(
         "The network of paths makes more errors when it learned from a tenth of the images.",
         bottleneck_arm="fewer images",
@@ -115,26 +120,58 @@ def paths_experiment(
         ),
     ),
 )
-def resnext(observations, *, bottleneck_arm="bottleneck"):
+def resnext(observations, *, bottleneck_arm="bottleneck", paths_arm="paths"):
     """Compares the test errors of both kinds of blocks at equal cost, paired by seed.
 
     The paper measures capacity by the error that equal cost buys. That separate paths are one grouped convolution is
-    exact, and so is the cost; whether they pay on images of 8 x 8 pixels says little of ImageNet.
+    exact, and so is the cost; whether they pay on images of 8 x 8 pixels says little of ImageNet. In the control the
+    paths are all equal, which leaves their cost and takes the diversity that the passage credits.
     """
-    bottleneck = observations["block"] == "bottleneck"
-    kept = observations[~bottleneck | (bottleneck_arm == "bottleneck")]
-    return kept.assign(block=kept["block"].where(kept["block"] != bottleneck_arm, "bottleneck"))
+    arms = {bottleneck_arm: "bottleneck", paths_arm: "paths"}
+    chosen = observations[observations["of"].eq("paths") | observations["block"].isin(arms)]
+    return chosen.assign(block=chosen["block"].map(arms))
 
 
-def path_network(*, shape, classes, channels, blocks, paths, width):
-    """Build residual blocks of parallel paths: 1x1 to a few channels, 3x3 among these, and 1x1 back to all."""
+def path_network(*, shape, classes, channels, blocks, paths, width, equal=False):
+    """Build residual blocks of parallel paths: 1x1 to a few channels, 3x3 among these, and 1x1 back to all.
+
+    Paths begin with weights of their own, or with equal ones.
+    """
+    copies = paths if equal else 1
+    initializer = _repeated_weights()
     inputs = keras.Input(shape)
     x = convolution(channels, 3, strides=2, padding="same", activation="relu")(inputs)
     for _ in range(blocks):
-        y = convolution(paths * width, 1, activation="relu")(x)
-        y = keras.layers.Conv2D(paths * width, 3, padding="same", groups=paths, activation="relu")(y)
-        x = keras.layers.ReLU()(keras.layers.Add()([x, convolution(channels, 1)(y)]))
+        to_paths, of_paths, from_paths = (initializer(copies, axis) for axis in (-1, -1, -2))
+        y = convolution(paths * width, 1, activation="relu", kernel_initializer=to_paths)(x)
+        grouped = {"groups": paths, "activation": "relu", "kernel_initializer": of_paths}
+        y = keras.layers.Conv2D(paths * width, 3, padding="same", **grouped)(y)
+        y = convolution(channels, 1, kernel_initializer=from_paths)(y)
+        x = keras.layers.ReLU()(keras.layers.Add()([x, y]))
     return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+@cache
+def _repeated_weights():
+    class RepeatedWeights(keras.initializers.GlorotUniform):
+        """Keras' default, of which a part is repeated along an axis; along inputs, with the variance of their sum."""
+
+        def __init__(self, copies, axis, seed=None):
+            super().__init__(seed=seed)
+            self.copies, self.axis = copies, axis
+
+        def __call__(self, shape, dtype=None):
+            values = super().__call__(shape, dtype)
+            if self.copies == 1:
+                return values
+            part = keras.ops.split(values, self.copies, axis=self.axis)[0]
+            scale = self.copies**-0.5 if self.axis == -2 else 1.0
+            return scale * keras.ops.concatenate([part] * self.copies, axis=self.axis)
+
+        def get_config(self):
+            return {**super().get_config(), "copies": self.copies, "axis": self.axis}
+
+    return RepeatedWeights
 
 
 def _paths_and_groups(seed, paths=4, width=3, side=5):
@@ -152,6 +189,9 @@ def _paths_and_groups(seed, paths=4, width=3, side=5):
     return pd.DataFrame({"seed": seed, "of": "paths", **flat})
 
 
+CONNECTIONS = ("plain", "dense", "detached")
+
+
 def dense_experiment(
     seeds,
     *,
@@ -163,7 +203,6 @@ def dense_experiment(
     steps=1000,
     batch_size=32,
     rates=(0.001, 0.003, 0.01),
-    connections=("plain", "dense"),
     data="digits",
 ):
     """Measures the gradient at the first hidden layer over that at the last of untrained networks, then trains some.
@@ -173,7 +212,7 @@ def dense_experiment(
     over 256 images. For compactness a plain network is trained beside a dense one of half its parameters at most, by
     Adam and from Keras' default initialisation, each at the rate of the lowest loss on held-out images; every seed
     redraws the training images. Errors are shares of misclassified test images after half and all of the steps.
-    Detached connections join the outputs before the last one as well, but pass no gradient back.
+    In a third kind, detached connections join the outputs before the last one as well, but pass no gradient back.
     """
     loaded = load_data(data)
     images = loaded.standardized().flat()
@@ -183,7 +222,7 @@ def dense_experiment(
 
     shape = {"inputs": images.x_train.shape[1], "outputs": images.classes}
     tables = []
-    for label, connection in zip(("plain", "dense"), connections, strict=True):
+    for connections in CONNECTIONS:
         probed = probe(
             connected,
             drawn,
@@ -192,15 +231,15 @@ def dense_experiment(
             initializer=list(initializers),
             depth=depth,
             width=plain_width,
-            connections=connection,
+            connections=connections,
             **shape,
         )
         by_name = probed.pivot_table("gradient", ["seed", "initializer"], "name")
         ratio = (by_name["hidden_1"] / by_name[f"hidden_{depth}"]).rename("first_to_last").reset_index()
-        tables.append(ratio.assign(of="gradient", connections=label))
-    widths = {"plain": plain_width, "dense": growth_for_half(trained_depth, plain_width, shape)}
+        tables.append(ratio.assign(of="gradient", connections=connections))
+    growth = growth_for_half(trained_depth, plain_width, shape)
     arms = {
-        label: classifier(
+        connections: classifier(
             connected,
             drawn,
             steps=steps,
@@ -208,10 +247,10 @@ def dense_experiment(
             optimizer="adam",
             every=steps // 2,
             depth=trained_depth,
-            width=units,
-            connections=connection,
+            width=plain_width if connections == "plain" else growth,
+            connections=connections,
         )
-        for (label, units), connection in zip(widths.items(), connections, strict=True)
+        for connections in CONNECTIONS
     }
     space = {"learning_rate": list(rates)}
     records = compare_arms(arms, space, len(rates), seeds, by="connections", objective="validation_loss", widen=2)
@@ -277,7 +316,8 @@ def growth_for_half(depth, width, shape):
     ),
     smoke={"training_images": 300, "steps": 300, "depth": 12, "trained_depth": 6, "rates": (0.003,)},
     full={"data": "mnist", "training_images": 10_000, "steps": 10000, "plain_width": 100},
-    control={"connections": ("plain", "detached")},
+    control={"dense": "detached"},
+    seeds=48,
     reported=(
         Reported(
             "4.51 %",
@@ -293,11 +333,13 @@ def growth_for_half(depth, width, shape):
         ),
     ),
 )
-def densenet_gradients(observations):
+def densenet_gradients(observations, *, dense="dense"):
     """Compares gradients, and the test error of the dense network with that of a plain one of twice its parameters.
 
     A first layer's gradient that is stronger, relative to the last one's, by five per cent counts; compact means no
     worse by a point with half of the parameters. Both are paired by seed. The control keeps the joined features and
     lets no gradient through them, so that the gradient has no way around the layers.
     """
-    return observations
+    arms = {"plain": "plain", dense: "dense"}
+    chosen = observations[observations["connections"].isin(arms)]
+    return chosen.assign(connections=chosen["connections"].map(arms))
