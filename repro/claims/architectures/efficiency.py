@@ -97,13 +97,13 @@ def mobilenet(*, separable):
     scope="batches larger than the number of devices; that the sum is the gradient of a single device is not said, and "
     "the loss, and layers in which examples influence each other, are left open",
     left_open=("network", "loss"),
-    literature="PyTorch documentation of DataParallel; Goyal et al. 2017, section 2.3, of normalisation by replica and "
-    "of losses that each replica averages",
+    literature="PyTorch documentation of DataParallel; Goyal et al. 2017, section 2.3, of normalisation by replica, "
+    "and section 3, of losses that each replica averages",
     criterion=Identity("summed", "whole", operations=1000, dtype="float32", each=("network", "loss")),
     boundary=Boundary(
         "where examples do not influence each other and no replica takes an average of its own",
         holds="network != 'batch normalisation' and loss == 'of the whole batch'",
-        assumption="Goyal et al. 2017, section 2.3: losses and statistics that are not each replica's own",
+        assumption="Goyal et al. 2017, sections 2.3 and 3: losses and statistics that are not each replica's own",
     ),
     rival=Rival(
         "The gradient of the whole batch is the average of those of the replicas.",

@@ -277,7 +277,7 @@ def localisation_experiment(
     full=FULL,
     control={"average": "shuffled"},
     positive_control=PositiveControl(
-        "The maps of either head beat themselves with permuted pixels.", average="maximum", maximum="shuffled"
+        "The maps of global max pooling beat themselves with permuted pixels.", average="maximum", maximum="shuffled"
     ),
     reported=(
         Reported(
@@ -297,8 +297,8 @@ def localisation_experiment(
 def cam_gap_over_gmp(observations, *, average="average", maximum="maximum"):
     """Compares where the maps of both heads point and what they cover, beyond maps with permuted pixels.
 
-    Paired by seed. In the control the pixels of the maps of average pooling are permuted, which leaves their values and
-    takes their places.
+    Paired by seed, at the end of training. In the control the pixels of the maps of average pooling are permuted, which
+    leaves their values and takes their places.
     """
     shuffled = observations[observations["head"] == "maximum"].assign(
         head="shuffled", pointing_accuracy=0.0, overlap=0.0

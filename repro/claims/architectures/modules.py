@@ -199,8 +199,8 @@ def googlenet_size(*, millions=(5,)):
     Layers are those with kernels on the longest path; with those of pooling there would be 27. The head has one global
     average pooling and no hidden dense layer. That the 5 million are too few has a second route: the parameters of the
     paper's own table add up to 6.8 million, from which the correction's first number comes; 5 million are a twelfth of
-    AlexNet's 60 million, as the abstract compares them. The correction's second number is the count of the reference
-    implementation (13.4 million).
+    AlexNet's 60 million, as its introduction compares them. The correction's second number is the count of the
+    reference implementation (13.4 million).
     """
     with undrawn():
         model = googlenet()

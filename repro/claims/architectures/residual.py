@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Identity, Reported, cheatsheet, claim, lectures, notes
+from repro import AllOf, AtMost, Identity, Reported, cheatsheet, claim, lectures
 from repro.claims.architectures._counts import multiplications, operations
 from repro.engine import undrawn
 
@@ -179,7 +179,7 @@ def resnet_without_dense(*, networks=("ResNet50", "ResNet101", "ResNet152")):
 
 @claim(
     "Every layer of a dense block takes the outputs of all preceding layers as its input.",
-    source=(lectures("3.5.7"), notes("Figure 56")),
+    source=lectures("3.5.7"),
     kind="formula",
     scope="one dense block, whose outputs are joined along the channels",
     literature="Huang et al. 2017, section 3",
