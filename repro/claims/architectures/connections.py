@@ -317,6 +317,9 @@ def growth_for_half(depth, width, shape):
     smoke={"training_images": 300, "steps": 300, "depth": 12, "trained_depth": 6, "rates": (0.003,)},
     full={"data": "mnist", "training_images": 10_000, "steps": 10000, "plain_width": 100},
     control={"dense": "detached"},
+    positive_control=PositiveControl(
+        "Detached connections bring weaker gradients to the first layer than dense ones.", plain="detached"
+    ),
     seeds=48,
     reported=(
         Reported(
@@ -333,13 +336,13 @@ def growth_for_half(depth, width, shape):
         ),
     ),
 )
-def densenet_gradients(observations, *, dense="dense"):
+def densenet_gradients(observations, *, plain="plain", dense="dense"):
     """Compares gradients, and the test error of the dense network with that of a plain one of twice its parameters.
 
     A first layer's gradient that is stronger, relative to the last one's, by five per cent counts; compact means no
     worse by a point with half of the parameters. Both are paired by seed. The control keeps the joined features and
     lets no gradient through them, so that the gradient has no way around the layers.
     """
-    arms = {"plain": "plain", dense: "dense"}
+    arms = {plain: "plain", dense: "dense"}
     chosen = observations[observations["connections"].isin(arms)]
     return chosen.assign(connections=chosen["connections"].map(arms))

@@ -180,15 +180,18 @@ def gap_parameters(observations, *, pooled="average", dense="dense", channels=51
     smoke=SMOKE,
     full=FULL,
     control={"pooled": "weighted"},
+    positive_control=PositiveControl(
+        "A head of sums with random weights of the positions is less robust than one of averages.", dense="weighted"
+    ),
     seeds=48,
 )
-def gap_shift_robust(observations, *, pooled="average"):
+def gap_shift_robust(observations, *, pooled="average", dense="dense"):
     """Compares the rise of the test error when images are shifted by one and two pixels, the mean of both, by seed.
 
     The shifted images still fit the canvas; training images stand in its middle. The control sums over positions, too,
     one number per channel, but with random weights: what does not treat positions alike is not robust.
     """
-    arms = relabelled(observations, {"pooled": pooled, "dense": "dense"})
+    arms = relabelled(observations, {"pooled": pooled, "dense": dense})
     shifted = arms[[f"test_shift {shift}" for shift in SHIFTS]].mean(axis=1)
     return arms.assign(rise_of_error=shifted - arms["test_clean"])
 
