@@ -169,7 +169,7 @@ def _repeated_weights():
             return scale * keras.ops.concatenate([part] * self.copies, axis=self.axis)
 
         def get_config(self):
-            return {**super().get_config(), "copies": self.copies, "axis": self.axis}
+            return {"copies": self.copies, "axis": self.axis, "seed": super().get_config()["seed"]}
 
     return RepeatedWeights
 

@@ -248,7 +248,7 @@ def resnet_trains_deep(observations, *, shallow="shallow", deep="deep"):
     ),
     smoke=SMOKE,
     full=FULL,
-    control={"wide": "shallow"},
+    control={"wider": "shallow"},
     positive_control=PositiveControl(
         "The wide network makes more errors after a part of the training.", deep="earlier wide"
     ),
@@ -268,7 +268,7 @@ def resnet_trains_deep(observations, *, shallow="shallow", deep="deep"):
         ),
     ),
 )
-def wide_resnet(observations, *, deep="deep", wide="wide"):
+def wide_resnet(observations, *, deep="deep", wider="wide"):
     """Compares the wide network in cost and error with the deep one of narrow layers, of as many parameters.
 
     Five per cent more parameters or operations would be significant; what is done one layer after the other cannot be
@@ -279,4 +279,4 @@ def wide_resnet(observations, *, deep="deep", wide="wide"):
     of_deep = observations[observations["network"] == "deep"]
     factors = {"parameters": 1.05, "multiplications": 1.05, "layers": 1 / 1.05}
     allowed = {f"{cost}_allowed": factor * of_deep[cost].iloc[0] for cost, factor in factors.items()}
-    return _pair(observations, deep, wide, ("deep", "wide")).assign(**allowed)
+    return _pair(observations, deep, wider, ("deep", "wide")).assign(**allowed)
