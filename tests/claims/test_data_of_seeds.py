@@ -9,7 +9,6 @@ import hashlib
 import inspect
 import re
 import sys
-import tomllib
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from repro.catalogue import observe, registry
 from repro.engine import ImageData, backend, classifier, corrupt_labels, load_data, mlp
 
 HELPERS = re.compile(r"\b(subset|corrupt_labels|with_label_noise|load_data)\(")
-FIXED = tomllib.loads((Path(__file__).parent / "marked.toml").read_text(encoding="utf-8"))["fixed_data"]
 SEEDS = (11, 12)
 
 
@@ -92,17 +90,8 @@ CLAIMS = [claim for claim in registry.registered().values() if claim.takes_seeds
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=[claim.id for claim in CLAIMS])
 def test_each_seed_has_data_of_its_own(claim):
-    known = [name for name, ids in FIXED.items() if claim.id in ids]
-    found = fixed_data_of(claim)
-    if found is None:
-        assert known == [], f"mended: take {claim.id} out of fixed_data in marked.toml"
     remedy = "draw them by its seed, or say in its scope that the statement is checked for this data set"
-    assert known == [found] or found is None, f"every seed of {claim.id} has the same images or labels: {remedy}"
-
-
-def test_known_claims_are_registered():
-    ids = [name for of_list in FIXED.values() for name in of_list]
-    assert sorted(ids) == sorted({claim.id for claim in CLAIMS} & set(ids))
+    assert fixed_data_of(claim) is None, f"every seed of {claim.id} has the same images or labels: {remedy}"
 
 
 def trained_on(choose):
