@@ -139,7 +139,9 @@ def _logistic_regressions(sets, start, horizons, normalised):
     """
 
     def losses(values, signed):
-        each = keras.ops.mean(keras.ops.softplus(-keras.ops.einsum("spd,sd->sp", signed, values[0])), axis=1)
+        losses_of_points = keras.ops.softplus(-keras.ops.einsum("spd,sd->sp", signed, values[0]))
+        # Keras' mean on JAX computes in float32, where small losses are nought.
+        each = keras.ops.sum(losses_of_points, axis=1) / sets.shape[1]
         return keras.ops.sum(each), each
 
     def step(w, signed, over_loss):
