@@ -39,8 +39,9 @@ def auxiliary_experiment(
     default initialisation, no normalisation; each classifier is a dense layer on mean maps. The losses of the two
     auxiliary classifiers count 0.3, as in GoogLeNet, or nothing; the weight stands beside the label of every image, so
     that both are one program. Adam, at each rate by itself, since the rate is left open. Every seed redraws the
-    training images, and four networks learn from them in each arm. In a third arm the auxiliary classifiers learn a
-    permutation of the labels; a fourth, without auxiliary losses, has a rate that is known to be far too large.
+    training images, and several networks (``runs``) learn from them in each arm. In a third arm the auxiliary
+    classifiers learn a permutation of the labels; a fourth, without auxiliary losses, has a rate that is known to be
+    far too large.
 
     All measurements are of the main classifier, as at inference, at the end of training, averaged over the networks of
     a seed: its loss over the training images; whether the run is stuck, with a loss no more than five per cent below
@@ -120,7 +121,7 @@ def auxiliary_experiment(
     boundary=Boundary(
         "at the larger rate, at which neurons die and runs are stuck without them", holds="learning_rate > 0.005"
     ),
-    smoke={"steps": 200, "depth": 6},
+    smoke={"steps": 200, "depth": 6, "runs": 2},
     full={"data": "mnist", "training_images": 10_000, "steps": 5000, "width": 32},
     control={"helped": "without meaning"},
     positive_control=PositiveControl(

@@ -22,7 +22,7 @@ SHIFTS = (1, 2)
 # Standard deviation of noise, share of outliers and their size; on maps in units of their root mean square.
 NOISE, OUTLIERS, OUTLIER = {"maps": 1.0, "pixels": 0.2}, 0.02, {"maps": 5.0, "pixels": 1.0}
 STRONGER = 4  # times as much noise, or as many outliers
-SMOKE = {"training_images": 240, "steps": 240, "rates": (0.01,)}
+SMOKE = {"training_images": 240, "steps": 720, "rates": (0.01,)}
 FULL = {"data": "mnist", "training_images": 2000, "steps": 4000, "widths": (32, 64, 64)}
 NOISE_STREAM = 6  # of random numbers of a seed
 
