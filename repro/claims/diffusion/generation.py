@@ -126,6 +126,7 @@ def generators(
     smoke=SMOKE,
     full=FULL,
     control={"trained_levels": "last", "predictions": ("noise",)},
+    seeds=48,
     reported=(
         Reported(
             "3.17",

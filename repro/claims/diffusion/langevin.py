@@ -119,6 +119,7 @@ def estimated_scores(
     smoke=SMOKE,
     full=FULL,
     control={"drawn": "evenly", "trained_on": (FEW, DATA), "sampled_with": ()},
+    seeds=48,
 )
 def low_density_scores(observations):
     """Compares errors where the density is low with those where it is high, of networks trained without noise.
@@ -156,6 +157,7 @@ def low_density_scores(observations):
     smoke=SMOKE,
     full=FULL,
     control={"largest": 0.2, "trained_on": (DATA, NOISE), "sampled_with": (NETWORKS,)},
+    seeds=48,
 )
 def noise_fills_low_density(observations):
     """Compares errors of scores where data are rare, with noise of the two largest sizes and without any; and samples.

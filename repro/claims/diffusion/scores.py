@@ -264,6 +264,7 @@ def denoising_direction(seed, *, points=200, sigmas=SIGMAS, sign=-1.0, power=0.0
     smoke={"images": 200, "starts": 100},
     full={"data": "mnist", "sides": (1, 2, 4, 7, 14, 28)},
     control={"from_data": True},
+    seeds=48,
 )
 def langevin_starts_low(seed, *, sides=(1, 2, 4, 8), images=300, starts=400, sigma=0.1, from_data=False, data="digits"):
     """Share of starts whose density is lower than that of 99 % of held-out images, from one pixel to all of them.

@@ -107,6 +107,7 @@ def overfitted(
             test=TWICE_LESS("test_error", than="more images"),
         ),
     ),
+    seeds=48,
     reported=MNIST,
 )
 def reduces_overfitting(observations, *, dropping="units at random"):
@@ -197,6 +198,7 @@ def relied_on(seeds, *, dropped=0.5, images=500, width=32, steps=1000, rates=(0.
             where={"measure": "correlation within classes"},
         ),
     ),
+    seeds=48,
 )
 def reduces_coadaptation(observations, *, dropping="units one by one"):
     """Compares networks with and without dropout.

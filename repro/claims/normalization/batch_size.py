@@ -115,6 +115,7 @@ def over_batch_sizes(
             where={"budget": "equal steps"},
         ),
     ),
+    seeds=48,
     reported=(
         WITH_BATCH_NORMALISATION,
         Reported(

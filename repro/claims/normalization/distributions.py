@@ -66,6 +66,7 @@ SHIFTS = ("moments", "law", "gradients")
             where={"quantity": "distance", "law": "one heavy-tailed input"},
         ),
     ),
+    seeds=48,
 )
 def bn_unit_gaussian(
     seed,

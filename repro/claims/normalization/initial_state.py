@@ -117,6 +117,7 @@ def bn_gradient_flow(observations, *, normalisation="batch normalisation"):
             each=("rate", "steps"),
         ),
     ),
+    seeds=48,
 )
 def bn_init_robust(observations, *, normalisation="batch normalisation"):
     """Measures how much the training accuracy differs between weights of different scales, the same in every seed.

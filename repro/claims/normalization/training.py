@@ -67,6 +67,7 @@ def _faster(of, than, **options):
         criterion=_faster(SLOWER, "plain", smallest_ratio=1.05**2, because="it is twice what matters"),
     ),
     tags=("headline",),
+    seeds=48,
     reported=IOFFE_AND_SZEGEDY,
 )
 def bn_speeds_up(observations, *, normalisation="batch normalisation", reached=0.1, accuracy=0.9):
@@ -116,6 +117,7 @@ def bn_speeds_up(observations, *, normalisation="batch normalisation", reached=0
     smoke=SMOKE,
     full=FULL,
     control={"normalisation": "scale and shift"},
+    seeds=48,
     reported=(
         Reported(
             "5 and 30",
@@ -277,6 +279,7 @@ def regularised(
             ),
         ),
     ),
+    seeds=48,
     reported=(
         Reported(
             "85.75 and 82.00 %",

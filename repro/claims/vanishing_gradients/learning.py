@@ -93,6 +93,7 @@ FULL = {"data": "mnist", "depth": 8, "width": 128, "examples": 5000, "steps": 80
     smoke=SMOKE,
     full=FULL,
     control={"compared": ("relu",)},
+    seeds=48,
 )
 def early_layers_learn_slower(observations, *, compared=("sigmoid", "tanh")):
     """Compares the first hidden layer with the last one, for the two activations that saturate.
@@ -120,6 +121,7 @@ def early_layers_learn_slower(observations, *, compared=("sigmoid", "tanh")):
     smoke=SMOKE,
     full=FULL,
     control={"activation": "tanh"},
+    seeds=48,
 )
 def deeper_layers_slower(observations, *, activation="sigmoid"):
     """Compares how fast the deepest hidden layer learns with the shallowest, counted from the input and from the loss.
@@ -218,6 +220,7 @@ def _stalls(units):
     smoke=DEEP_SMOKE,
     full=DEEP_FULL,
     control={"units": ("relu", "relu")},
+    seeds=48,
 )
 def training_stalls(observations, *, units=("sigmoid", "small tanh")):
     """Compares the share of misclassified training images of deep networks with that of shallow ones.
@@ -313,6 +316,7 @@ def _easier(than):
             where={"quantity": "change"},
         ),
     ),
+    seeds=48,
 )
 def relu_avoids_both(observations):
     """Compares gradients at the first of several ReLU layers with those at the last, and trains deep networks.

@@ -34,6 +34,7 @@ with epy.lazy_imports():
     smoke={"networks": 16},
     full={"length": 300, "width": 256, "networks": 256},
     control={"length": 10, "networks": 150},
+    seeds=48,
 )
 def recurrent_worse(seed, *, length=100, depth=10, drives=(0.1, 1.0), width=64, networks=64, examples=8):
     r"""Compares how much of a gradient is lost along 100 steps of a recurrent network and along ten layers.
