@@ -1,0 +1,1 @@
+"""Linear algebra: products and their rules, eigenvalues, factorisations, functions of matrices."""

@@ -1,0 +1,196 @@
+"""Exponential and logarithm of matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Boundary, Identity, claim, notes
+from repro.claims.linear_algebra._matrices import compared, jordan, orthogonal, with_spectrum
+
+with epy.lazy_imports():
+    import keras
+    import scipy.integrate
+    import scipy.linalg
+
+TERMS = 200
+# Distances of numbers from one, and eigenvalues of A - I, on both sides of the radius of convergence.
+DISTANCES, NUMBERS, EIGENVALUES = ("below one", "above one"), ((0.0, 0.85), (1.2, 3.0)), ((-0.8, 0.8), (1.2, 2.0))
+
+
+@claim(
+    r"$\log(A B) = \log A + \log B$.",
+    source=notes("1.10"),
+    kind="formula",
+    scope="a rule for matrices, printed without a condition: whether they commute and are positive definite is left "
+    "open",
+    left_open=("pair",),
+    literature="Higham 2008, theorem 11.3: for matrices that commute, if the arguments of eigenvalues that belong to "
+    "one eigenvector add up to less than pi in size",
+    criterion=Identity("computed", "expected", operations=10**5, each=("pair",)),
+    boundary=Boundary(
+        "for positive numbers and for positive definite matrices that commute",
+        holds="pair == 'positive numbers' or pair == 'commuting, definite'",
+        assumption="Higham 2008, theorem 11.3",
+    ),
+    full={"size": 20},
+)
+def log_of_product(seed, *, size=4):
+    """Compares SciPy's logarithm of a product with the sum of logarithms by Keras' eigenvalues and eigenvectors.
+
+    Pairs: positive numbers; symmetric positive definite matrices with the same eigenvectors, and with others, whose
+    eigenvalues are from a third to three; and rotations of the plane, which commute but are not symmetric, by angles
+    from 1.7 to 3, so that the principal logarithm of their product has another angle than the sum, by a whole turn.
+    Column "commutator" has the norm of A B - B A relative to that of A B. Already in two dimensions, A = diag(1, 4) and
+    B = [[2, 1], [1, 2]] have logarithms whose sum, which is symmetric, cannot be that of A B, which is not.
+    """
+    generator = np.random.default_rng(seed)
+
+    def eigenvalues():
+        return np.exp(generator.uniform(-np.log(3), np.log(3), size=size))
+
+    basis, _ = orthogonal(generator, size)
+    pairs = {
+        "positive numbers": [np.array([[eigenvalues()[0]]]) for _ in range(2)],
+        "commuting, definite": [basis * eigenvalues() @ basis.T for _ in range(2)],
+        "not commuting, definite": [with_spectrum(generator, eigenvalues()) for _ in range(2)],
+        "rotations by more than half a turn": [_rotation(angle) for angle in generator.uniform(1.7, 3, size=2)],
+    }
+    tables = []
+    for pair, (a, b) in pairs.items():
+        product = a @ b
+        commutator = np.linalg.norm(product - b @ a) / np.linalg.norm(product)
+        labels = {"pair": pair, "commutator": commutator}
+        tables.append(compared(scipy.linalg.logm(product), _logarithm(a) + _logarithm(b), **labels))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _logarithm(matrix):
+    """Principal logarithm of a diagonalisable matrix, by its eigenvalues and eigenvectors."""
+    if np.allclose(matrix, matrix.T):
+        values, vectors = (keras.ops.convert_to_numpy(part) for part in keras.ops.eigh((matrix + matrix.T) / 2))
+        return vectors * np.log(values) @ vectors.T
+    values, vectors = (keras.ops.convert_to_numpy(part) for part in keras.ops.eig(matrix))
+    return np.linalg.solve(vectors.T, (vectors * np.log(values)).T).T
+
+
+@claim(
+    r"$f(t) = e^{A t} c$ solves $f'(t) = A f(t)$, with the power series $e^{A t} = \sum_i A^i t^i / i!$.",
+    source=notes("1.11"),
+    kind="formula",
+    scope="real square A, f(t) a vector",
+    literature="Higham 2008, section 2.1; Moler and Van Loan 2003 on the rounding of the series",
+    criterion=AllOf(
+        solution=Identity("computed", "expected", operations=10**6, where={"route": "integrator"}),
+        exponential=Identity("computed", "expected", operations=10**4, where={"route": "Padé"}),
+    ),
+    full={"size": 20},
+    control={"powers": "entry by entry"},
+)
+def exponential_solves_ode(seed, *, powers="of matrices", size=4, times=(0.25, 1.0, 2.0)):
+    """Compares the series, summed by Keras, with an integrator of the equation and with SciPy's exponential.
+
+    Normal matrices of spectral norm one to two, a defective Jordan block, a rotation and a nilpotent matrix; c is
+    normal. The integrator is SciPy's DOP853 at relative tolerance 1e-13, the exponential its Padé approximant with
+    scaling and squaring. Column "terms" has how many terms were summed until they stopped to change the sum. Norms of
+    A t stay below five: in double precision the series has an error of about 1e-16 e^(2 |A t|), which is a matter of
+    rounding, not of the formula. The control takes powers of entries in place of powers of the matrix.
+    """
+    generator = np.random.default_rng(seed)
+    random = generator.normal(size=(size, size))
+    matrices = {
+        "random": random / np.linalg.norm(random, 2) * generator.uniform(1, 2),
+        "defective": jordan((0, size)) + generator.uniform(-1, 0.5) * np.eye(size),
+        "rotation": np.array([[0.0, -1.0], [1.0, 0.0]]) * generator.uniform(1, 2),
+        "nilpotent": np.triu(random, 1) / 2,
+    }
+    tables = []
+    for kind, a in matrices.items():
+        c = generator.normal(size=len(a))
+        for time in times:
+            series, terms = _series(a * time, powers)
+            labels = {"kind": kind, "time": time, "terms": terms}
+            solved = scipy.integrate.solve_ivp(
+                lambda _, f, a=a: a @ f, (0, time), c, method="DOP853", rtol=1e-13, atol=1e-15
+            )
+            tables.append(compared(keras.ops.matmul(series, c), solved.y[:, -1], route="integrator", **labels))
+            tables.append(compared(series, scipy.linalg.expm(a * time), route="Padé", **labels))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _series(matrix, powers):
+    """Sum of the exponential's power series by Keras, and the number of its terms."""
+    ops, first = keras.ops, np.eye(len(matrix)) if powers == "of matrices" else np.ones_like(matrix)
+    step = ops.matmul if powers == "of matrices" else ops.multiply
+    total, term = (ops.convert_to_tensor(first) for _ in range(2))
+    for count in range(1, TERMS):
+        term = step(term, matrix) / count
+        total = total + term
+        if float(ops.max(ops.abs(term))) <= 1e-17 * float(ops.max(ops.abs(total))):
+            break
+    return total, count
+
+
+@claim(
+    r"$\ln(a) = \sum_i (-1)^{i+1} (a - 1)^i / i$ defines the logarithm on the real numbers, and "
+    r"$\ln(A) = \sum_i (-1)^{i+1} (A - I)^i / i$ that of square matrices.",
+    source=notes("Definitions 1.9-1.10"),
+    kind="formula",
+    scope="printed on all of R and of R^(n x n), without a radius of convergence",
+    left_open=("distance",),
+    literature="Higham 2008, section 11.3 (Mercator's series): it converges if the spectral radius of A - I is below "
+    "one",
+    criterion=AllOf(
+        number=Identity("computed", "expected", operations=10**4, each=("distance",), where={"of": "number"}),
+        matrix=Identity("computed", "expected", operations=10**6, each=("distance",), where={"of": "matrix"}),
+    ),
+    boundary=Boundary(
+        "where a, or every eigenvalue of A, is nearer to one than one",
+        holds="distance == 'below one'",
+        assumption="Higham 2008, section 11.3",
+    ),
+    control={"sign": 1.0},
+)
+def logarithm_series(seed, *, sign=-1.0, numbers=20, matrices=5, size=4):
+    """Compares sums of the first 200 terms, by Keras, with the logarithms of NumPy and SciPy.
+
+    Numbers whose distance from one is from 0 to 0.85, and from 1.2 to 3 on either side: below zero the real part of the
+    logarithm stands for it. Matrices are upper triangular in a random orthogonal basis with entries of norm about four
+    above the diagonal, so that the norm of A - I is above one; eigenvalues are nearer to one than 0.8, or 1.2 to 2
+    above it, where SciPy finds the logarithm without difficulty. At a distance of exactly one the series converges for
+    a = 2 alone, too slowly to be summed. The 200th term is 4e-17 at a distance of 0.85, and 3e13 at 1.2. The control
+    has all terms positive.
+    """
+    generator = np.random.default_rng(seed)
+    offsets = [generator.choice([-1.0, 1.0], size=numbers) * generator.uniform(*ends, size=numbers) for ends in NUMBERS]
+    by_series = _partial_sum(np.concatenate(offsets)[:, None, None], sign).reshape(2, numbers)
+    tables = []
+    for distance, offset, series in zip(DISTANCES, offsets, by_series, strict=True):
+        tables.append(compared(series, np.log(np.abs(1 + offset)), of="number", distance=distance))
+    offsets = [_triangular(generator, size, *ends) for ends in EIGENVALUES for _ in range(matrices)]
+    for place, series in enumerate(_partial_sum(np.stack(offsets), sign)):
+        exact = scipy.linalg.logm(np.eye(size) + offsets[place])
+        tables.append(compared(series, exact, of="matrix", distance=DISTANCES[place // matrices]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _triangular(generator, size, least, most):
+    """Matrix with eigenvalues from a range, far from normal: triangular in a random orthogonal basis."""
+    basis, _ = orthogonal(generator, size)
+    form = np.triu(generator.normal(scale=1.5, size=(size, size)), 1)
+    return basis @ (form + np.diag(generator.uniform(least, most, size=size))) @ basis.T
+
+
+def _partial_sum(offsets, sign):
+    """Sum of the first terms of the series of the logarithm, by Keras, for a batch of matrices A - I."""
+    offsets = keras.ops.convert_to_tensor(offsets)
+    power, total = offsets, offsets
+    for count in range(2, TERMS + 1):
+        power = keras.ops.matmul(power, offsets)
+        total = total + sign ** (count + 1) * power / count
+    return keras.ops.convert_to_numpy(total)
