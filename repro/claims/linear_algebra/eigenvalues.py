@@ -148,7 +148,7 @@ def _distinct(values, apart=0.05):
 def positive_definite(seed, *, sizes=(2, 3, 5)):
     """Looks at Gram matrices of integers, whose minors, trace and determinant are exact; eigenvalues are Keras'.
 
-    A and B are transposed times plain, of invertible matrices with entries up to three. A matrix of integers is
+    A and B are transposed times plain, of matrices with entries up to three, plus n times the identity of size n. A matrix of integers is
     positive definite if its leading principal minors are at least one (Sylvester); all minors are taken for the
     submatrices. For A = diag(1, 2) trace and sum are 3, determinant and product 2, the other way round than printed. In
     one dimension all are the same. The correction, by the coefficients of the characteristic polynomial, is run for
@@ -157,7 +157,9 @@ def positive_definite(seed, *, sizes=(2, 3, 5)):
     generator = np.random.default_rng(seed)
     rows = []
     for size in sizes:
-        a, b = (factor.T @ factor for factor in (integers(generator, size), integers(generator, size)))
+        a, b = (
+            factor.T @ factor + size * np.eye(size) for factor in (integers(generator, size), integers(generator, size))
+        )
         values = keras.ops.convert_to_numpy(keras.ops.eigh(a)[0])
         chosen = [list(places) for count in range(1, size + 1) for places in combinations(range(size), count)]
         leading = min(determinant((a + b)[:count, :count]) for count in range(1, size + 1))

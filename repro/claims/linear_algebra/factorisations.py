@@ -128,7 +128,8 @@ def svd_relations(seed, *, exchanged=False, size=5):
     Positive definite symmetric matrices: with random eigenvalues, with a repeated one, and nearly singular, the least
     eigenvalue being a millionth; and a normal matrix that is not symmetric. Left: A A^T U against U times the squared
     singular values, and likewise A^T A V. Squares are compared with eigenvalues, whose roots would lose half of the
-    digits of the smallest. Of the solution the product A x is compared with b, which does not depend on the condition.
+    digits of the smallest. Of the solution the product A x is compared with b, itself the product of A with
+    a normal vector, so that rounding does not depend on the condition.
     The control exchanges U and V, which makes no difference to a symmetric matrix, but to the other one.
     """
     generator, ops = np.random.default_rng(seed), keras.ops
@@ -143,7 +144,7 @@ def svd_relations(seed, *, exchanged=False, size=5):
     for kind, a in matrices.items():
         u, values, v_transposed = (ops.convert_to_numpy(part) for part in ops.svd(a))
         u, v = (v_transposed.T, u) if exchanged else (u, v_transposed.T)
-        b = generator.normal(size=size)
+        b = a @ generator.normal(size=size)
         x = v @ ((u.T @ b) / values)
         tables += [
             compared(a @ a.T @ u, u * values**2, property="left", kind=kind),

@@ -202,7 +202,7 @@ def _adjugate(matrix):
 
 
 # Settings in which the four adjoints hold: functions without a boundary or zero at it, the unitary transform.
-HOLDS = "setting == 'periodic' or setting == 'zero at the boundary' or setting == 'unitary' or part == 'interpolation'"
+HOLDS = "setting == 'without a boundary term' or setting == 'unitary' or part == 'interpolation'"
 
 
 @claim(
@@ -242,8 +242,9 @@ def adjoint_examples(seed, *, sign=-1.0, degree=4, size=16, points=200):
     """
     generator = np.random.default_rng(seed)
     tables = []
-    for setting in ("periodic", "zero at the boundary", "free"):
-        f, g, h = (_function(generator, setting, degree) for _ in range(3))
+    for functions in ("periodic", "zero at the boundary", "free"):
+        setting = "with a boundary term" if functions == "free" else "without a boundary term"
+        f, g, h = (_function(generator, functions, degree) for _ in range(3))
         weights = f["weights"]
         gradient = np.sum(weights * (f["x"] * g["value"] + f["y"] * h["value"]))
         divergence = np.sum(weights * f["value"] * (g["x"] + h["y"]))
@@ -264,12 +265,12 @@ def adjoint_examples(seed, *, sign=-1.0, degree=4, size=16, points=200):
     return pd.concat(tables, ignore_index=True)
 
 
-def _function(generator, setting, degree):
+def _function(generator, functions, degree):
     """Value, derivatives and Laplacian of a random function of two variables on a grid, with weights of a rule.
 
     Functions are bilinear forms in polynomials or waves of either variable, whose derivatives are known exactly.
     """
-    if setting == "periodic":
+    if functions == "periodic":
         nodes, weights = np.arange(4 * degree + 1) / (4 * degree + 1), np.full(4 * degree + 1, 1 / (4 * degree + 1))
         waves = np.exp(2j * np.pi * np.outer(nodes, np.arange(-degree, degree + 1)))
         factor = 2j * np.pi * np.arange(-degree, degree + 1)
@@ -277,10 +278,12 @@ def _function(generator, setting, degree):
     else:
         nodes, weights = np.polynomial.legendre.leggauss(2 * degree + 4)
         nodes, weights = (nodes + 1) / 2, weights / 2
-        bubble = np.polynomial.Polynomial([0, 1, -1] if setting == "zero at the boundary" else [1])
+        bubble = np.polynomial.Polynomial([0, 1, -1] if functions == "zero at the boundary" else [1])
         powers = [bubble * np.polynomial.Polynomial.basis(power) for power in range(degree + 1)]
         basis = [np.stack([power.deriv(order)(nodes) for power in powers], axis=1) for order in range(3)]
     coefficients = generator.normal(size=(basis[0].shape[1],) * 2)
+    if functions == "periodic":
+        coefficients = coefficients * np.exp(2j * np.pi * generator.uniform(size=coefficients.shape))
     value, x, y, xx, yy = (
         (basis[i] @ coefficients @ basis[j].T).real for i, j in ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2))
     )
