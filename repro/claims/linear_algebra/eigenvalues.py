@@ -148,11 +148,11 @@ def _distinct(values, apart=0.05):
 def positive_definite(seed, *, sizes=(2, 3, 5)):
     """Looks at Gram matrices of integers, whose minors, trace and determinant are exact; eigenvalues are Keras'.
 
-    A and B are transposed times plain, of matrices with entries up to three, plus n times the identity of size n. A matrix of integers is
-    positive definite if its leading principal minors are at least one (Sylvester); all minors are taken for the
-    submatrices. For A = diag(1, 2) trace and sum are 3, determinant and product 2, the other way round than printed. In
-    one dimension all are the same. The correction, by the coefficients of the characteristic polynomial, is run for
-    other sizes.
+    A and B are transposed times plain, of matrices with entries up to three, plus n times the identity of size n. A
+    matrix of integers is positive definite if its leading principal minors are at least one (Sylvester); all minors are
+    taken for the submatrices. For A = diag(1, 2) trace and sum are 3, determinant and product 2, the other way round
+    than printed. In one dimension all are the same. The correction, by the coefficients of the characteristic
+    polynomial, is run for other sizes.
     """
     generator = np.random.default_rng(seed)
     rows = []
