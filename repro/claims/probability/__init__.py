@@ -1,0 +1,1 @@
+"""Probability and statistics: limits, distributions, moments, tests, distances."""
