@@ -214,7 +214,7 @@ def _rotation_like(vectors):
     literature="Eckart and Young 1936: no matrix of that rank is nearer",
     criterion=AllOf(
         numbers=Identity("stored", "printed", where={"found": "count"}),
-        share=Identity("percent", "printed_percent", digits=0, where={"found": "count"}),
+        share=Identity("share_in_per_cent", "printed_share", digits=0, where={"found": "count"}),
     ),
     rival=Rival(
         "One number less for each term, as singular values can be multiplied into the vectors: 39150.",
@@ -243,8 +243,8 @@ def svd_compression(seed, *, terms=50, rows=450, columns=333):
         "found": "count",
         "stored": float(stored),
         "printed": 39200.0,
-        "percent": 100 * stored / image.size,
-        "printed_percent": 26.0,
+        "share_in_per_cent": 100 * stored / image.size,
+        "printed_share": 26.0,
         "without_values": 39150.0,
     }
     found, singular, norm = [count], keras.ops.convert_to_numpy(values), np.linalg.norm(image)

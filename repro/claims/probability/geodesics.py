@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Boundary, Greater, claim, notes
+from repro import AllOf, Boundary, Greater, PositiveControl, claim, notes
 from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
@@ -18,6 +18,33 @@ with epy.lazy_imports():
 NOISE, FLOOR, SEGMENTS = 0.08, 1e-3, 20
 BANDWIDTHS = {"small": 0.15, "large": 0.6}
 ENDS = ("along the data", "across the data")
+
+
+def _followed_and_denser(curve, smallest, source=""):
+    """Ask that a curve follows the cheapest axis, and that data are denser along it than along the straight line."""
+    each = ("ends", "bandwidth")
+    return AllOf(
+        direction=Greater(
+            "alignment",
+            of="cheapest",
+            than="dearest",
+            by="axis",
+            smallest_ratio=smallest,
+            each=each,
+            where={"curve": curve},
+            source=source,
+        ),
+        pulled=Greater(
+            "density",
+            of=curve,
+            than="straight line",
+            by="curve",
+            smallest_ratio=smallest,
+            each=each,
+            where={"axis": "none"},
+            source=source,
+        ),
+    )
 
 
 @claim(
@@ -31,27 +58,14 @@ ENDS = ("along the data", "across the data")
     left_open=("ends", "bandwidth"),
     literature="Arvanitidis, Hansen and Hauberg 2016, section 3: weights of the local covariance are Gaussian, and a "
     "small constant is added",
-    criterion=AllOf(
-        direction=Greater(
-            "alignment",
-            of="geodesic",
-            than="straight line",
-            by="curve",
-            smallest_ratio=1.05,
-            each=("ends", "bandwidth"),
-        ),
-        pulled=Greater(
-            "density",
-            of="geodesic",
-            than="straight line",
-            by="curve",
-            smallest_ratio=1.05,
-            each=("ends", "bandwidth"),
-        ),
-    ),
+    criterion=_followed_and_denser("geodesic", 1.05),
     boundary=Boundary(
-        "between two points of the data, with a bandwidth below the gap that the straight line crosses",
-        holds="ends == 'along the data' and bandwidth == 'small'",
+        "between two points of the data; pulled they are with a bandwidth below the gap that the straight line crosses",
+        holds="ends == 'along the data' and (part == 'direction' or bandwidth == 'small')",
+    ),
+    positive_control=PositiveControl(
+        "A path along the circle follows the cheapest axis and is denser than the straight line.",
+        criterion=_followed_and_denser("circle", 1.1025, source="twice the smallest effect that matters"),
     ),
     control={"metric_of": "uniform points"},
     seeds=48,
@@ -63,9 +77,10 @@ def geodesic_direction(seeds, *, metric_of="data", points=60):
     coordinates of offsets from x, weighted by a Gaussian of their length (bandwidth 0.15 or 0.6), plus 0.001. Curves of
     20 segments are optimised by SciPy's L-BFGS with gradients by Keras, from the straight line and from a path along
     the circle, and the better one counts. Ends are two places of the circle, 120 to 150 degrees apart, or lie on a ray
-    at radius 0.5 and 1.5. Alignment is the mean squared cosine, by length, of the angle between the curve and the axis
-    of the smaller eigenvalue; density is the mean of that of the points. The control takes the metric of as many points
-    that are uniform over a square around the circle.
+    at radius 0.5 and 1.5. Alignment with an axis is the mean squared cosine, by length, of the angle between them, and
+    that with the axis of the smaller eigenvalue must exceed that with the other; density is the mean of that of the
+    points, also by length, compared with the straight line's. The positive control is a path along the circle. The
+    control takes the metric of as many points that are uniform over a rectangle around the half circle.
     """
     energy = compile_function(_energy)
     rows = []
@@ -82,10 +97,13 @@ def geodesic_direction(seeds, *, metric_of="data", points=60):
         widths = [BANDWIDTHS[bandwidth] for _, bandwidth, _ in cases]
         curves, energies = _optimise(energy, np.stack([starts for *_, starts in cases]), data, np.array(widths))
         for place, (ends, bandwidth, starts) in enumerate(cases):
-            geodesic = curves[place, energies[place].argmin()]
-            for name, curve in (("geodesic", geodesic), ("straight line", starts[0])):
-                measured = {"alignment": _alignment(curve, data, widths[place]), "density": _mean_density(curve)}
-                rows.append({"seed": seed, "ends": ends, "bandwidth": bandwidth, "curve": name, **measured})
+            geodesic, circle = curves[place, energies[place].argmin()], cases[0][2][1]
+            for name, curve in (("geodesic", geodesic), ("straight line", starts[0]), ("circle", circle)):
+                case = {"seed": seed, "ends": ends, "bandwidth": bandwidth, "curve": name}
+                cheapest = _alignment(curve, data, widths[place])
+                rows.append({**case, "axis": "none", "density": _mean_density(curve)})
+                rows.append({**case, "axis": "cheapest", "alignment": cheapest})
+                rows.append({**case, "axis": "dearest", "alignment": 1 - cheapest})
     return pd.DataFrame(rows)
 
 

@@ -143,10 +143,10 @@ def t_density(seed, *, count=100_000, degrees=(0.5, 1.0, 3.0, 10.0)):
     """Compares the formula with a mixture of normal densities, its mass with one, and its integral with samples.
 
     Degrees of freedom are 0.5, 1, 3, 10 and a random number from 1 to 30. The mixture integrates the normal density of
-    variance nu / w over the chi-square distribution of w, by a sum over an even grid of log w: where the distribution comes from,
-    and a route without the formula. The mass is integrated after t = sqrt(nu) tan(u), which has finite limits. Samples
-    are Keras' normal numbers over the root of its gamma numbers, which are half of chi-square ones; their 100,000
-    squares over nu plus their squares are compared with the beta distribution that the density implies.
+    variance nu / w over the chi-square distribution of w, by a sum over an even grid of log w: where the distribution
+    comes from, and a route without the formula. The mass is integrated after t = sqrt(nu) tan(u), which has finite
+    limits. Samples are Keras' normal numbers over the root of its gamma numbers, which are half of chi-square ones;
+    their 100,000 squares over nu plus their squares are compared with the beta distribution that the density implies.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -241,9 +241,9 @@ def t_pivot(seed, *, population="normal", runs=50_000, sizes=(2, 3, 5, 10)):
     scope="a hypothetical example: p is an assumed figure, and whether it is one- or two-sided is left open",
     literature="Student 1908; Welch's degrees of freedom would be 34.3",
     criterion=AllOf(
-        t=Identity("t", "printed_t", digits=2),
-        degrees_of_freedom=Identity("degrees", "printed_degrees"),
-        looked_up=Identity("size_of_t", "printed_looked_up", digits=2),
+        t=Identity("t", "t_value", digits=2),
+        degrees_of_freedom=Identity("degrees", "degrees_of_freedom"),
+        looked_up=Identity("size_of_t", "looked_up", digits=2),
         not_rejected=AtLeast("p_two_sided", bound=0.05),
     ),
     correction=Correction(
@@ -253,7 +253,7 @@ def t_pivot(seed, *, population="normal", runs=50_000, sizes=(2, 3, 5, 10)):
             t=Identity("t", "rounded_t", digits=2),
             two_sided=Identity("p_two_sided", "p_of_scipy", operations=10**7),
             rejected=AtMost("p_two_sided", bound=0.05),
-            printed_p=Identity("p_of_looked_up", "printed_p", digits=3),
+            one_sided=Identity("p_of_looked_up", "assumed_p", digits=3),
         ),
     ),
 )
@@ -263,8 +263,8 @@ def t_test_example():
     t is -5.2585, of which the notes cut off digits: it rounds to -5.26. Another t-value is looked up, 1.61, which is
     not the calculated one, and whose area under the t distribution is 0.058 on one side and 0.116 on both: the assumed
     p is the one-sided one of 1.61. The p of the calculated t, by integrating the density and by SciPy's test,
-    contradicts what the example concludes. Its hedges (assume, hypothetical, may) are about p, not about which t-value
-    was calculated.
+    contradicts what the example concludes from its data, though it would follow from the p that it assumes. Its hedges
+    (assume, hypothetical, may) are about p, not about which t-value was calculated.
     """
     means, deviations, size = np.array([143.25, 149.55]), np.array([4.37, 3.10]), 20
     t = (means[0] - means[1]) / np.sqrt((deviations**2 / size).sum())
@@ -274,15 +274,15 @@ def t_test_example():
     looked_up = scipy.integrate.quad(_density, 1.61, np.inf, args=(degrees,))[0]
     columns = {
         "t": t,
-        "printed_t": -5.25,
+        "t_value": -5.25,
         "rounded_t": -5.26,
         "degrees": float(degrees),
-        "printed_degrees": 38.0,
+        "degrees_of_freedom": 38.0,
         "size_of_t": abs(t),
-        "printed_looked_up": 1.61,
+        "looked_up": 1.61,
         "p_two_sided": 2 * tail,
         "p_of_scipy": float(test.pvalue),
         "p_of_looked_up": looked_up,
-        "printed_p": 0.058,
+        "assumed_p": 0.058,
     }
     return pd.DataFrame([columns])

@@ -71,7 +71,7 @@ def variance_shortcut(seed):
     left_open=("deviation",),
     literature="Kendall and Stuart 1977, section 3.31: skewness is the third central moment over the cubed deviation",
     criterion=AllOf(
-        moment=Identity("integral", "third_central_moment", operations=10**7),
+        moment=Identity("integral", "third_central_moment", operations=10**7, each=("deviation",)),
         skewness=Identity("integral", "skewness", operations=10**7, each=("deviation",)),
     ),
     boundary=Boundary(

@@ -70,7 +70,7 @@ def normal_sums(seed, *, correlation=0.0, count=100_000):
         start=-np.inf,
     ),
 )
-def normal_cdf(seed, *, start=0.0, points=20):
+def normal_cdf(seed, *, start=0.0, points=10):
     """Integrates the density numerically and compares with Keras' error function and with frequencies.
 
     Points x from three deviations below the mean to three above, for means from -2 to 2 and deviations from a half to
@@ -80,14 +80,15 @@ def normal_cdf(seed, *, start=0.0, points=20):
     """
     generator = np.random.default_rng(seed)
     mean, deviation = generator.uniform(-2, 2), generator.uniform(0.5, 2)
-    law = scipy.stats.norm(mean, deviation)
     x = generator.uniform(mean - 3 * deviation, mean + 3 * deviation, size=points)
     origin = mean - 40 * deviation if np.isinf(start) else start
+
+    def density(t):
+        return np.exp(-((t - mean) ** 2) / (2 * deviation**2)) / np.sqrt(2 * np.pi * deviation**2)
+
     # The quadrature is told where the bulk is, which it would miss in a long interval.
-    bulk = [mean - 6 * deviation, mean, mean + 6 * deviation]
-    integral = [
-        scipy.integrate.quad(law.pdf, origin, end, points=bulk, epsabs=1e-13, epsrel=1e-12, limit=200)[0] for end in x
-    ]
+    options = {"points": [mean - 6 * deviation, mean, mean + 6 * deviation], "epsabs": 1e-13, "limit": 200}
+    integral = [scipy.integrate.quad(density, origin, end, epsrel=1e-12, **options)[0] for end in x]
     standard = keras.ops.convert_to_tensor((x - mean) / (deviation * np.sqrt(2)), dtype="float64")
     distribution = keras.ops.convert_to_numpy((1 + keras.ops.erf(standard)) / 2)
     samples = np.sort(draw("normal", (100_000,), seed, mean=mean, stddev=deviation))

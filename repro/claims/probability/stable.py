@@ -212,12 +212,12 @@ def heavy_tails(seed, *, laws=("Lévy", "Cauchy", "t"), rates=5):
     the transcription.
     """
     generator = np.random.default_rng(seed)
-    rows = []
+    tables = []
     for name in laws:
         for t in 10 ** generator.uniform(-3, 1, size=rates):
             scale = 1 / t / 10 ** generator.uniform(0, 2) if name == "exponential" else generator.uniform(0.5, 2)
             law = scipy.stats.t(generator.uniform(0.5, 20)) if name == "t" else _law(name)
-            for x in 10.0 ** np.arange(3, 10) / t:
-                rows.append({"law": name, "t": t, "x": x, "log_product": t * x + law.logsf(x / scale)})
-                rows[-1]["half_of_growth"] = t * x / 2
-    return pd.DataFrame(rows)
+            x = 10.0 ** np.arange(3, 10) / t
+            columns = {"x": x, "log_product": t * x + law.logsf(x / scale), "half_of_growth": t * x / 2}
+            tables.append(pd.DataFrame({"law": name, "t": t, **columns}))
+    return pd.concat(tables, ignore_index=True)
