@@ -31,7 +31,7 @@ def _followed_and_denser(curve, smallest, source=""):
             by="axis",
             smallest_ratio=smallest,
             each=each,
-            where={"curve": curve},
+            where={"of": "direction", "curve": curve},
             source=source,
         ),
         pulled=Greater(
@@ -41,7 +41,7 @@ def _followed_and_denser(curve, smallest, source=""):
             by="curve",
             smallest_ratio=smallest,
             each=each,
-            where={"axis": "none"},
+            where={"of": "density"},
             source=source,
         ),
     )
@@ -101,9 +101,9 @@ def geodesic_direction(seeds, *, metric_of="data", points=60):
             for name, curve in (("geodesic", geodesic), ("straight line", starts[0]), ("circle", circle)):
                 case = {"seed": seed, "ends": ends, "bandwidth": bandwidth, "curve": name}
                 cheapest = _alignment(curve, data, widths[place])
-                rows.append({**case, "axis": "none", "density": _mean_density(curve)})
-                rows.append({**case, "axis": "cheapest", "alignment": cheapest})
-                rows.append({**case, "axis": "dearest", "alignment": 1 - cheapest})
+                rows.append({**case, "of": "density", "density": _mean_density(curve)})
+                rows.append({**case, "of": "direction", "axis": "cheapest", "alignment": cheapest})
+                rows.append({**case, "of": "direction", "axis": "dearest", "alignment": 1 - cheapest})
     return pd.DataFrame(rows)
 
 
@@ -162,7 +162,7 @@ def _optimise(energy, starts, data, widths):
         total, _, gradient = energy(keras.ops.convert_to_tensor(flat.reshape(shape)), *fixed)
         return float(total), keras.ops.convert_to_numpy(gradient).ravel()
 
-    options = {"maxiter": 400, "maxfun": 500}
+    options = {"maxiter": 200, "maxfun": 250}
     found = scipy.optimize.minimize(objective, starts[:, :, 1:-1].ravel(), jac=True, method="L-BFGS-B", options=options)
     inner = found.x.reshape(shape)
     _, of_curves, _ = energy(keras.ops.convert_to_tensor(inner), *fixed)
