@@ -16,7 +16,7 @@ with epy.lazy_imports():
     import scipy.optimize
 
 NOISE, FLOOR, SEGMENTS = 0.08, 1e-3, 20
-BANDWIDTHS = {"small": 0.15, "large": 0.6}
+BANDWIDTHS = {"small": 0.12, "large": 0.8}
 ENDS = ("along the data", "across the data")
 
 
@@ -60,8 +60,11 @@ def _followed_and_denser(curve, smallest, source=""):
     "small constant is added",
     criterion=_followed_and_denser("geodesic", 1.05),
     boundary=Boundary(
-        "between two points of the data; pulled they are with a bandwidth below the gap that the straight line crosses",
-        holds="ends == 'along the data' and (part == 'direction' or bandwidth == 'small')",
+        "the direction unless the curve crosses the data and the bandwidth is large: with a small one the local "
+        "covariance away from the data points to the nearest of them; the pull between two points of the data with a "
+        "bandwidth below the gap that the straight line crosses",
+        holds="(part == 'direction' and (ends == 'along the data' or bandwidth == 'small')) or "
+        "(ends == 'along the data' and bandwidth == 'small')",
     ),
     positive_control=PositiveControl(
         "A path along the circle follows the cheapest axis and is denser than the straight line.",
@@ -74,7 +77,7 @@ def geodesic_direction(seeds, *, metric_of="data", points=60):
     """Minimises the energy of curves under the metric of points on a noisy half circle, and looks where they go.
 
     60 points at radius one with normal noise of 0.08. The metric at x is diagonal, with one over the summed squared
-    coordinates of offsets from x, weighted by a Gaussian of their length (bandwidth 0.15 or 0.6), plus 0.001. Curves of
+    coordinates of offsets from x, weighted by a Gaussian of their length (bandwidth 0.12 or 0.8), plus 0.001. Curves of
     20 segments are optimised by SciPy's L-BFGS with gradients by Keras, from the straight line and from a path along
     the circle, and the better one counts. Ends are two places of the circle, 120 to 150 degrees apart, or lie on a ray
     at radius 0.5 and 1.5. Alignment with an axis is the mean squared cosine, by length, of the angle between them, and
