@@ -1,0 +1,1 @@
+"""Hopfield networks: their energy, and what they learn by Hebb's rule."""
