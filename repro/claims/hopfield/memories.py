@@ -173,7 +173,7 @@ def _recall(generator, states, weights, sweeps=10):
         energy=Identity("energy", "without_diagonal", operations=1000, each=("pairs",), where={"found": "energy"}),
     ),
     boundary=Boundary(
-        "symmetry and energy for all pairs, the diagonal for pairs of different units alone",
+        "for symmetry and energy with all pairs, for the diagonal with pairs of different units alone",
         holds="part != 'diagonal' or pairs == 'different units'",
         assumption="the rule is meant for i and j that are not equal, as in Hopfield 1982",
     ),

@@ -45,7 +45,7 @@ def _rate(name, operations=16):
     control={"power": 1},
 )
 def confusion_rates(seed, *, power=2, tables=2):
-    """Compares the formulas with Keras' metrics and scikit-learn's on random tables, with weights of records and without.
+    """Compares the formulas with Keras' metrics and scikit-learn's on random tables, with weights and without.
 
     Tables have 3 to 40 records in each of their four places, weights are all one or uniform from a half to two; scores
     lie at random on their side of the threshold of a half. Keras' precision, recall, binary accuracy, true and false

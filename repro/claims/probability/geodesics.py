@@ -60,9 +60,9 @@ def _followed_and_denser(curve, smallest, source=""):
     "small constant is added",
     criterion=_followed_and_denser("geodesic", 1.05),
     boundary=Boundary(
-        "the direction unless the curve crosses the data and the bandwidth is large: with a small one the local "
-        "covariance away from the data points to the nearest of them; the pull between two points of the data with a "
-        "bandwidth below the gap that the straight line crosses",
+        "for the direction unless the curve crosses the data and the bandwidth is large, since with a small one the "
+        "local covariance away from the data points to the nearest of them; and for the pull between two points of the "
+        "data with a bandwidth below the gap that the straight line crosses",
         holds="(part == 'direction' and (ends == 'along the data' or bandwidth == 'small')) or "
         "(ends == 'along the data' and bandwidth == 'small')",
     ),
