@@ -44,21 +44,22 @@ def _rate(name, operations=16):
     ),
     control={"power": 1},
 )
-def confusion_rates(seed, *, power=2, tables=2):
+def confusion_rates(seed, *, power=2, tables=2, records=80):
     """Compares the formulas with Keras' metrics and scikit-learn's on random tables, with weights and without.
 
-    Tables have 3 to 40 records in each of their four places, weights are all one or uniform from a half to two; scores
-    lie at random on their side of the threshold of a half. Keras' precision, recall, binary accuracy, true and false
-    positives and negatives, F-beta and F1 score take scores, scikit-learn takes predictions; specificity and NPV are
-    its recall and precision of the other class. Beta is from a half to two. F-beta is compared with the weighted
-    harmonic mean, 1 / (a / precision + (1 - a) / recall) with a = 1 / (1 + beta^2), and its derivatives by precision
-    and by recall, by automatic differentiation, with each other where recall is beta times precision. The control has
-    beta in place of its square.
+    Tables have 80 records, three at least in each of their four places; weights are all one or uniform from a half to
+    two; scores lie at random on their side of the threshold of a half. Keras' precision, recall, binary accuracy, true
+    and false positives and negatives, F-beta and F1 score take scores, scikit-learn takes predictions; specificity and
+    NPV are its recall and precision of the other class. Beta is from a half to two. F-beta is compared with the
+    weighted harmonic mean, 1 / (a / precision + (1 - a) / recall) with a = 1 / (1 + beta^2), and its derivatives by
+    precision and by recall, by automatic differentiation, with each other where recall is beta times precision. The
+    control has beta in place of its square.
     """
     generator = np.random.default_rng(seed)
     found = []
     for number in range(tables):
-        counts, beta = generator.integers(3, 41, size=4), float(generator.uniform(0.5, 2))
+        counts = 3 + generator.multinomial(records - 12, generator.dirichlet(np.ones(4)))
+        beta = float(generator.uniform(0.5, 2))
         truth, predicted = np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts)
         scores = (predicted + generator.uniform(0.01, 0.99, size=len(truth))) / 2
         weights = np.ones(len(truth)) if number % 2 else generator.uniform(0.5, 2, size=len(truth))
