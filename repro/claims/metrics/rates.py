@@ -28,7 +28,7 @@ def _rate(name, operations=16):
     r"\beta^2 FN + FP}$ is the harmonic mean of precision and recall with recall $\beta$ times as important, and "
     r"$F_1 = \frac{2 TP}{2 TP + FN + FP}$.",
     source=(
-        notes("Definitions 3.54-3.58", parts=("precision", "recall", "accuracy", "f_beta", "harmonic", "importance")),
+        notes("Definitions 3.54-3.58", parts=("precision", "recall", "accuracy", "f_beta", "importance")),
         notes("Remarks 3.39-3.40", parts=("precision", "recall", "specificity", "npv")),
         notes("Example 39", parts=("f_one",)),
     ),
@@ -39,7 +39,6 @@ def _rate(name, operations=16):
         **{name: _rate(name) for name in RATES},
         f_beta=_rate("f_beta"),
         f_one=_rate("f_one"),
-        harmonic=_rate("harmonic"),
         importance=_rate("importance", 64),
     ),
     control={"power": 1},
@@ -51,7 +50,7 @@ def confusion_rates(seed, *, power=2, tables=2, records=80):
     two; scores lie at random on their side of the threshold of a half. Keras' precision, recall, binary accuracy, true
     and false positives and negatives, F-beta and F1 score take scores, scikit-learn takes predictions; specificity and
     NPV are its recall and precision of the other class. Beta is from a half to two. F-beta is compared with the
-    weighted harmonic mean, 1 / (a / precision + (1 - a) / recall) with a = 1 / (1 + beta^2), and its derivatives by
+    weighted harmonic mean too, 1 / (a / precision + (1 - a) / recall) with a = 1 / (1 + beta^2), and its derivatives by
     precision and by recall, by automatic differentiation, with each other where recall is beta times precision. The
     control has beta in place of its square.
     """
@@ -81,7 +80,7 @@ def confusion_rates(seed, *, power=2, tables=2, records=80):
             found += [{"of": of, "by": by, "computed": values[of], "formula": formulas[of]} for of in formulas]
         share = 1 / (1 + beta**2)
         harmonic = 1 / (share / formulas["precision"] + (1 - share) / formulas["recall"])
-        found.append({"of": "harmonic", "computed": harmonic, "formula": formulas["f_beta"]})
+        found.append({"of": "f_beta", "by": "harmonic mean", "computed": harmonic, "formula": formulas["f_beta"]})
         by_precision, by_recall = _derivatives(factor, formulas["precision"] / 2, beta * formulas["precision"] / 2)
         found.append({"of": "importance", "computed": by_recall, "formula": by_precision})
     return pd.DataFrame(found)
