@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,7 @@ from etils import epy
 from repro import AllOf, Boundary, Correction, Identity, claim, notes
 
 with epy.lazy_imports():
+    import scipy.integrate
     import scipy.stats
 
 
@@ -33,26 +35,26 @@ def _distributions(generator):
     scope="any distribution with a finite variance; the chain as printed",
     literature="Feller 1968, section IX.4: the variance is E(X^2) - E(X)^2",
     criterion=AllOf(
-        expanded=Identity("expanded", "variance", operations=10**6),
-        by_expectations=Identity("by_expectations", "variance", operations=10**6),
-        twice=Identity("twice", "variance", operations=10**6),
+        expanded=Identity("expanded", "variance", operations=10**7),
+        by_expectations=Identity("by_expectations", "variance", operations=10**7),
+        twice=Identity("twice", "variance", operations=10**7),
     ),
     correction=Correction(
         r"The last link of the chain is $E(X^2) - E(X)^2$, half of what is printed.",
-        criterion=Identity("shortcut", "variance", operations=10**6),
+        criterion=Identity("shortcut", "variance", operations=10**7),
     ),
 )
 def variance_shortcut(seed):
     """Evaluates each link of the chain for five distributions with random parameters, E X = 0 among them.
 
-    Variances are SciPy's closed forms, the expanded square is integrated or summed over the distribution by quadrature,
-    moments are SciPy's. The last step loses a factor: -2 E(X) E(X) + E(X)^2 is -E(X)^2, and nothing doubles E(X^2). A
-    fair coin has E(X^2) = E(X) = 1/2 and the variance 1/4, the printed end gives 1/2. The correction is compared with
-    the same closed forms.
+    Variances are SciPy's closed forms; E X, E(X^2) and the expanded square are integrated by quadrature, or summed, so
+    that none of them follows from the variance. The last step loses a factor: -2 E(X) E(X) + E(X)^2 is -E(X)^2, and
+    nothing doubles E(X^2). A fair coin has E(X^2) = E(X) = 1/2 and the variance 1/4, the printed end gives 1/2. The
+    correction is compared with the same closed forms.
     """
     rows = []
     for name, law in _distributions(np.random.default_rng(seed)).items():
-        mean, square = law.mean(), law.moment(2)
+        mean, square = law.expect(lambda x: x), law.expect(lambda x: x**2)
         columns = {
             "expanded": law.expect(lambda x, mean=mean: x**2 - 2 * x * mean + mean**2),
             "by_expectations": square - 2 * mean * mean + mean**2,
@@ -83,26 +85,32 @@ def variance_shortcut(seed):
 def skewness_moment(seed):
     """Integrates the printed expression for gamma, log-normal and beta distributions with random parameters.
 
-    The integral is by quadrature; the third central moment follows from SciPy's raw moments, m3 - 3 m m2 + 2 m^3, the
-    skewness is SciPy's closed form. Each distribution is taken twice: scaled so that its deviation is one, and with
-    deviation two or a half. The printed integral grows with the cube of the unit of x, skewness does not.
+    The integral is by SciPy's quadrature in double exponentials; the third central moment is the closed form of each
+    distribution, written out, the skewness SciPy's. Each distribution is taken twice: scaled so that its deviation is
+    one, and with deviation two or a half. The printed integral grows with the cube of the unit of x, skewness does not.
     """
     generator = np.random.default_rng(seed)
     shapes = generator.uniform(1, 3, size=4)
-    laws = {
-        "gamma": lambda scale: scipy.stats.gamma(shapes[0], scale=scale),
-        "log-normal": lambda scale: scipy.stats.lognorm(0.2 * shapes[1], scale=scale),
-        "beta": lambda scale: scipy.stats.beta(shapes[2], 3 + shapes[3], scale=scale),
+    k, s, a, b = shapes[0], 0.2 * shapes[1], shapes[2], 3 + shapes[3]
+    growth = np.exp(s**2)
+    laws = {  # with their third central moments at a scale of one
+        "gamma": (partial(scipy.stats.gamma, k), 2 * k),
+        "log-normal": (partial(scipy.stats.lognorm, s), growth**1.5 * (growth - 1) ** 2 * (growth + 2)),
+        "beta": (partial(scipy.stats.beta, a, b), 2 * a * b * (b - a) / ((a + b) ** 3 * (a + b + 1) * (a + b + 2))),
     }
     rows = []
-    for name, law in laws.items():
-        unit = 1 / law(1.0).std()
+    for name, (law, third) in laws.items():
+        unit = 1 / law(scale=1.0).std()
         for deviation, scale in (("one", unit), ("other", unit * generator.choice([0.5, 2.0]))):
-            scaled = law(scale)
-            mean, second, third = (scaled.moment(order) for order in (1, 2, 3))
+            scaled = law(scale=scale)
+            mean, density = scaled.mean(), scaled.pdf
+
+            def integrand(x, mean=mean, density=density):
+                return (x - mean) ** 3 * density(x)
+
             columns = {
-                "integral": scaled.expect(lambda x, mean=mean: (x - mean) ** 3),
-                "third_central_moment": third - 3 * mean * second + 2 * mean**3,
+                "integral": float(scipy.integrate.tanhsinh(integrand, *scaled.support()).integral),
+                "third_central_moment": third * scale**3,
                 "skewness": float(scaled.stats(moments="s")),
             }
             rows.append({"distribution": name, "deviation": deviation, **columns})
