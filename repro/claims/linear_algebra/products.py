@@ -77,9 +77,10 @@ def trace_and_determinant_rules(seed, *, order="kept", size=5, other=3):
 
     Square matrices of integers up to three with a non-zero determinant, [5, 5], whose inverses are rounded only;
     products of which a trace is taken have rectangular factors, [5, 3] and [3, 5]. Determinants on the right are exact,
-    in integers. Triangular matrices are upper, lower and diagonal ones; their diagonal is compared with Keras'
-    determinant and with the sorted eigenvalues. The control exchanges two factors on the right where there are three:
-    C^-1 A^-1 B^-1, A^T C^T B^T, Tr(A C B), and Det(r A) is taken to be r Det(A).
+    in integers, and what is compared is divided by them, so that rules between numbers of very different size count
+    alike. Triangular matrices are upper, lower and diagonal ones; their diagonal is compared with Keras' determinant
+    and with the sorted eigenvalues. The control exchanges two factors on the right where there are three: C^-1 A^-1
+    B^-1, A^T C^T B^T, Tr(A C B), and Det(r A) is taken to be r Det(A).
     """
     generator, ops = np.random.default_rng(seed), keras.ops
     a, b, c = (integers(generator, size) for _ in range(3))
@@ -111,11 +112,11 @@ def trace_and_determinant_rules(seed, *, order="kept", size=5, other=3):
             (ops.trace(ops.matmul(ops.matmul(ops.inv(b), a), b)), np.trace(a)),
         ],
         "determinant": [
-            (ops.det(ops.matmul(a, b)) / exact, determinant(b)),
+            (ops.det(ops.matmul(a, b)) / exact / determinant(b), 1.0),
             (ops.det(ops.inv(a)) * exact, 1.0),
-            (ops.det(ops.transpose(a)), exact),
-            (ops.det(ops.multiply(r, a)), r ** (size if kept else 1) * exact),
-            (ops.det(a), np.prod(np.linalg.eigvals(a)).real),
+            (ops.det(ops.transpose(a)) / exact, 1.0),
+            (ops.det(ops.multiply(r, a)) / exact / r ** (size if kept else 1), 1.0),
+            (np.prod(ops.convert_to_numpy(ops.eig(a)[0])).real / exact, 1.0),
             *_of_triangular(generator, size),
         ],
     }
@@ -126,10 +127,11 @@ def trace_and_determinant_rules(seed, *, order="kept", size=5, other=3):
 def _of_triangular(generator, size):
     """Determinants and eigenvalues of triangular matrices by Keras, with what their diagonals predict."""
     full = generator.normal(size=(size, size)) + 3 * np.diag(np.arange(size) + 1.0)  # eigenvalues far apart
+    largest = np.abs(np.diag(full)).max()
     for matrix in (np.triu(full), np.tril(full), np.diag(np.diag(full))):
         eigenvalues = keras.ops.convert_to_numpy(keras.ops.eig(matrix)[0])
         yield keras.ops.det(matrix) / np.prod(np.diag(full)), 1.0
-        yield np.sort(eigenvalues.real), np.sort(np.diag(full))
+        yield np.sort(eigenvalues.real) / largest, np.sort(np.diag(full)) / largest
 
 
 @claim(
