@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from etils import epy
 
-from repro import ReproError
+from repro import AtMost, ReproError
 
 with epy.lazy_imports():
     import keras
     import scipy.stats
 
+STATED, CHANCE = "distance_from_the_stated_distribution", "distance_of_chance"  # columns of the claims
 REJECTED = 1e-6  # level of the tests: no correct formula should be rejected in any run
 
 
@@ -31,6 +32,16 @@ def draw(kind, shape, seed, **parameters):
 def distance(values, probability):
     """Largest distance of the empirical distribution function from another one, of Kolmogorov and Smirnov."""
     return float(scipy.stats.kstest(values, probability, method="asymp").statistic)
+
+
+def distances(values, probability):
+    """Columns of a sample's distance from a stated distribution, and of that from which on the test rejects."""
+    return {STATED: distance(values, probability), CHANCE: rejected_from(len(values))}
+
+
+def as_stated(**where):
+    """Ask that samples are nowhere farther from the stated distribution than by chance."""
+    return AtMost(STATED, bound=CHANCE, where=where)
 
 
 def rejected_from(count, other=np.inf):

@@ -167,8 +167,8 @@ def mahalanobis_pair(seed, *, as_printed=True, points=30, dimension=4):
 
     A dissimilarity must be real, zero for a vector with itself, and symmetric. As printed, the root is of an inner
     product, which is negative for vectors on opposite sides of the mean, such as -1 and 1 for a standard normal
-    variable, and is the distance from the mean for a vector with itself. The correction is compared with SciPy's
-    distance.
+    variable, and is the distance from the mean for a vector with itself. It is symmetric whatever the vectors, which
+    nothing could make fail. The correction is compared with SciPy's distance.
     """
     generator = np.random.default_rng(seed)
     factor, mean = generator.normal(size=(dimension, dimension)), generator.normal(size=dimension)

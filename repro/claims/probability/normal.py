@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtMost, Correction, Identity, claim, notes
-from repro.claims.probability._samples import distance, draw, rejected_from
+from repro import AllOf, Correction, Identity, claim, notes
+from repro.claims.probability._samples import as_stated, distances, draw
 
 with epy.lazy_imports():
     import keras
@@ -25,9 +25,9 @@ with epy.lazy_imports():
     transcription=True,
     literature="Casella and Berger 2002, theorem 4.2.14",
     criterion=AllOf(
-        affine=AtMost("distance", bound="rejected_from", where={"of": "affine"}),
-        sum=AtMost("distance", bound="rejected_from", where={"of": "sum"}),
-        difference=AtMost("distance", bound="rejected_from", where={"of": "difference"}),
+        affine=as_stated(of="affine"),
+        sum=as_stated(of="sum"),
+        difference=as_stated(of="difference"),
     ),
     smoke={"count": 20_000},
     full={"count": 1_000_000},
@@ -53,8 +53,8 @@ def normal_sums(seed, *, correlation=0.0, count=100_000):
         "sum": (x + y, means.sum(), total),
         "difference": (x - y, means[0] - means[1], total),
     }
-    found = {of: distance(values, scipy.stats.norm(*law).cdf) for of, (values, *law) in stated.items()}
-    return {"of": list(found), "distance": list(found.values()), "rejected_from": rejected_from(count)}
+    rows = [{"of": of, **distances(values, scipy.stats.norm(*law).cdf)} for of, (values, *law) in stated.items()]
+    return pd.DataFrame(rows)
 
 
 @claim(
@@ -114,7 +114,7 @@ def _of_sum(x_law, y_law, z):
     literature="Feller 1971, section I.2",
     criterion=AllOf(
         density=Identity("integral", "closed_form", operations=10**9, where={"of": "density"}),
-        samples=AtMost("distance", bound="rejected_from", where={"of": "samples"}),
+        samples=as_stated(of="samples"),
     ),
     smoke={"count": 20_000},
     full={"count": 1_000_000},
@@ -124,12 +124,11 @@ def sum_is_convolution(seed, *, dependent=False, count=100_000):
     """Compares the integral with closed forms of the density of a sum, and with samples of sums.
 
     Pairs: two gamma variables of one scale, whose sum is gamma; two uniform ones, trapezoidal; a normal and an
-    exponential one, exponentially modified normal; parameters are random. The integral is by the rule of Gauss with
-    100 nodes, over where both densities are positive; the root-like ends of gamma densities leave errors of about 1e-8.
-    Samples come from
-    the quantiles at Keras' uniform numbers; the largest distance of 100,000 sums from the cumulated integral must be
-    below that at which the test of Kolmogorov and Smirnov rejects at one in a million. The control draws Y with the
-    quantiles at the same uniform numbers as X, which has the same two distributions.
+    exponential one, exponentially modified normal; parameters are random. The integral is by the rule of Gauss with 100
+    nodes, over where both densities are positive; the root-like ends of gamma densities leave errors of about 1e-8.
+    Samples come from the quantiles at Keras' uniform numbers; the largest distance of 100,000 sums from the cumulated
+    integral must be below that at which the test of Kolmogorov and Smirnov rejects at one in a million. The control
+    draws Y with the quantiles at the same uniform numbers as X, which has the same two distributions.
     """
     generator = np.random.default_rng(seed)
     shapes, (one, other), scale = generator.uniform(2, 4, size=2), np.sort(generator.uniform(0.5, 2, size=2)), 1.3
@@ -158,9 +157,8 @@ def sum_is_convolution(seed, *, dependent=False, count=100_000):
         cumulated = scipy.interpolate.CubicSpline(z, density).antiderivative()
         uniform = draw("uniform", (2, count), (seed, place), minval=1e-12, maxval=1.0)
         sums = x_law.ppf(uniform[0]) + y_law.ppf(uniform[0] if dependent else uniform[1])
-        found = distance(sums, lambda x, z=z, cumulated=cumulated: cumulated(np.clip(x, z[0], z[-1])))
-        columns = {"distance": [found], "rejected_from": rejected_from(count)}
-        tables.append(pd.DataFrame({"of": "samples", "pair": pair, **columns}))
+        found = distances(sums, lambda x, z=z, cumulated=cumulated: cumulated(np.clip(x, z[0], z[-1])))
+        tables.append(pd.DataFrame([{"of": "samples", "pair": pair, **found}]))
     return pd.concat(tables, ignore_index=True)
 
 

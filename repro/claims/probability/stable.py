@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Correction, Monotone, Rival, claim, notes
-from repro.claims.probability._samples import distance, draw, rejected_from
+from repro import AllOf, AtLeast, AtMost, Correction, Monotone, claim, notes
+from repro.claims.probability._samples import as_stated, distances, draw, rejected_from
 
 with epy.lazy_imports():
     import scipy.stats
@@ -20,19 +22,20 @@ with epy.lazy_imports():
     kind="theorem",
     scope="independent copies",
     literature="Nolan 2020, section 1.2: c to the power alpha is a^alpha + b^alpha, with alpha = 2, 1 and 1/2",
-    criterion=AtMost("distance", bound="rejected_from"),
+    criterion=as_stated(),
     smoke={"count": 20_000},
     full={"count": 1_000_000},
-    control={"laws": ("exponential", "t with 3 degrees of freedom")},
+    control={"laws": ("exponential",)},
 )
 def stable_distributions(seed, *, laws=("normal", "Cauchy", "Lévy"), count=100_000, factors=3):
     """Compares samples of weighted sums with the distribution of c X + d, for three random pairs of weights.
 
     Normal variables are Keras', Cauchy ones ratios of two of them, Lévy ones inverse squares; locations and scales are
-    random, weights from 0.3 to 3. With c of theory and d = (a + b - c) times the location, the distance of 100,000
-    sums from the distribution of c X + d, by SciPy, must be below that at which the test of Kolmogorov and Smirnov
-    rejects at one in a million. The laws of the control are not stable: c and d are fitted for them, by the median and
-    the quartiles of the sums.
+    random, weights from 0.3 to 3. With c of theory and d = (a + b - c) times the location, the distance of 100,000 sums
+    from the distribution of c X + d, by SciPy, must be below that at which the test of Kolmogorov and Smirnov rejects
+    at one in a million. The exponential law of the control is not stable: c and d are fitted for it, by the median and
+    the quartiles of the sums. (Sums of two t variables with 3 degrees of freedom are within 0.007 of such a law, which
+    these samples could not tell.)
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -50,8 +53,8 @@ def stable_distributions(seed, *, laws=("normal", "Cauchy", "Lévy"), count=100_
                 quartiles, of_law = np.quantile(sums, [0.25, 0.5, 0.75]), law.ppf([0.25, 0.5, 0.75])
                 c = (quartiles[2] - quartiles[0]) / (of_law[2] - of_law[0]) / scale
                 d = quartiles[1] - c * (location + scale * of_law[1])
-            found = distance(((sums - d) / c - location) / scale, law.cdf)
-            rows.append({"law": name, "a": a, "b": b, "distance": found, "rejected_from": rejected_from(count)})
+            found = distances(((sums - d) / c - location) / scale, law.cdf)
+            rows.append({"law": name, "a": a, "b": b, **found})
     return pd.DataFrame(rows)
 
 
@@ -65,7 +68,6 @@ def _law(name):
         "Cauchy": scipy.stats.cauchy(),
         "Lévy": scipy.stats.levy(),
         "exponential": scipy.stats.expon(),
-        "t with 3 degrees of freedom": scipy.stats.t(3),
     }
     return laws[name]
 
@@ -74,19 +76,17 @@ def _sample(name, count, seed):
     """Two samples [2, count] of a standard distribution, from Keras' generators."""
     if name == "exponential":
         return -np.log(draw("uniform", (2, count), seed, minval=1e-12, maxval=1.0))
-    first, *others = draw("normal", (4, 2, count), seed)
+    first, other = draw("normal", (2, 2, count), seed)
     if name == "normal":
         return first
     if name == "Cauchy":
-        return first / others[0]
-    if name == "Lévy":
-        return first**-2.0
-    return first / np.sqrt(sum(other**2 for other in others) / 3)
+        return first / other
+    return first**-2.0
 
 
 def _reflected(part, **where):
     criterion = AtLeast if part == "skewed" else AtMost
-    return criterion("distance", bound="rejected_from", where=where)
+    return criterion("asymmetry", bound="asymmetry_of_chance", where=where)
 
 
 @claim(
@@ -136,7 +136,7 @@ def stable_family_symmetric(seed, *, normal=False, count=100_000, draws=3):
         values = scipy.stats.levy_stable.rvs(alpha, beta, size=count, random_state=generator)
         one, other = np.split(values - np.median(values), 2)
         found = float(scipy.stats.ks_2samp(one, -other, method="asymp").statistic)
-        columns = {"distance": found, "rejected_from": rejected_from(len(one), len(other))}
+        columns = {"asymmetry": found, "asymmetry_of_chance": rejected_from(len(one), len(other))}
         rows.append({"beta_is": beta_is, "alpha": alpha, "beta": beta, **columns})
     return pd.DataFrame(rows)
 
@@ -148,47 +148,41 @@ def stable_family_symmetric(seed, *, normal=False, count=100_000, draws=3):
     scope=r"$\alpha$ from 0 to 2, the other parameters fixed",
     literature="Nolan 2020, theorem 1.2: tails fall as x to the power -alpha",
     criterion=AllOf(
-        gaussian=AtMost("distance", bound="rejected_from", where={"of": "distance"}),
+        gaussian=as_stated(of="gaussian"),
         heavier=Monotone(
             "alpha",
             "log_ratio",
             direction="decreasing",
-            smallest_difference=0.01,
+            smallest_difference=math.log(1.05),
+            source="five per cent of a ratio",
             where={"of": "tails"},
         ),
     ),
     smoke={"count": 20_000},
     full={"count": 1_000_000},
-    rival=Rival(
-        r"Tails become lighter as $\alpha$ decreases.",
-        criterion=Monotone(
-            "alpha",
-            "log_ratio",
-            direction="increasing",
-            smallest_difference=0.01,
-            where={"of": "tails"},
-        ),
-    ),
+    control={"labels": "shuffled"},
 )
-def stable_tails(seed, *, count=100_000, alphas=(0.5, 0.8, 1.1, 1.4, 1.7, 2.0)):
-    """Measures how far out the 99.5th percentile of the size is, in units of the upper quartile, for six values.
+def stable_tails(seed, *, labels="kept", count=100_000, alphas=(0.5, 0.8, 0.95, 1.05, 1.4, 1.7, 2.0)):
+    """Measures how far the 99.5th percentile of the distance from the median is out, in units of the upper quartile.
 
-    SciPy's generator with one random beta up to 0.5 for all; tails are the logarithm of that ratio, which no change of
-    scale moves; column "tail_exponent" has the slope of the logarithm of the tail between the percentiles 99 and 99.9,
-    less than zero, whose limit is alpha for alpha below 2. For alpha = 2 the distance of the sample from the normal
-    distribution of variance 2 must be below that at which the test of Kolmogorov and Smirnov rejects at one in a
-    million.
+    SciPy's generator with one random beta of size up to 0.5 for all seven values of alpha; tails are the logarithm of
+    that ratio, which no change of scale or place moves. (With a beta that is not zero the usual parameters move the
+    whole distribution far away near alpha = 1.) Column "tail_exponent" has minus the slope of the logarithm of the tail
+    between the percentiles 99 and 99.9, which tends to alpha for alpha below 2. For alpha = 2 the distance of the
+    sample from the normal distribution of variance 2 must be below that at which the test of Kolmogorov and Smirnov
+    rejects at one in a million. In the control the same values of alpha are given to the samples in a random order.
     """
     generator = np.random.default_rng(seed)
     beta, rows = generator.uniform(-0.5, 0.5), []
-    for alpha in alphas:
-        values = scipy.stats.levy_stable.rvs(alpha, beta, size=count, random_state=generator)
-        quartile, low, far, high = np.quantile(np.abs(values), [0.75, 0.99, 0.995, 0.999])
+    drawn = alphas if labels == "kept" else generator.permutation(alphas)
+    for alpha, index in zip(alphas, drawn, strict=True):
+        values = scipy.stats.levy_stable.rvs(index, beta, size=count, random_state=generator)
+        sizes = np.abs(values - np.median(values))
+        quartile, low, far, high = np.quantile(sizes, [0.75, 0.99, 0.995, 0.999])
         columns = {"log_ratio": np.log(far / quartile), "tail_exponent": np.log(10) / np.log(high / low)}
         rows.append({"of": "tails", "alpha": alpha, **columns})
         if alpha == 2:
-            found = distance(values, scipy.stats.norm(0, np.sqrt(2)).cdf)
-            rows.append({"of": "distance", "distance": found, "rejected_from": rejected_from(count)})
+            rows.append({"of": "gaussian", **distances(values, scipy.stats.norm(0, np.sqrt(2)).cdf)})
     return pd.DataFrame(rows)
 
 
@@ -199,7 +193,7 @@ def stable_tails(seed, *, count=100_000, alphas=(0.5, 0.8, 1.1, 1.4, 1.7, 2.0)):
     scope="the right tail; t distributions with finite degrees of freedom",
     transcription=True,
     literature="Foss, Korshunov and Zachary 2013, section 2.2: tails that fall as a power are heavy",
-    criterion=AtLeast("log_product", bound="half_of_growth"),
+    criterion=AtLeast("logarithm_of_the_product", bound="half_of_t_x"),
     control={"laws": ("normal", "exponential")},
 )
 def heavy_tails(seed, *, laws=("Lévy", "Cauchy", "t"), rates=5):
@@ -208,8 +202,8 @@ def heavy_tails(seed, *, laws=("Lévy", "Cauchy", "t"), rates=5):
     Logarithms of survival functions are SciPy's; scales are random from a half to two, degrees of freedom from 0.5 to
     20. Where the tail falls as a power the logarithm is t x less a multiple of log x: it must be at least half of t x,
     which tends to infinity. The control's laws are a normal one and an exponential one whose rate is up to a hundred
-    times t, for which the product tends to zero. The definition's limit and its survival function are run together in
-    the transcription.
+    times t, for which the product tends to zero. This is exact arithmetic on closed forms; only t and the laws are
+    random. The definition's limit and its survival function are run together in the transcription.
     """
     generator = np.random.default_rng(seed)
     tables = []
@@ -218,6 +212,6 @@ def heavy_tails(seed, *, laws=("Lévy", "Cauchy", "t"), rates=5):
             scale = 1 / t / 10 ** generator.uniform(0, 2) if name == "exponential" else generator.uniform(0.5, 2)
             law = scipy.stats.t(generator.uniform(0.5, 20)) if name == "t" else _law(name)
             x = 10.0 ** np.arange(3, 10) / t
-            columns = {"x": x, "log_product": t * x + law.logsf(x / scale), "half_of_growth": t * x / 2}
+            columns = {"x": x, "logarithm_of_the_product": t * x + law.logsf(x / scale), "half_of_t_x": t * x / 2}
             tables.append(pd.DataFrame({"law": name, "t": t, **columns}))
     return pd.concat(tables, ignore_index=True)
