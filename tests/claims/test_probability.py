@@ -84,25 +84,33 @@ def test_distances_after_a_mapping():
 
 
 def test_energy_far_from_the_data_is_that_of_a_straight_line():
-    straight, _ = geodesics._paths("across the data", 1.5, 1.0, np.pi / 2)
+    straight, _ = geodesics._paths(0.5, 1.5, np.pi / 2, np.pi / 2)
     assert straight[0] == pytest.approx([0, 0.5])
     assert straight[-1] == pytest.approx([0, 1.5])
     far, starts, width = np.full((4, 2), 50.0), straight[None, None], np.full((1, 1, 1, 1, 1), 0.1)
     tensors = [keras.ops.convert_to_tensor(array) for array in (starts[:, :, 1:-1], starts, far, width)]
-    _, of_curves, gradient = geodesics._energy(*tensors)
-    assert np.asarray(of_curves).item() == pytest.approx(np.log(1 / geodesics.FLOOR / geodesics.SEGMENTS))
-    assert np.asarray(gradient) == pytest.approx(0, abs=1e-9)
+    for isotropic in (False, True):
+        _, of_curves, gradient = geodesics._energy(*tensors, isotropic=isotropic)
+        assert np.asarray(of_curves).item() == pytest.approx(np.log(1 / geodesics.FLOOR / geodesics.SEGMENTS))
+        assert np.asarray(gradient) == pytest.approx(0, abs=1e-9)
 
 
-def test_alignment_with_data_along_an_axis():
+def test_steps_along_data_on_an_axis_come_first():
     data = np.column_stack([np.linspace(-1, 1, 50), np.zeros(50)])
-    share = np.linspace(0, 1, 21)
-    along, across = np.column_stack([share - 0.5, 0 * share]), np.column_stack([0 * share, 0.2 * share - 0.1])
-    assert geodesics._alignment(along, data, 0.3) == pytest.approx(1)
-    assert geodesics._alignment(across, data, 0.3) == pytest.approx(0)
+    steps = geodesics._steps(np.zeros(2), data, 0.3)
+    assert steps[:, 0].tolist() == [[0, 0]] * 4
+    assert steps[:, -1] == pytest.approx(geodesics.STEP * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]))
 
 
 def test_density_is_highest_along_the_circle():
-    straight, circle = geodesics._paths("along the data", np.pi / 2, 1.2, 1.0)
+    straight, circle = geodesics._paths(1.0, 1.0, np.pi / 2 - 1.2, np.pi / 2 + 1.2)
     assert geodesics._mean_density(circle) > 0.95
     assert geodesics._mean_density(straight) < 0.3
+
+
+def test_path_by_radius_circle_and_radius():
+    _, path = geodesics._paths(0.5, 1.5, np.pi / 4, 3 * np.pi / 4)
+    assert path[[0, -1]] == pytest.approx(np.array([[1, 1], [-3, 3]]) / np.sqrt(8))
+    radii = np.linalg.norm(path, axis=1)
+    assert (np.diff(radii) > -1e-12).all()
+    assert (np.abs(radii - 1) < 1e-12).sum() >= 10

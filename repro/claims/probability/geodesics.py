@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -15,35 +16,22 @@ with epy.lazy_imports():
     import keras
     import scipy.optimize
 
-NOISE, FLOOR, SEGMENTS = 0.08, 1e-3, 20
+NOISE, FLOOR, SEGMENTS, STEP = 0.08, 1e-3, 20, 0.25
 BANDWIDTHS = {"small": 0.12, "large": 0.8}
-ENDS = ("along the data", "across the data")
+ENDS = ("on the data", "off the data")
 
 
-def _followed_and_denser(curve, smallest, source=""):
-    """Ask that a curve follows the cheapest axis, and that data are denser along it than along the straight line."""
-    each = ("ends", "bandwidth")
-    return AllOf(
-        direction=Greater(
-            "alignment",
-            of="cheapest",
-            than="dearest",
-            by="axis",
-            smallest_ratio=smallest,
-            each=each,
-            where={"of": "direction", "curve": curve},
-            source=source,
-        ),
-        pulled=Greater(
-            "density",
-            of=curve,
-            than="straight line",
-            by="curve",
-            smallest_ratio=smallest,
-            each=each,
-            where={"of": "density"},
-            source=source,
-        ),
+def _pulled(curve, smallest, source=""):
+    """Ask that data are denser along a curve than along the straight line."""
+    return Greater(
+        "density",
+        of=curve,
+        than="straight line",
+        by="curve",
+        smallest_ratio=smallest,
+        each=("ends", "bandwidth"),
+        where={"of": "density"},
+        source=source,
     )
 
 
@@ -58,71 +46,93 @@ def _followed_and_denser(curve, smallest, source=""):
     left_open=("ends", "bandwidth"),
     literature="Arvanitidis, Hansen and Hauberg 2016, section 3: weights of the local covariance are Gaussian, and a "
     "small constant is added",
-    criterion=_followed_and_denser("geodesic", 1.05),
+    criterion=AllOf(
+        direction=Greater(
+            "distance",
+            of="dearest",
+            than="cheapest",
+            by="axis",
+            smallest_ratio=1.05,
+            each=("ends", "bandwidth"),
+            where={"of": "direction"},
+        ),
+        pulled=_pulled("geodesic", 1.05),
+    ),
     boundary=Boundary(
-        "for the direction unless the curve crosses the data and the bandwidth is large, since with a small one the "
-        "local covariance away from the data points to the nearest of them; and for the pull between two points of the "
-        "data with a bandwidth below the gap that the straight line crosses",
-        holds="(part == 'direction' and (ends == 'along the data' or bandwidth == 'small')) or "
-        "(ends == 'along the data' and bandwidth == 'small')",
+        "for the direction, and for the pull if the bandwidth is well below the radius of the data, since a weighted "
+        "square is largest at 1.4 bandwidths from a point",
+        holds="part == 'direction' or bandwidth == 'small'",
     ),
     positive_control=PositiveControl(
-        "A path along the circle follows the cheapest axis and is denser than the straight line.",
-        criterion=_followed_and_denser("circle", 1.1025, source="twice the smallest effect that matters"),
+        "A path along the circle between the same ends is denser than the straight line.",
+        criterion=_pulled("circle", 1.1025, source="twice the smallest effect that matters"),
     ),
-    control={"metric_of": "uniform points"},
+    control={"metric": "isotropic"},
     seeds=48,
 )
-def geodesic_direction(seeds, *, metric_of="data", points=60):
-    """Minimises the energy of curves under the metric of points on a noisy half circle, and looks where they go.
+def geodesic_direction(seeds, *, metric="diagonal", points=60):
+    """Minimises the energy of curves under the metric of points on a noisy half circle; looks at lengths and places.
 
     60 points at radius one with normal noise of 0.08. The metric at x is diagonal, with one over the summed squared
     coordinates of offsets from x, weighted by a Gaussian of their length (bandwidth 0.12 or 0.8), plus 0.001. Curves of
-    20 segments are optimised by SciPy's L-BFGS with gradients by Keras, from the straight line and from a path along
-    the circle, and the better one counts. Ends are two places of the circle, 120 to 150 degrees apart, or lie on a ray
-    at radius 0.5 and 1.5. Alignment with an axis is the mean squared cosine, by length, of the angle between them, and
-    that with the axis of the smaller eigenvalue must exceed that with the other; density is the mean of that of the
-    points, also by length, compared with the straight line's. The positive control is a path along the circle. The
-    control takes the metric of as many points that are uniform over a rectangle around the half circle.
+    20 segments are optimised by SciPy's L-BFGS with gradients by Keras, until they converge. Direction: from a point of
+    the circle or one at radius 0.5, geodesic distances to both points 0.25 away (a third of the large bandwidth, twice
+    the small one) along the axis of the smaller eigenvalue there are compared with those along the other axis. Pull:
+    ends are places of the circle, 120 to 150 degrees apart, or at radius 0.5 and 1.5, 60 to 90 degrees apart; curves
+    start from the straight line and from a path along the circle, and the better one counts; density is the mean of
+    that of the points by length. The positive control is that path, radius, arc and radius. The control's metric has
+    the mean of both covariances on either axis, so that no axis is cheaper.
     """
-    energy = compile_function(_energy)
+    energy = compile_function(partial(_energy, isotropic=metric == "isotropic"))
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
         angles = generator.uniform(0, np.pi, size=points)
-        radii = 1 + NOISE * generator.normal(size=points)
-        data = np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
-        if metric_of == "uniform points":
-            data = generator.uniform([-1.5, -0.5], [1.5, 1.5], size=(points, 2))
+        data = _polar(1 + NOISE * generator.normal(size=points), angles)
         middle, half = generator.uniform(1.3, 1.8), np.deg2rad(generator.uniform(60, 75))
-        ray = generator.uniform(np.pi / 4, 3 * np.pi / 4)
-        cases = [(*case, _paths(case[0], middle, half, ray)) for case in product(ENDS, BANDWIDTHS)]
-        widths = [BANDWIDTHS[bandwidth] for _, bandwidth, _ in cases]
-        curves, energies = _optimise(energy, np.stack([starts for *_, starts in cases]), data, np.array(widths))
-        for place, (ends, bandwidth, starts) in enumerate(cases):
-            geodesic, circle = curves[place, energies[place].argmin()], cases[0][2][1]
-            for name, curve in (("geodesic", geodesic), ("straight line", starts[0]), ("circle", circle)):
-                case = {"seed": seed, "ends": ends, "bandwidth": bandwidth, "curve": name}
-                cheapest = _alignment(curve, data, widths[place])
-                rows.append({**case, "of": "density", "density": _mean_density(curve)})
-                rows.append({**case, "of": "direction", "axis": "cheapest", "alignment": cheapest})
-                rows.append({**case, "of": "direction", "axis": "dearest", "alignment": 1 - cheapest})
+        apart = np.deg2rad(generator.uniform(60, 90))
+        first = generator.uniform(0.2, np.pi - 0.2 - apart)
+        paths = {
+            "on the data": _paths(1.0, 1.0, middle - half, middle + half),
+            "off the data": _paths(0.5, 1.5, first, first + apart),
+        }
+        cases = list(product(ENDS, BANDWIDTHS))
+        places = [_polar(1.0 if ends == "on the data" else 0.5, generator.uniform(0.3, np.pi - 0.3)) for ends in ENDS]
+        widths = np.array([BANDWIDTHS[bandwidth] for _, bandwidth in cases])
+        steps = [_steps(places[ENDS.index(ends)], data, BANDWIDTHS[bandwidth]) for ends, bandwidth in cases]
+        _, lengths = _optimise(energy, np.stack(steps), data, widths)
+        curves, of_curves = _optimise(energy, np.stack([paths[ends] for ends, _ in cases]), data, widths)
+        for place, (ends, bandwidth) in enumerate(cases):
+            case = {"seed": seed, "ends": ends, "bandwidth": bandwidth}
+            straight, circle = paths[ends]
+            geodesic = curves[place, of_curves[place].argmin()]
+            for name, curve in (("geodesic", geodesic), ("straight line", straight), ("circle", circle)):
+                rows.append({**case, "of": "density", "curve": name, "density": _mean_density(curve)})
+            for axis, both in (("cheapest", lengths[place, :2]), ("dearest", lengths[place, 2:])):
+                rows.append({**case, "of": "direction", "axis": axis, "distance": both.mean()})
     return pd.DataFrame(rows)
 
 
-def _paths(ends, middle, half, ray):
-    """Straight line and another path between two ends, [2, SEGMENTS + 1, 2]."""
-    share = np.linspace(0, 1, SEGMENTS + 1)[:, None]
-    if ends == "along the data":
-        angle = middle + half * (2 * share - 1)
-        detour = np.hstack([np.cos(angle), np.sin(angle)])
-        first, last = detour[0], detour[-1]
-    else:
-        direction = np.array([np.cos(ray), np.sin(ray)])
-        first, last = 0.5 * direction, 1.5 * direction
-        aside = np.array([-direction[1], direction[0]])
-        detour = first + share * (last - first) + 0.3 * np.sin(np.pi * share) * aside
-    return np.stack([first + share * (last - first), detour])
+def _polar(radius, angle):
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+
+def _paths(inner, outer, first, last):
+    """Straight line between two places, and the path along radius, circle and radius, [2, SEGMENTS + 1, 2]."""
+    share = np.linspace(0, 1, SEGMENTS + 1)
+    ends = _polar(inner, first), _polar(outer, last)
+    corners = np.cumsum([0.0, 1 - inner, last - first, outer - 1])
+    along = share * corners[-1]
+    radius = np.interp(along, corners, [inner, 1.0, 1.0, outer]) if inner != outer else np.ones_like(along)
+    circle = _polar(radius, first + np.clip(along - corners[1], 0, last - first))
+    return np.stack([ends[0] + share[:, None] * (ends[1] - ends[0]), circle])
+
+
+def _steps(place, data, width):
+    """Straight lines from a place, both ways along the axis of the smaller eigenvalue, then along the other one."""
+    cheapest = np.eye(2)[_metric(place, data, width, np).argmin()]
+    ends = STEP * np.array([cheapest, -cheapest, cheapest[::-1], -cheapest[::-1]])
+    return place + np.linspace(0, 1, SEGMENTS + 1)[None, :, None] * ends[:, None]
 
 
 def _metric(places, data, width, ops):
@@ -132,7 +142,7 @@ def _metric(places, data, width, ops):
     return 1 / (ops.sum(weights * offsets, axis=-2) + FLOOR)
 
 
-def _energy(inner, starts, data, width):
+def _energy(inner, starts, data, width, *, isotropic=False):
     """Summed logarithms of the energies of curves, each least at constant speed along a geodesic.
 
     Args:
@@ -140,6 +150,7 @@ def _energy(inner, starts, data, width):
         starts: Curves with their ends, [cases, paths, SEGMENTS + 1, 2].
         data: Points of the metric, [points, 2].
         width: Bandwidths, [cases, 1, 1, 1, 1].
+        isotropic: Whether both axes have the mean of the covariances.
 
     Returns:
         The sum, the logarithms [cases, paths], and the gradient of the sum.
@@ -149,6 +160,8 @@ def _energy(inner, starts, data, width):
         curve = keras.ops.concatenate([starts[:, :, :1], values[0], starts[:, :, -1:]], axis=2)
         steps, middles = curve[:, :, 1:] - curve[:, :, :-1], (curve[:, :, 1:] + curve[:, :, :-1]) / 2
         metric = _metric(middles, data, width, keras.ops)
+        if isotropic:
+            metric = 1 / keras.ops.mean(1 / metric, axis=-1, keepdims=True)
         of_curves = keras.ops.log(keras.ops.sum(metric * keras.ops.square(steps), axis=(2, 3)))
         return keras.ops.sum(of_curves), of_curves
 
@@ -157,7 +170,7 @@ def _energy(inner, starts, data, width):
 
 
 def _optimise(energy, starts, data, widths):
-    """Curves [cases, paths, SEGMENTS + 1, 2] of the least energies from all starts, and the logarithms of these."""
+    """Curves [cases, paths, SEGMENTS + 1, 2] of least energies from all starts, and their lengths [cases, paths]."""
     shape = starts[:, :, 1:-1].shape
     fixed = [keras.ops.convert_to_tensor(array) for array in (starts, data, widths.reshape(-1, 1, 1, 1, 1))]
 
@@ -165,21 +178,12 @@ def _optimise(energy, starts, data, widths):
         total, _, gradient = energy(keras.ops.convert_to_tensor(flat.reshape(shape)), *fixed)
         return float(total), keras.ops.convert_to_numpy(gradient).ravel()
 
-    options = {"maxiter": 200, "maxfun": 250}
+    options = {"maxiter": 400, "maxfun": 500}
     found = scipy.optimize.minimize(objective, starts[:, :, 1:-1].ravel(), jac=True, method="L-BFGS-B", options=options)
     inner = found.x.reshape(shape)
     _, of_curves, _ = energy(keras.ops.convert_to_tensor(inner), *fixed)
     curves = np.concatenate([starts[:, :, :1], inner, starts[:, :, -1:]], axis=2)
-    return curves, keras.ops.convert_to_numpy(of_curves)
-
-
-def _alignment(curve, data, width):
-    """Mean squared cosine of the angle between a curve and the axis of the smaller eigenvalue, by length."""
-    steps = np.diff(curve, axis=0)
-    metric = _metric((curve[1:] + curve[:-1]) / 2, data, width, np)
-    lengths = np.linalg.norm(steps, axis=1)
-    cheapest = np.take_along_axis(steps, metric.argmin(axis=1)[:, None], axis=1)[:, 0]
-    return float(np.sum(cheapest**2 / lengths) / lengths.sum())
+    return curves, np.sqrt(SEGMENTS * np.exp(keras.ops.convert_to_numpy(of_curves)))  # at constant speed
 
 
 def _mean_density(curve):
