@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, Correction, Identity, claim, notes
+from repro import AllOf, AtLeast, AtMost, Correction, Identity, claim, notes
 from repro.claims.linear_algebra._matrices import (
     compared,
     determinant,
@@ -16,6 +16,7 @@ from repro.claims.linear_algebra._matrices import (
     jordan,
     orthogonal,
     similar_to,
+    unimodular,
     with_spectrum,
 )
 
@@ -29,11 +30,11 @@ def _property(name, operations=1000):
 
 @claim(
     r"If $A^T A = I$, rows and columns of $A$ are orthonormal, $Det(A)$ is 1 or -1, $\|A x\| = \|x\|$, and the inverse "
-    "is $A^T$, which is very cheap to compute.",
+    "is $A^T$.",
     source=notes("1.4"),
     kind="theorem",
-    scope="real square matrices",
-    literature="Golub and Van Loan 2013, section 2.1.7",
+    scope="real square matrices; that the inverse is cheap, as a transpose takes no arithmetic, is not judged",
+    literature="Golub and Van Loan 2013, section 2.1",
     criterion=AllOf(
         orthonormal=_property("orthonormal"),
         determinant=_property("determinant"),
@@ -49,9 +50,8 @@ def orthogonal_matrices(seed, *, normalised=True, sizes=(2, 3, 10)):
     Products of as many reflections at random hyperplanes as the matrix has rows, or one fewer, double precision. Keras'
     product of A with its transpose is compared with the identity, on either side; its determinant with the sign by the
     number of reflections; norms of 20 products A x with those of x; and its inverse, by elimination, with the
-    transpose. That is cheap in that it takes no arithmetic, where elimination takes some 2 n^3 operations; this is no
-    matter of measurement. The control multiplies the columns by factors from a half to two: they are orthogonal still,
-    but not normalised.
+    transpose. The control multiplies the columns by factors from a half to two: they are orthogonal still, but not
+    normalised.
     """
     generator, ops = np.random.default_rng(seed), keras.ops
     tables = []
@@ -129,7 +129,7 @@ def _distinct(values, apart=0.05):
     "Remark 1.6 of the same notes",
     criterion=AllOf(
         sum=AtLeast("least", bound=1.0, where={"property": "minors of the sum"}),
-        eigenvalues=AtLeast("least", bound=0.0, where={"property": "eigenvalues"}),
+        eigenvalues=AtLeast("least", bound="positive_bound", where={"property": "eigenvalues"}),
         submatrices=AtLeast("least", bound=1.0, where={"property": "principal minors"}),
         trace_positive=AtLeast("trace", bound=1.0, where={"property": "values"}),
         determinant_positive=AtLeast("determinant", bound=1.0, where={"property": "values"}),
@@ -148,7 +148,9 @@ def _distinct(values, apart=0.05):
 def positive_definite(seed, *, sizes=(2, 3, 5)):
     """Looks at Gram matrices of integers, whose minors, trace and determinant are exact; eigenvalues are Keras'.
 
-    A and B are transposed times plain, of matrices with entries up to three, plus n times the identity of size n. A
+    A and B are transposed times plain, of matrices with entries up to three, plus n times the identity of size n; and,
+    near the border, of matrices with determinant one, so that minors of one occur and eigenvalues of 0.01. An
+    eigenvalue is at least the determinant over the other n - 1, of which none exceeds the trace: a positive bound. A
     matrix of integers is positive definite if its leading principal minors are at least one (Sylvester); all minors are
     taken for the submatrices. For A = diag(1, 2) trace and sum are 3, determinant and product 2, the other way round
     than printed. In one dimension all are the same. The correction, by the coefficients of the characteristic
@@ -156,20 +158,25 @@ def positive_definite(seed, *, sizes=(2, 3, 5)):
     """
     generator = np.random.default_rng(seed)
     rows = []
-    for size in sizes:
-        a, b = (
-            factor.T @ factor + size * np.eye(size) for factor in (integers(generator, size), integers(generator, size))
-        )
+    for size, near in product(sizes, (False, True)):
+        if near:
+            factors, added = [unimodular(generator, size)[0] for _ in range(2)], np.zeros((size, size))
+        else:
+            factors, added = [integers(generator, size) for _ in range(2)], size * np.eye(size)
+        a, b = (factor.T @ factor + added for factor in factors)
         values = keras.ops.convert_to_numpy(keras.ops.eigh(a)[0])
         chosen = [list(places) for count in range(1, size + 1) for places in combinations(range(size), count)]
         leading = min(determinant((a + b)[:count, :count]) for count in range(1, size + 1))
         principal = min(determinant(a[np.ix_(places, places)]) for places in chosen)
         rows.append({"property": "minors of the sum", "least": leading})
         rows.append({"property": "principal minors", "least": principal})
-        rows.append({"property": "eigenvalues", "least": values.min()})
-        sides = {"trace": np.trace(a), "determinant": determinant(a), "product": np.prod(values), "sum": np.sum(values)}
-        rows.append({"property": "values", **sides})
-    return pd.DataFrame(rows).astype(dict.fromkeys(("least", "trace", "determinant", "product", "sum"), float))
+        bound = determinant(a) / np.trace(a) ** (size - 1)
+        rows.append({"property": "eigenvalues", "least": values.min(), "positive_bound": bound})
+        if not near:  # products of eigenvalues are rounded relative to the largest one
+            exact = {"trace": np.trace(a), "determinant": determinant(a)}
+            rows.append({"property": "values", **exact, "product": np.prod(values), "sum": values.sum()})
+    table = pd.DataFrame(rows)
+    return table.astype(dict.fromkeys(table.columns.drop("property"), float))
 
 
 @claim(
@@ -188,6 +195,7 @@ def positive_definite(seed, *, sizes=(2, 3, 5)):
         symmetric=_property("symmetric"),
         orthogonal=_property("orthogonal"),
         defective=AtLeast("remainder", bound=1.0, where={"property": "defective"}),
+        annihilated=AtMost("remainder", bound=0.0, where={"property": "annihilated"}),
     ),
     full={"size": 30},
     control={"kinds": ("shear",)},
@@ -196,11 +204,12 @@ def eigendecomposition(seed, *, kinds=("random", "repeated"), size=6):
     """Multiplies Keras' eigenvectors and eigenvalues again, and shows of defective matrices that nothing could.
 
     Random normal matrices with complex eigenvalues, and matrices of integers that are similar to diag(2, 2, -1, 3), the
-    repeated eigenvalue included; symmetric ones with a repeated eigenvalue. Of a defective matrix, similar to a Jordan
-    form with blocks of two or three, the product of A - x I over its distinct eigenvalues x is computed in integers:
-    it is zero for every Q diag Q^-1, so an entry of at least one excludes that. Rows "near" have the condition of Q as
-    [[1, 1], [0, 1 + gap]] nears the shear with the gap: it grows as 2 / gap. The control decomposes the shear of the
-    notes' figure 1, with a random length, in place of the diagonalisable matrices.
+    repeated eigenvalue included; symmetric ones with a repeated eigenvalue. The product of A - x I over the distinct
+    eigenvalues x is zero for every Q diag Q^-1. It is computed in integers: of defective matrices, similar to a Jordan
+    form with blocks of two or three, it has an entry of at least one, which excludes that; of the diagonalisable matrix
+    it is zero. These two parts are exact arithmetic, not a finding. Rows "near" have the condition of Q as [[1, 1], [0,
+    1 + gap]] nears the shear with the gap: it grows as 2 / gap. The control decomposes the shear of the notes' figure
+    1, with a random length, in place of the diagonalisable matrices.
     """
     generator, ops = np.random.default_rng(seed), keras.ops
     matrices = {
@@ -218,10 +227,11 @@ def eigendecomposition(seed, *, kinds=("random", "repeated"), size=6):
     again = ops.matmul(vectors * values, ops.transpose(vectors))
     tables.append(compared(again, symmetric, property="symmetric"))
     tables.append(compared(ops.matmul(ops.transpose(vectors), vectors), np.eye(size), property="orthogonal"))
-    for blocks in (((2, 2), (-1, 1), (3, 1)), ((1, 3), (-2, 1)), ((0, 2), (1, 2))):
-        a = similar_to(generator, jordan(*blocks))
-        remainder = np.linalg.multi_dot([a - value * np.eye(len(a)) for value, _ in blocks])
-        tables.append(pd.DataFrame({"property": "defective", "remainder": [np.abs(remainder).max()]}))
+    forms = [jordan(*blocks) for blocks in (((2, 2), (-1, 1), (3, 1)), ((1, 3), (-2, 1)), ((0, 2), (1, 2)))]
+    defective = [("defective", similar_to(generator, form), np.unique(np.diag(form))) for form in forms]
+    for found, a, eigenvalues in (*defective, ("annihilated", matrices["repeated"], [2.0, -1.0, 3.0])):
+        remainder = np.linalg.multi_dot([a - value * np.eye(len(a)) for value in eigenvalues])
+        tables.append(pd.DataFrame({"property": found, "remainder": [np.abs(remainder).max()]}))
     for gap in (1e-1, 1e-3, 1e-5):
         vectors = ops.convert_to_numpy(ops.eig(np.array([[1.0, 1.0], [0.0, 1 + gap]]))[1])
         tables.append(pd.DataFrame({"property": "near", "gap": gap, "condition": [np.linalg.cond(vectors)]}))

@@ -38,22 +38,26 @@ def _property(name, operations=10**4):
     criterion=AllOf(
         cholesky=_property("Cholesky"),
         unique=_property("unique", 10**6),
-        positive_diagonal=AtLeast("diagonal", bound=0.0, where={"property": "diagonal"}),
+        positive_diagonal=AtLeast("diagonal", bound="least", where={"property": "diagonal"}),
         lu=_property("LU"),
+        no_exchange=_property("pivots"),
         solution=_property("solution", 10**6),
     ),
-    full={"size": 100},
+    full={"size": 40},
     control={"dominant": False},
 )
 def cholesky_and_lu(seed, *, dominant=True, size=6):
     """Factorises, multiplies again and solves: by Keras' Cholesky and substitutions, and by elimination in NumPy.
 
     Gram matrices of normal ones plus a tenth of the identity. The second route to L is the triangle of a QR
-    decomposition of another factor, the symmetric root, with signs that make its diagonal positive: the same matrix,
-    as L is unique. Dominant matrices are of integers: strictly dominant ones, and ones with equality in every row that
-    are invertible nevertheless, by an exact determinant; elimination goes without exchange of rows. Right sides are A x
-    of a random x, with which both solutions are compared. The control sets the first entry of the dominant matrices to
-    zero and keeps them invertible: there is no first pivot, and what elimination would divide by it is left at zero.
+    decomposition of another factor, the symmetric root, with signs that make its diagonal positive: the same matrix, as
+    L is unique; no entry of its diagonal is below the root of the least eigenvalue. Dominant matrices are of integers:
+    strictly dominant ones, and ones with equality in every row that are invertible nevertheless, by an exact
+    determinant; elimination goes without exchange of rows. Keras' LU decomposition, which looks for the largest pivot,
+    is that of the transpose of a strictly dominant one, where no exchange is called for: its triangles, transposed, are
+    those of the matrix. Right sides are A x of a random x, with which both solutions are compared. The control sets the
+    first entry of the dominant matrices to zero and keeps them invertible: there is no first pivot, and what
+    elimination would divide by it is left at zero.
     """
     generator, ops = np.random.default_rng(seed), keras.ops
     factor = generator.normal(size=(size, size))
@@ -65,7 +69,9 @@ def cholesky_and_lu(seed, *, dominant=True, size=6):
     tables = [
         compared(ops.matmul(lower, ops.transpose(lower)), a, property="Cholesky"),
         compared(lower, second, property="unique"),
-        pd.DataFrame({"property": "diagonal", "diagonal": np.diag(ops.convert_to_numpy(lower))}),
+        pd.DataFrame(
+            {"property": "diagonal", "diagonal": np.diag(ops.convert_to_numpy(lower)), "least": np.sqrt(values.min())}
+        ),
     ]
     systems = [(a, lower, ops.transpose(lower))]
     for equality in (False, True):
@@ -74,6 +80,11 @@ def cholesky_and_lu(seed, *, dominant=True, size=6):
             b[0, 0] = 0.0
         lower, upper = _eliminate(b)
         tables.append(compared(lower @ upper, b, property="LU"))
+        if not equality:
+            packed, pivots = (ops.convert_to_numpy(part) for part in ops.lu_factor(b.T))
+            product = np.triu(packed).T @ (np.tril(packed, -1) + np.eye(size)).T
+            tables.append(compared(product, b, property="LU"))
+            tables.append(compared(pivots, np.arange(size), property="pivots"))
         if dominant:
             systems.append((b, lower, upper))
     for matrix, lower, upper in systems:
@@ -117,7 +128,11 @@ def _eliminate(matrix):
     "besides",
     literature="Golub and Van Loan 2013, sections 2.4 and 5.5",
     criterion=AllOf(
-        left=_property("left"), right=_property("right"), values=_property("values"), solution=_property("solution")
+        left=_property("left"),
+        right=_property("right"),
+        values=_property("values"),
+        each_value=_property("each value", 10**7),
+        solution=_property("solution"),
     ),
     full={"size": 100},
     control={"exchanged": True},
@@ -128,18 +143,16 @@ def svd_relations(seed, *, exchanged=False, size=5):
     Positive definite symmetric matrices: with random eigenvalues, with a repeated one, and nearly singular, the least
     eigenvalue being a millionth; and a normal matrix that is not symmetric. Left: A A^T U against U times the squared
     singular values, and likewise A^T A V. Squares are compared with eigenvalues, whose roots would lose half of the
-    digits of the smallest. Of the solution the product A x is compared with b, itself the product of A with
-    a normal vector, so that rounding does not depend on the condition.
-    The control exchanges U and V, which makes no difference to a symmetric matrix, but to the other one.
+    digits of the smallest; and each singular value of a definite matrix is divided by the eigenvalue that it was made
+    with, so that the smallest one counts as much as the largest. Of the solution the product A x is compared with b,
+    itself the product of A with a normal vector, so that rounding does not depend on the condition. The control
+    exchanges U and V, which makes no difference to a symmetric matrix, but to the other one.
     """
     generator, ops = np.random.default_rng(seed), keras.ops
     spectrum = generator.uniform(0.5, 3, size=size)
-    matrices = {
-        "definite": with_spectrum(generator, spectrum),
-        "repeated": with_spectrum(generator, [2.0, 2.0, *spectrum[2:]]),
-        "near singular": with_spectrum(generator, [1e-6, *spectrum[1:]]),
-        "general": generator.normal(size=(size, size)),
-    }
+    spectra = {"definite": spectrum, "repeated": [2.0, 2.0, *spectrum[2:]], "near singular": [1e-6, *spectrum[1:]]}
+    matrices = {kind: with_spectrum(generator, eigenvalues) for kind, eigenvalues in spectra.items()}
+    matrices["general"] = generator.normal(size=(size, size))
     tables = []
     for kind, a in matrices.items():
         u, values, v_transposed = (ops.convert_to_numpy(part) for part in ops.svd(a))
@@ -152,6 +165,9 @@ def svd_relations(seed, *, exchanged=False, size=5):
             compared(values**2, scipy.linalg.eigvalsh(a @ a.T)[::-1], property="values", kind=kind),
             compared(a @ x, b, property="solution", kind=kind),
         ]
+        if kind in spectra:
+            shares = np.sort(values) / np.sort(spectra[kind])
+            tables.append(compared(shares, np.ones(size), property="each value", kind=kind))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -178,8 +194,8 @@ def svd_rotations(seed, *, matrices=20):
     """Looks among all decompositions of a random matrix for one with two rotations, and multiplies it again.
 
     Normal matrices, whose sign is turned where that is asked for by exchanging their rows. Singular vectors are Keras';
-    they are unique up to a common sign of each pair. Each choice of signs gives the angles of two rotations, those of
-    the first columns; the product of rotation, scaling and rotation that is nearest to M is compared with M. Where both
+    they are unique up to a common sign of each pair. Each choice of signs gives two rotations, with these first
+    columns; the product of rotation, scaling and rotation that is nearest to M is compared with M. Where both
     determinants are one it is M; for a negative determinant no choice is, as the product of two rotations and a scaling
     by positive numbers has a positive one.
     """

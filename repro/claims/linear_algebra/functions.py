@@ -26,12 +26,13 @@ DISTANCES, NUMBERS, EIGENVALUES = ("below one", "above one"), ((0.0, 0.85), (1.2
     scope="a rule for matrices, printed without a condition: whether they commute and are positive definite is left "
     "open",
     left_open=("pair",),
-    literature="Higham 2008, theorem 11.3: for matrices that commute, if the arguments of eigenvalues that belong to "
-    "one eigenvector add up to less than pi in size",
+    literature="Higham 2008, theorem 11.3, and Aprahamian and Higham 2014: for matrices that commute, if the arguments "
+    "of eigenvalues that belong to one eigenvector add up to less than pi in size",
     criterion=Identity("computed", "expected", operations=10**5, each=("pair",)),
     boundary=Boundary(
-        "for positive numbers and for positive definite matrices that commute",
-        holds="pair == 'positive numbers' or pair == 'commuting, definite'",
+        "for matrices that commute, if the angles of eigenvalues that belong together add up to less than half a turn, "
+        "as for positive definite ones",
+        holds="pair not in ('not commuting, definite', 'rotations by more than half a turn in all')",
         assumption="Higham 2008, theorem 11.3",
     ),
     full={"size": 20},
@@ -40,10 +41,11 @@ def log_of_product(seed, *, size=4):
     """Compares SciPy's logarithm of a product with the sum of logarithms by Keras' eigenvalues and eigenvectors.
 
     Pairs: positive numbers; symmetric positive definite matrices with the same eigenvectors, and with others, whose
-    eigenvalues are from a third to three; and rotations of the plane, which commute but are not symmetric, by angles
-    from 1.7 to 3, so that the principal logarithm of their product has another angle than the sum, by a whole turn.
-    Column "commutator" has the norm of A B - B A relative to that of A B. Already in two dimensions, A = diag(1, 4) and
-    B = [[2, 1], [1, 2]] have logarithms whose sum, which is symmetric, cannot be that of A B, which is not.
+    eigenvalues are from a third to three; and rotations of the plane, which commute but are not symmetric: by angles
+    from 0.4 to 1.5, and from 1.7 to 3, where the principal logarithm of their product has another angle than the sum,
+    by a whole turn. Column "commutator" has the norm of A B - B A relative to that of A B. Already in two dimensions, A
+    = diag(1, 4) and B = [[2, 1], [1, 2]] have logarithms whose sum, which is symmetric, cannot be that of A B, which is
+    not.
     """
     generator = np.random.default_rng(seed)
 
@@ -51,11 +53,13 @@ def log_of_product(seed, *, size=4):
         return np.exp(generator.uniform(-np.log(3), np.log(3), size=size))
 
     basis, _ = orthogonal(generator, size)
+    narrow, wide = generator.uniform(0.4, 1.5, size=2), generator.uniform(1.7, 3, size=2)
     pairs = {
         "positive numbers": [np.array([[eigenvalues()[0]]]) for _ in range(2)],
         "commuting, definite": [basis * eigenvalues() @ basis.T for _ in range(2)],
         "not commuting, definite": [with_spectrum(generator, eigenvalues()) for _ in range(2)],
-        "rotations by more than half a turn": [_rotation(angle) for angle in generator.uniform(1.7, 3, size=2)],
+        "rotations by less than half a turn in all": [_rotation(angle) for angle in narrow],
+        "rotations by more than half a turn in all": [_rotation(angle) for angle in wide],
     }
     tables = []
     for pair, (a, b) in pairs.items():
@@ -97,9 +101,11 @@ def exponential_solves_ode(seed, *, powers="of matrices", size=4, times=(0.25, 1
 
     Normal matrices of spectral norm one to two, a defective Jordan block, a rotation and a nilpotent matrix; c is
     normal. The integrator is SciPy's DOP853 at relative tolerance 1e-13, the exponential its Padé approximant with
-    scaling and squaring. Column "terms" has how many terms were summed until they were below 1e-18. Norms of
-    A t stay below five: in double precision the series has an error of about 1e-16 e^(2 |A t|), which is a matter of
-    rounding, not of the formula. The control takes powers of entries in place of powers of the matrix.
+    scaling and squaring. Column "terms" has how many terms were summed until they were below 1e-18 for all matrices.
+    Norms of A t are below five: in double precision the series has an error of about 1e-16 e^|A t|, which is a matter
+    of rounding, not of the formula. Rows "large norm" have it, relative to the exponential, and that estimate for
+    symmetric negative definite matrices of norm 5, 15 and 25. The control takes powers of entries in place of powers of
+    the matrix.
     """
     generator = np.random.default_rng(seed)
     random, turn = generator.normal(size=(size, size)), np.array([[0.0, -1.0], [1.0, 0.0]])
@@ -107,7 +113,7 @@ def exponential_solves_ode(seed, *, powers="of matrices", size=4, times=(0.25, 1
         "random": random / np.linalg.norm(random, 2) * generator.uniform(1, 2),
         "defective": jordan((0, size)) + generator.uniform(-1, 0.5) * np.eye(size),
         "rotation": np.kron(np.eye(size // 2), turn) * generator.uniform(1, 2),
-        "nilpotent": np.triu(random, 1) / 2,
+        "nilpotent": np.triu(random, 1) / np.linalg.norm(np.triu(random, 1), 2) * generator.uniform(1, 2),
     }
     matrices, c = np.stack(list(kinds.values())), generator.normal(size=(len(kinds), size))
     solution, start, tables = c, 0.0, []
@@ -121,7 +127,19 @@ def exponential_solves_ode(seed, *, powers="of matrices", size=4, times=(0.25, 1
             tables.append(compared(by_series[place], solution[place], route="integrator", **labels))
             exact = scipy.linalg.expm(matrices[place] * time)
             tables.append(compared(series[place], exact, route="Padé", **labels))
+    if powers == "of matrices":
+        large = [with_spectrum(generator, -norm * np.linspace(0.1, 1, size)) for norm in (5.0, 15.0, 25.0)]
+        tables += [_rounding(matrix) for matrix in large]
     return pd.concat(tables, ignore_index=True)
+
+
+def _rounding(matrix):
+    """Row with the error of the series for a matrix, relative to its exponential, and with the estimate of it."""
+    norm, exact = np.linalg.norm(matrix, 2), scipy.linalg.expm(matrix)
+    series = keras.ops.convert_to_numpy(_series(matrix[None], "of matrices")[0])[0]
+    errors = {"rounding_error": np.linalg.norm(series - exact, 2), "estimate": 1e-16 * np.exp(norm)}
+    relative = {name: error / np.linalg.norm(exact, 2) for name, error in errors.items()}
+    return pd.DataFrame([{"route": "large norm", "norm": norm, **relative}])
 
 
 def _integrate(matrices, start, time):
@@ -161,7 +179,7 @@ def _series(matrices, powers):
         matrix=Identity("computed", "expected", operations=10**6, each=("distance",), where={"of": "matrix"}),
     ),
     boundary=Boundary(
-        "where a, or every eigenvalue of A, is nearer to one than one",
+        "where a, or every eigenvalue of A, lies within a distance of one of the number 1",
         holds="distance == 'below one'",
         assumption="Higham 2008, section 11.3",
     ),
