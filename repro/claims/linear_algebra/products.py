@@ -154,28 +154,30 @@ def _of_triangular(generator, size):
         adjugate_is_transpose=Identity("computed", "expected", where={"of": "word"}),
     ),
     correction=Correction(
-        r"$Det(A) A^{-1}$ is the adjugate, the transposed matrix of cofactors; the transpose is the adjoint, as the "
-        "proof itself shows. They are equal for rotations.",
+        r"A slip of a word and of a symbol: the conjugate transpose is the adjoint, as the proof itself shows, for "
+        r"complex matrices too; the adjugate is the transposed matrix of cofactors, with $A\, adj(A) = Det(A) I$ also "
+        "for a singular A. They are equal for rotations.",
         criterion=AllOf(
-            adjoint=Identity("computed", "expected", operations=1000, where={"of": "inner product"}),
-            adjugate=Identity("computed", "expected", operations=10**5, where={"star": "adjugate"}),
+            adjoint=Identity("computed", "expected", operations=1000, where={"of": "complex inner product"}),
+            adjugate=Identity("computed", "expected", where={"of": "singular"}),
             rotations=Identity("computed", "expected", operations=1000, where={"of": "rotations"}),
         ),
-        rotations=True,
+        complex_and_singular=True,
     ),
 )
-def adjugate(seed, *, rotations=False, sizes=(2, 3, 5)):
+def adjugate(seed, *, complex_and_singular=False, sizes=(2, 3, 5)):
     """Compares inner products, and the scaled inverse by Keras with the adjugate and with the transpose.
 
     Matrices of integers up to three with a non-zero determinant, whose cofactors are exact determinants of their
     minors, in integers. The inner product identity, which is what the proof shows, holds for the transpose. The word
     "adjugate" in its heading is a slip for "adjoint": the adjugate of [[1, 2], [3, 4]] is [[4, -2], [-3, 1]], its
     transpose [[1, 3], [2, 4]]. So is the symbol in 1.9, if it is the one that Definition 1.2 introduces; read as the
-    adjugate, as some textbooks write it, the rule holds. The correction adds random rotations of the plane, whose
-    adjugate is their transpose.
+    adjugate, as some textbooks write it, the rule holds. The correction runs complex normal matrices, whose inner
+    products need the conjugate in the transpose; singular matrices, one row of which is the sum of the others, with a
+    product in integers, which is zero (the identity is added on both sides, for a scale); and rotations of the plane.
     """
     generator, ops = np.random.default_rng(seed), keras.ops
-    tables = []
+    tables = list(_complex_and_singular(generator, sizes)) if complex_and_singular else []
     for size in sizes:
         a, f, g = integers(generator, size), generator.normal(size=size), generator.normal(size=size)
         left, right = ops.sum(ops.matmul(a, f) * g), float(f @ (a.T @ g))
@@ -185,11 +187,23 @@ def adjugate(seed, *, rotations=False, sizes=(2, 3, 5)):
         tables.append(compared(scaled, classical, of="rule", star="adjugate"))
         tables.append(compared(scaled, a.conj().T, of="rule", star="conjugate transpose"))
         tables.append(compared(classical, a.T, of="word"))
-    if rotations:
-        for angle in generator.uniform(-np.pi, np.pi, size=10):
-            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            tables.append(compared(ops.det(turn) * ops.inv(turn), turn.T, of="rotations"))
     return pd.concat(tables, ignore_index=True)
+
+
+def _complex_and_singular(generator, sizes):
+    """Tables of what tells adjoint and adjugate apart where a real invertible matrix does not, and of rotations."""
+    ops = keras.ops
+    for size in sizes:
+        a, f, g = (generator.normal(size=(*shape, 2)) @ [1, 1j] for shape in ((size, size), (size,), (size,)))
+        left = np.vdot(g, ops.convert_to_numpy(ops.matmul(a, f)))
+        yield compared(np.array([left]), np.array([np.vdot(a.conj().T @ g, f)]), of="complex inner product")
+        singular = integers(generator, size)
+        singular[-1] = singular[:-1].sum(axis=0)
+        product = ops.matmul(singular, _adjugate(singular))
+        yield compared(product + np.eye(size), (determinant(singular) + 1.0) * np.eye(size), of="singular")
+    for angle in generator.uniform(-np.pi, np.pi, size=10):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        yield compared(ops.det(turn) * ops.inv(turn), turn.T, of="rotations")
 
 
 def _adjugate(matrix):
@@ -213,7 +227,7 @@ HOLDS = "setting == 'without a boundary term' or setting == 'unitary' or part ==
     r"interpolation splatting, $\langle f \circ \phi, g \rangle = \langle f, \phi^* g \rangle$.",
     source=notes("Example 2"),
     kind="formula",
-    scope="boundary conditions and the normalisation of the transform are left open",
+    scope="boundary conditions, the normalisation of the transform and the discretisation are left open",
     left_open=("setting",),
     literature="Evans 2010, appendix C.2: Green's formulas have integrals over the boundary; Plancherel: the transform "
     "is unitary with a factor 1 / sqrt(n) each way",
@@ -224,7 +238,8 @@ HOLDS = "setting == 'without a boundary term' or setting == 'unitary' or part ==
         interpolation=Identity("computed", "expected", operations=10**4, where={"of": "interpolation"}),
     ),
     boundary=Boundary(
-        "for functions without a boundary or zero at it, and the unitary transform",
+        "for functions without a boundary or zero at it, on a grid with backward differences in the divergence if the "
+        "gradient has forward ones; and for the unitary transform",
         holds=HOLDS,
         assumption="Evans 2010, appendix C.2, and Plancherel's theorem",
     ),
@@ -239,8 +254,8 @@ def adjoint_examples(seed, *, sign=-1.0, degree=4, size=16, points=200):
     gradient. The transform is Keras' of two dimensions, plain or multiplied by 1 / sqrt(n) for n entries, against
     SciPy's inverse with the same convention: the plain adjoint is n times the inverse. Interpolation is Keras'
     map_coordinates of order one at random places, splatting adds every sample to the four neighbours of its place with
-    weights by their distances, in NumPy. The control takes the divergence, and the Laplacian of the second side, with
-    the other sign.
+    weights by their distances, in NumPy. On a periodic grid [16, 16] the gradient is of forward differences by Keras,
+    and the divergence of backward or of forward ones. The control takes plus the divergence, and minus the Laplacian.
     """
     generator = np.random.default_rng(seed)
     tables = []
@@ -253,6 +268,12 @@ def adjoint_examples(seed, *, sign=-1.0, degree=4, size=16, points=200):
         tables.append(compared(gradient, sign * divergence, of="gradient", setting=setting))
         left, right = (np.sum(weights * one["laplacian"] * other["value"]) for one, other in ((f, g), (g, f)))
         tables.append(compared(left, -sign * right, of="Laplacian", setting=setting))
+    f, *g = generator.normal(size=(3, size, size))
+    gradient = [keras.ops.roll(f, -1, axis=axis) - f for axis in (0, 1)]
+    left = sum(keras.ops.sum(slope * component) for slope, component in zip(gradient, g, strict=True))
+    for setting, shift in (("without a boundary term", 1), ("forward differences twice", 0)):
+        slopes = [np.roll(part, shift - 1, axis) - np.roll(part, shift, axis) for axis, part in enumerate(g)]
+        tables.append(compared(left, sign * np.sum(f * sum(slopes)), of="gradient", setting=setting))
     f, g = generator.normal(size=(2, size, size, 2)) @ [1, 1j]
     for setting, scale, norm in (("unitary", 1 / size, "ortho"), ("plain", 1.0, "backward")):
         real, imaginary = (keras.ops.convert_to_numpy(part) for part in keras.ops.fft2((f.real, f.imag)))
