@@ -51,6 +51,17 @@ def test_adjugate_of_a_textbook():
     assert products._adjugate(np.array([[1, 2], [3, 4]])).tolist() == [[4, -2], [-3, 1]]
 
 
+def test_singular_matrices_times_their_adjugate_are_zero():
+    tables = list(products._complex_and_singular(np.random.default_rng(0), (3,)))
+    assert tables[1]["computed"].tolist() == np.eye(3).ravel().tolist()
+
+
+def test_rounding_of_the_exponential_series_grows_with_the_norm():
+    small, large = (functions._rounding(np.diag([-norm, -norm / 10])) for norm in (1.0, 20.0))
+    assert small["rounding_error"].item() < 1e-14
+    assert 1e-12 < large["rounding_error"].item() < 1e-6
+
+
 def test_splatting_adds_to_four_neighbours():
     image = products._splat(np.array([[0.25], [1.5]]), np.array([8.0]), 3)
     assert image.tolist() == [[0, 3, 3], [0, 1, 1], [0, 0, 0]]

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.stats
 
 from repro import ReproError
@@ -55,6 +56,16 @@ def test_a_coordinate_is_integrated_out():
     density = scipy.stats.multivariate_normal(np.zeros(2)).pdf
     found = normal._integrate_out(density, np.array([[0.0, 7.0], [1.0, 7.0]]), 1, 0.0, 1.0)
     assert found == pytest.approx(scipy.stats.norm.pdf([0.0, 1.0]))
+
+
+def test_gaussian_marginals_without_gaussian_conditionals():
+    """The two parts of the claim are separate: another copula keeps the one and breaks the other."""
+    table = normal.gaussian_marginals([0], joint="copula")
+    parts = dict(list(table.groupby("of")))
+    assert parts["marginal"]["by_integral"].tolist() == pytest.approx(parts["marginal"]["gaussian"].tolist())
+    assert (parts["conditional"]["by_integral"] / parts["conditional"]["gaussian"] - 1).abs().max() > 0.01
+    moment = scipy.integrate.quad(lambda x: x * (1 - 2 * scipy.stats.norm.cdf(x)) * scipy.stats.norm.pdf(x), -9, 9)[0]
+    assert normal._copula(0.9)[1][0, 2] == pytest.approx(0.9 * moment**2)
 
 
 @pytest.mark.parametrize(

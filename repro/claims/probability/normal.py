@@ -182,12 +182,14 @@ def gaussian_marginals(seed, *, joint="Gaussian", points=20):
     points within 14 deviations, which are exact for such functions. Both are compared at 20 points with normal
     densities, whose means and covariances are blocks of the joint ones and the Schur complement, by Keras' Cholesky
     decomposition. The joint density of the control is an even mixture of two Gaussians with the same mean and
-    covariance in total.
+    covariance in total; joint="copula" has Gaussian marginals, but not conditionals, of another density.
     """
     generator = np.random.default_rng(seed)
     factor, mean = generator.normal(size=(3, 3)), generator.normal(size=3)
     covariance = factor @ factor.T + 0.3 * np.eye(3)
-    if joint == "Gaussian":
+    if joint == "copula":
+        mean, covariance, density = _copula()
+    elif joint == "Gaussian":
         density = scipy.stats.multivariate_normal(mean, covariance).pdf
     else:
         lower = np.linalg.cholesky(covariance)
@@ -209,6 +211,21 @@ def gaussian_marginals(seed, *, joint="Gaussian", points=20):
     sides = {"marginal": (marginal, block.pdf(places[:, :2])), "conditional": (conditional, schur.pdf(places[:, 0]))}
     tables = [pd.DataFrame({"of": of, "by_integral": left, "gaussian": right}) for of, (left, right) in sides.items()]
     return pd.concat(tables, ignore_index=True)
+
+
+def _copula(strength=0.9):
+    """Mean, covariance and density of standard normal variables by Farlie, Gumbel and Morgenstern's copula.
+
+    The first and the third variable depend on each other.
+    """
+    covariance = np.eye(3)
+    covariance[0, 2] = covariance[2, 0] = strength / np.pi
+
+    def density(x):
+        first, _, third = np.moveaxis(1 - 2 * scipy.stats.norm.cdf(x), -1, 0)
+        return scipy.stats.norm.pdf(x).prod(axis=-1) * (1 + strength * first * third)
+
+    return np.zeros(3), covariance, density
 
 
 def _integrate_out(density, places, coordinate, mean, variance):
