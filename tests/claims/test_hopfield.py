@@ -22,6 +22,15 @@ def test_energies_want_shapes_that_fit():
         memories.energies(np.ones((1, 2)), np.ones((3, 3)), np.zeros(3))
 
 
+def test_a_unit_without_a_field_keeps_its_state():
+    assert memories._updated(np.array([0.5, -2.0, 0.0, 1e-16]), np.array([-1.0, 1.0, -1.0, -1.0])).tolist() == [
+        1,
+        -1,
+        -1,
+        -1,
+    ]
+
+
 def test_a_network_rests_at_its_pattern():
     pattern = np.array([1.0, -1.0, 1.0, 1.0, -1.0])
     weights = np.outer(pattern, pattern) - np.eye(5)
