@@ -108,19 +108,23 @@ def iou(seed, *, twice=1, size=12):
             score=Identity("score", "coefficient", operations=16, where={"empty": "not both"}),
             from_iou=Identity("score", "from_iou", operations=16, where={"empty": "not both"}),
         ),
-        factor=2.0,
+        factor=-2.0,
     ),
 )
 def dice(seed, *, factor=1.0, size=12):
     """Compares the printed forms with the sizes of sets of Python, and with Keras' loss less one, on pairs of masks.
 
-    Masks of 12 x 12 as for the claim on IoU, and two empty ones, for which the form with epsilon, 1e-7, is zero. Keras'
-    loss is one less the coefficient. As printed, the form by counts lacks the factor -2, and the score the factor 2:
-    identical masks have TP / (2 TP) = 1/2, where the coefficient is one and the loss -1. With epsilon the loss is above
-    -1, up to rounding. The correction has the factor, and is compared with what follows from IoU besides.
+    Masks of 12 x 12 as for the claim on IoU, one-hot masks of three classes, 12 x 12 x 3, and two empty ones, for which
+    the form with epsilon, 1e-7, is zero. Keras' loss is one less the coefficient. As printed, the form by counts lacks
+    the factor -2, and the score the factor 2: identical masks have TP / (2 TP) = 1/2, where the coefficient is one and
+    the loss -1. With epsilon the loss is above -1, up to rounding. The correction has the factor, and is compared with
+    what follows from IoU besides.
     """
+    generator = np.random.default_rng(seed)
+    pairs = _masks(generator, size)
+    pairs["one-hot"] = tuple(np.eye(3, dtype=int)[generator.integers(3, size=(2, size, size))])
+    pairs["both empty"] = (np.zeros((size, size), dtype=int),) * 2
     rows = []
-    pairs = _masks(np.random.default_rng(seed), size) | {"both empty": (np.zeros((size, size), dtype=int),) * 2}
     for name, (true, predicted) in pairs.items():
         a, b = _sets(true, predicted)
         tp, fp, fn = _counts(true, predicted)
@@ -134,11 +138,11 @@ def dice(seed, *, factor=1.0, size=12):
         }
         if a | b:
             coefficient, overlap = 2 * len(a & b) / (len(a) + len(b)), len(a & b) / len(a | b)
-            by_counts = factor * tp / (2 * tp + fp + fn)
+            share = tp / (2 * tp + fp + fn)
             row |= {
                 "sets": -coefficient,
-                "counts": by_counts if factor == 1 else -by_counts,
-                "score": by_counts,
+                "counts": factor * share,
+                "score": abs(factor) * share,
                 "coefficient": coefficient,
                 "from_iou": 2 * overlap / (1 + overlap),
             }
