@@ -31,6 +31,8 @@ def test_threshold_for_a_low_accuracy():
 def test_area_of_four_records():
     assert ranking._area(np.array([0, 1, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])) == pytest.approx(0.75)
     assert ranking._area(np.array([0, 1]), np.array([0.2, 0.2])) == pytest.approx(0.5)
+    # Of six pairs four are in order and one is tied.
+    assert ranking._area(np.array([0, 1, 1, 0, 1]), np.array([0.2, 0.2, 1.0, 0.4, 0.7])) == pytest.approx(4.5 / 6)
 
 
 def test_counts_of_two_masks():
