@@ -124,6 +124,8 @@ def auc_invariant(seed, *, increasing=True, negatives=80, positives=60):
     by a wave, which do not increase, and by a decision, which merges scores.
     """
     labels, scores = _scores(np.random.default_rng(seed), negatives, positives)
+    areas = {"Keras": _area, "scikit-learn": sklearn.metrics.roc_auc_score}
+    of_scores = {by: area(labels, scores) for by, area in areas.items()}
     rows = []
     for name, function in (MAPS if increasing else OTHERS).items():
         mapped = function(scores)
@@ -135,7 +137,7 @@ def auc_invariant(seed, *, increasing=True, negatives=80, positives=60):
             "default": float(default.result()),
             "merged": sklearn.metrics.roc_auc_score(labels, np.round(mapped, 1)),
         }
-        for by, area in (("Keras", _area), ("scikit-learn", sklearn.metrics.roc_auc_score)):
-            columns = {"of_mapped": area(labels, mapped), "of_scores": area(labels, scores)}
+        for by, area in areas.items():
+            columns = {"of_mapped": area(labels, mapped), "of_scores": of_scores[by]}
             rows.append({"map": name, "by": by, **columns, **changed})
     return pd.DataFrame(rows)
