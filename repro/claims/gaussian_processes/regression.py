@@ -84,6 +84,12 @@ def equal_prior_deviation(seed, *, kernels=KERNELS, points=9, draws=20_000):
         "for kernels that fall with the distance; under a periodic one the uncertainty falls again, and is gone a "
         "period away from a training point",
         holds="part != 'growth' or kernel != 'periodic'",
+        named=(
+            {"part": "through", "kernel": "rbf"},
+            {"part": "certain", "kernel": "rbf"},
+            {"part": "growth", "kernel": "rbf"},
+            {"part": "growth", "kernel": "periodic"},
+        ),
         assumption="a covariance that falls with the distance, as that of the figure does; Rasmussen and Williams "
         "2006, section 4.2.1",
     ),
