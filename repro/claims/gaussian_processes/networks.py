@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Boundary, Equivalent, Falls, cheatsheet, claim
+from repro import AllOf, AtLeast, AtMost, Boundary, Equivalent, ScalingLaw, cheatsheet, claim
 from repro.claims.gaussian_processes._activations import expected_products
 from repro.claims.gaussian_processes._processes import error_limit, moment_errors
 
@@ -62,7 +62,13 @@ def linear_layer(seed, *, units=20_000, dimensions=(4, 32, 128), variances=(0.5,
     literature="Lee et al. 2018; Hanin and Nica 2020: what is left of non-normality grows as depth over width",
     criterion=AllOf(
         broken=AtLeast("excess", bound=0.15, where={"width": 8}, each=("activation", "hidden")),
-        near=Falls("excess", along="width", each=("activation", "hidden")),
+        near=ScalingLaw(
+            "width",
+            "excess",
+            at_most=-0.5,
+            because="halfway between the inverse width of theory and none",
+            each=("activation", "hidden"),
+        ),
     ),
     smoke={"networks": 60},
     control={"weights": "cauchy"},
@@ -77,7 +83,7 @@ def deep_nets_near_normal(
     the mean square of what enters: that is measured over 200 networks, three being that of a normal distribution. The
     unit is taken at a random combination of two random inputs of 16 dimensions, so that joint normality is asked.
     Broken: at width 8 its excess over three is 0.15 at least, five per cent of the kurtosis of a unit of the first
-    layer, which is normal. Near: the excess is less at width 128 than at width 8. For linear layers theory has an
+    layer, which is normal. Near: the excess falls as a power of the width. For linear layers theory has an
     excess of $3 ((1 + 2/n)^l - 1)$ after l hidden layers of width n, for ReLU one of 15/n after one. The control has
     hidden weights of Cauchy's distribution, whose sums over many inputs do not come near a normal one.
     """
