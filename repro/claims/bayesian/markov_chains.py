@@ -146,10 +146,9 @@ def hamiltonian(seed, *, etas=(2**-4, 2**-5, 2**-6, 2**-7, 2**-8), time=1.0, dim
     """The distance of theta and v from the exact flow, after one step and after one unit of time.
 
     E as in ``hamiltonian_flow``, in the update with Keras' gradient; the exact flow by SciPy's DOP853 at a tolerance of
-    1e-12. An
-    update that follows dynamics has a local error of order two at least in eta, and then an accumulated one of order
-    one: both are Euler's, which is what is printed, with both right sides at the old point. Over long times H grows,
-    for a quadratic E of curvature a by the factor 1 + a eta^2 in each step, so that the update does not sample p
+    1e-12. An update that follows dynamics has a local error of order two at least in eta, and then an accumulated one
+    of order one: both are Euler's, which is what is printed, with both right sides at the old point. Over long times H
+    grows, for a quadratic E of curvature a by the factor 1 + a eta^2 in each step, so that the update does not sample p
     without an acceptance step; that is not said. The control has no force.
     """
     generator = np.random.default_rng(seed)
