@@ -83,9 +83,9 @@ class SmallNetwork:
     side: int
 
     @classmethod
-    def draw(cls, generator, side, examples=4):
+    def draw(cls, generator, side, noise=0.5, prior=1.5, examples=4):
         """Draw inputs."""
-        return cls(generator.uniform(-2, 2, size=examples + 1), noise=0.5, prior=1.5, side=side)
+        return cls(generator.uniform(-2, 2, size=examples + 1), noise, prior, side)
 
     @property
     def weights(self):

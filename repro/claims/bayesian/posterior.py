@@ -26,8 +26,9 @@ REJECTS = 1e-6
     scope="normal prior and noise; E and the same letter with a tilde are taken to be one",
     transcription=True,
     literature="MacKay 1992; the section's own lines for the prior and the likelihood have the minus",
+    # Keras' penalties are in single precision, whatever the type of the weights.
     criterion=AllOf(
-        linear=Identity("log_posterior", "energy", operations=10**4, where={"model": "linear"}),
+        linear=Identity("log_posterior", "energy", operations=10**3, dtype="float32", where={"model": "linear"}),
         network=Identity("log_posterior", "energy", operations=10**3, dtype="float32", where={"model": "network"}),
     ),
     correction=Correction(r"$\log p(\theta | S) = -E(\theta) + \mathrm{const}$.", sign=-1.0),
@@ -85,11 +86,11 @@ def posterior_energy(seed, *, sign=1.0, draws=16):
     ),
     control={"weighting": "equal"},
 )
-def posterior_weights(seed, *, weighting="posterior", members=20, side=101):
+def posterior_weights(seed, *, weighting="posterior", members=20, side=201):
     """Weights of 20 members by Keras' softmax, and the prediction of an ensemble on a grid.
 
     Weights: in a linear model with two parameters and six examples, members drawn from the prior; w against the shares
-    of the conjugate posterior's density at them, by SciPy. Mean: members are a grid of 101 x 101 weights of a tanh(b x)
+    of the conjugate posterior's density at them, by SciPy. Mean: members are a grid of 201 x 201 weights of a tanh(b x)
     with four examples, which reaches five deviations of the prior; their weighted prediction against the mean of the
     posterior by quadrature of unnormalised densities on a grid twice as fine. Members that are samples of the posterior
     already would be counted by it twice. Gamma is one or the noise's deviation, a half to one. The control weights all
@@ -101,7 +102,7 @@ def posterior_weights(seed, *, weighting="posterior", members=20, side=101):
     energy = keras.ops.convert_to_numpy(model.energy(keras.ops.convert_to_tensor(parameters)))
     logarithm = scipy.stats.multivariate_normal(model.mean, model.covariance).logpdf(parameters)
     share = np.exp(logarithm - scipy.special.logsumexp(logarithm))
-    network = SmallNetwork.draw(generator, side)
+    network = SmallNetwork.draw(generator, side, noise=0.7, prior=0.8)
     y = network.observe(generator, 1)[:, :-1]
     fine = SmallNetwork(network.x, network.noise, network.prior, 2 * side - 1)
     density = np.exp(-(fine.energies(y)[0] - fine.energies(y).min()))
