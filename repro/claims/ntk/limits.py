@@ -191,7 +191,7 @@ def _converge(distance, cells=("initial_output",), **where):
         criterion=_converge("last_layer", (), initial_output="nought"),
     ),
     correction=Correction(r"$f_\infty(x) = f(x) + k(x) K^+ (y - f)$, $k = k_\infty$.", adding="f(x)"),
-    smoke={"widths": (64, 128, 256, 512), "networks": 4},
+    smoke={"widths": (32, 64, 128, 256, 512)},
 )
 def kernel_regression(seed, *, widths=(64, 128, 256, 512, 1024, 2048), networks=8, activation="tanh", adding="nothing"):
     """Distance of trained networks from the formula with the analytic kernel, at eight new inputs.
@@ -202,12 +202,12 @@ def kernel_regression(seed, *, widths=(64, 128, 256, 512, 1024, 2048), networks=
     subtracted. The rival has the moments of the last layer's inputs for the tangent kernel.
     """
     generator = np.random.default_rng(seed)
+    x, y = _inputs(generator), generator.choice([-1.0, 1.0], size=INPUTS)
+    new = generator.normal(size=(8, INPUTS))
+    new *= INPUTS**0.5 / np.linalg.norm(new, axis=1, keepdims=True)
+    moments, tangent = infinite_kernels(np.concatenate([x, new]), activation, 1)
     rows = []
     for width in widths:
-        x, y = _inputs(generator), generator.choice([-1.0, 1.0], size=INPUTS)
-        new = generator.normal(size=(8, INPUTS))
-        new *= INPUTS**0.5 / np.linalg.norm(new, axis=1, keepdims=True)
-        moments, tangent = infinite_kernels(np.concatenate([x, new]), activation, 1)
         parameters = draw(generator, networks, (INPUTS, width, 1))
         of_training, kernels = tangent_kernels(parameters, x, activation)
         rates = 1 / (1.5 * np.linalg.eigvalsh(kernels)[:, -1])
