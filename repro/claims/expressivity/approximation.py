@@ -102,10 +102,10 @@ def nonlinear_suffices(seed, *, width=256, activations=("tanh", "relu", "square"
 
 
 # Exponents end halfway between the theorem's -1 and -2/d, the rate of the best fixed basis (Barron 1993, theorem 6).
-def _rate(error, dimension):
+def _rate(error, dimension, **where):
     halfway = -(1 + 2 / dimension) / 2
     because = f"halfway between -1 and that of the best fixed basis in {dimension} dimensions"
-    return ScalingLaw("units", error, at_most=halfway, because=because, where={"dimension": dimension, "rate": True})
+    return ScalingLaw("units", error, at_most=halfway, because=because, where={"dimension": dimension, **where})
 
 
 @claim(
@@ -125,7 +125,10 @@ def _rate(error, dimension):
     ),
     rival=Rival(
         "The same holds for the first m functions of a fixed basis.",
-        criterion=AllOf(three_dimensions=_rate("fixed_basis", 3), five_dimensions=_rate("fixed_basis", 5)),
+        criterion=AllOf(
+            three_dimensions=_rate("fixed_basis", 3, of="cosines"),
+            five_dimensions=_rate("fixed_basis", 5, of="cosines"),
+        ),
     ),
     smoke={"points": 600},
 )
@@ -138,7 +141,8 @@ def barron_rate(seed, *, dimensions=(3, 5), points=1500, units=(8, 16, 32, 64)):
     2)$. Units are Keras' sigmoids in directions of their spectrum, as in Barron's proof, with random offsets and
     slopes; each step takes the one that correlates best with what is left (orthogonal matching pursuit). Errors are
     squared means, against (2 r C_f)^2 / m; for the rate relative to the variance, of both functions together. The fixed
-    basis has the cosines and sines of lowest frequencies of the lattice pi k, fitted by least squares.
+    basis has the cosines and sines of lowest frequencies of the lattice pi k, fitted by least squares; it is
+    asked of the sums of cosines, since a smooth bump is easy for it.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -157,7 +161,7 @@ def barron_rate(seed, *, dimensions=(3, 5), points=1500, units=(8, 16, 32, 64)):
                 "relative_error": errors / np.var(values),
                 "fixed_basis": np.array(fixed) / np.var(values),
             }
-            rows.append(pd.DataFrame({"dimension": dimension, "of": name, "rate": True, **table}))
+            rows.append(pd.DataFrame({"dimension": dimension, "of": name, **table}))
     return pd.concat(rows, ignore_index=True)
 
 
