@@ -36,7 +36,7 @@ def exponential_units(seed, *, sizes=(1, 2, 3, 4, 5, 6)):
     half everywhere crosses a half 2^k times, which takes as many pieces, and so 2^k - 1 ReLU units of one layer: the
     network with 2^k of them is but one from the least. Parity is a zigzag of the sum of the bits with k pieces, and k
     units are enough: what is exponential for one function is not for another. A network counts if its largest error,
-    on 4096 random numbers or all bits, is below a thousandth, else its number of units is infinite. A further
+    on 4096 random numbers or draws of the bits, is below a thousandth, else its number of units is infinite. A further
     column has the 2 k units of k layers that represent the same sawtooths. A worked number: what could make it fail are
     Keras' layers.
     """
