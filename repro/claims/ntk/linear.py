@@ -161,7 +161,9 @@ def dual_representation(seed, *, width=16, points=5, steps=20, start="nought"):
     literature="Lee et al. 2019, equations 10 and 11; Arora et al. 2019 make the initial outputs small to leave them "
     "out",
     criterion=AllOf(
-        coefficients=Identity("fitted", "by_least_squares", operations=10**7, where={"of": "training"}),
+        coefficients=Identity(
+            "fitted", "by_least_squares", operations=10**7, each=("initial_output",), where={"of": "training"}
+        ),
         prediction=Identity(
             "predicted", "by_least_squares", operations=10**7, each=("initial_output",), where={"of": "new"}
         ),
