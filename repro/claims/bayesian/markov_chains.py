@@ -74,7 +74,7 @@ MASSES = ("identity", "multiple", "general")
     scope="Hamiltonian dynamics of H, so that H stays as it is along them; M is left open; the dot on theta is lost in "
     "our copy",
     left_open=("mass",),
-    literature="Neal 2011, section 5.2.2: momentum p, velocity M^{-1} p",
+    literature="Neal 2011, section 5.2.1: momentum p, velocity M^{-1} p",
     criterion=AllOf(
         equations=Identity("printed", "derivative_of_h", operations=10**3, each=("mass",), where={"of": "equations"}),
         conserved=Identity("h_after", "h_before", operations=10**7, each=("mass",), where={"of": "conserved"}),
@@ -82,7 +82,7 @@ MASSES = ("identity", "multiple", "general")
     boundary=Boundary(
         "for M = I, where momentum and velocity are one",
         holds="mass == 'identity'",
-        assumption="unit masses, M = I; Neal 2011, section 5.2.2",
+        assumption="unit masses, M = I; Neal 2011, section 5.2.1",
     ),
     correction=Correction(
         r"$\dot v = -E'(\theta)$, $\dot\theta = M^{-1} v$, Hamilton's equations for every M.", velocity="M^-1 v"
@@ -182,7 +182,7 @@ def hamiltonian(seed, *, etas=(2**-4, 2**-5, 2**-6, 2**-7, 2**-8), time=1.0, dim
     "parameters; whether it is that of all examples or of a minibatch is left open",
     left_open=("gradient",),
     transcription=True,
-    literature="Chen, Fox and Guestrin 2014, equations 9 and 13; Leimkuhler and Matthews 2015: Euler's method has a "
+    literature="Chen, Fox and Guestrin 2014; Leimkuhler and Matthews 2015: Euler's method has a "
     "bias of first order in eta",
     criterion=AllOf(
         dynamics=Identity("covariance", "of_exp_minus_h", operations=10**6, where={"of": "dynamics"}),

@@ -73,7 +73,7 @@ def posterior_energy(seed, *, sign=1.0, draws=16):
     scope="E is minus the logarithm of the posterior, up to a constant; whether gamma is a temperature, or the "
     "deviation of the noise as a few lines before, and how the members were found are left open",
     left_open=("gamma",),
-    literature="Wenzel et al. 2020, equation 3: the posterior is at temperature one",
+    literature="Wenzel et al. 2020: the posterior is at temperature one",
     criterion=AllOf(
         weights=Identity("weight", "share", operations=10**5, each=("gamma",), where={"of": "weights"}),
         mean=Identity("prediction", "posterior_mean", atol=1e-6, each=("gamma",), where={"of": "mean"}),

@@ -116,7 +116,7 @@ def deep_nets_near_normal(
     scope="infinite width, weights of variance sigma^2 / n; whether x is what enters the weights of a layer or what "
     "they give, and so where sigma^2 enters the first expectation, is left open",
     left_open=("activation", "variance", "reading"),
-    literature="Cho and Saul 2009, with weights of unit variance; Lee et al. 2018, equation 5: sigma^2 stands before "
+    literature="Cho and Saul 2009, with weights of unit variance; Lee et al. 2018: sigma^2 stands before "
     "the expectation of activations",
     criterion=AllOf(
         recursion=Equivalent(
