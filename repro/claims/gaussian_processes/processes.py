@@ -46,9 +46,9 @@ def finite_marginals(seed, *, draws=20_000, inputs=20, process="normal"):
     input, f(next) = r f + sqrt(1 - r^2) noise with r = exp(-distance): the Ornstein-Uhlenbeck process, which has this
     kernel. Combinations: five with normal coefficients, standardised by mean and kernel, against the normal
     distribution, for both constructions. Determined: largest value, range and product of neighbours, which depend on
-    the joint distribution, compared between the two. Both by Kolmogorov-Smirnov distances, which may be up to those
-    that a test rejects at one in a million. The control, the first construction divided by the root of a variable of
-    chi-squared distribution with three degrees of freedom, has the same mean and kernel, and is no Gaussian process.
+    the joint distribution, compared between the two. All by Kolmogorov-Smirnov distances, each of which may be up to
+    that which a test rejects at one in a million. The control, the first construction divided by the root of a variable
+    of chi-squared distribution with three degrees of freedom, has the same mean and kernel, and is no Gaussian process.
     """
     generator = np.random.default_rng(seed)
     x = np.sort(generator.uniform(0, 5, size=(inputs, 1)), axis=0)
@@ -114,8 +114,9 @@ def sampling(seed, *, draws=20_000, spacings=(0.5, 0.25, 0.1, 0.05)):
     Length scales are uniform from 0.1 to 0.5. Matrices come from scikit-learn's RBF kernel, the expected moments from
     the printed formula; draws use Keras' eigenvalues, of which those that rounding made negative count as nought. The
     largest error of 20,000 draws in standard errors may be up to that which a correct formula exceeds once in a
-    million. The number of inputs is 1/epsilon + 1, for 0.1 the printed 11. A further column has the smallest
-    eigenvalue that SciPy finds, which falls to rounding as epsilon does, so that a Cholesky factor need not exist.
+    million. The number of inputs is 1/epsilon + 1, for 0.1 the printed 11. Further columns have the smallest eigenvalue
+    that SciPy finds, which falls to rounding as epsilon does, and whether Keras then finds a Cholesky factor in single
+    and in double precision.
     """
     generator = np.random.default_rng(seed)
     length = generator.uniform(0.1, 0.5)
@@ -125,6 +126,7 @@ def sampling(seed, *, draws=20_000, spacings=(0.5, 0.25, 0.1, 0.05)):
         kernel = sklearn.gaussian_process.kernels.RBF(length)(x)
         drawn = draw_normal(kernel, draws, generator)
         common = {"spacing": spacing, "smallest_eigenvalue": scipy.linalg.eigvalsh(kernel)[0]}
+        common |= {f"cholesky_{dtype}": _has_factor(kernel, dtype) for dtype in ("float32", "float64")}
         rows.append({"of": "inputs", "inputs": drawn.shape[1], "expected_inputs": round(1 / spacing) + 1, **common})
         printed = np.exp(-((x - x.T) ** 2) / (2 * length**2))
         mean, second = moment_errors(drawn, printed)
@@ -229,6 +231,15 @@ def rbf_infinite_features(seed, *, terms=80, sizes=(2, 4, 8, 12), kernel="gaussi
         ]
         tables.append(pd.DataFrame({"of": ["rank"], "rank": exact_rank(matrix), "points": size}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _has_factor(matrix, dtype):
+    """Whether Keras finds a Cholesky factor of a matrix in a precision."""
+    try:
+        keras.ops.linalg.cholesky(keras.ops.convert_to_tensor(matrix, dtype))
+    except Exception:  # noqa: BLE001  what is raised where there is none differs by the backend
+        return False
+    return True
 
 
 def exact_rank(matrix):
