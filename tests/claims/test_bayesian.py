@@ -53,8 +53,8 @@ def test_stationary_moments_of_an_autoregression():
     assert np.diag(second - np.outer(mean, mean)) == pytest.approx([0, 0, 0.4, 0.4])
 
 
-def test_update_is_read_off_at_unit_vectors(model):
-    matrix, offset = markov_chains._affine_update(model, slice(None), eta=0.1, gamma=1.5)
+def test_update_by_a_gradient_that_is_read_off_at_unit_vectors(model):
+    matrix, offset = markov_chains._affine_update(*markov_chains._affine_gradient(model, slice(None)), 0.1, 1.5)
     theta, v = np.array([0.3, -0.7]), np.array([1.0, 0.2])
     gradient = model.precision @ (theta - model.mean)
     expected = np.concatenate([theta + 0.1 * v, 0.85 * v - 0.1 * gradient])

@@ -83,7 +83,7 @@ class SmallNetwork:
     side: int
 
     @classmethod
-    def draw(cls, generator, side, noise=0.5, prior=1.5, examples=4):
+    def draw(cls, generator, side, noise=0.7, prior=0.8, examples=4):
         """Draw inputs."""
         return cls(generator.uniform(-2, 2, size=examples + 1), noise, prior, side)
 
