@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.stats
 from sklearn.linear_model import Ridge
 
-from repro.claims.bayesian import _models, markov_chains
+from repro.claims.bayesian import _models, markov_chains, posterior
 
 
 @pytest.fixture
@@ -66,3 +67,24 @@ def test_slope_of_the_energy_is_that_of_keras():
     slope, energy = markov_chains._slope_and_energy(theta, curvature)
     assert slope == pytest.approx(markov_chains._slope(theta, curvature))
     assert energy == pytest.approx(theta @ curvature @ theta / 2 + (theta**4).sum() / 4)
+
+
+def test_average_over_the_posterior_is_a_double_integral():
+    network = _models.SmallNetwork(np.array([1.0, -0.5]), noise=0.7, prior=1.5, side=101)
+    average, _ = posterior._predictions(network, np.array([[0.8]]))
+
+    def integral(factor):
+        def integrand(b, a):
+            logarithm = -((0.8 - a * np.tanh(b)) ** 2) / (2 * 0.7**2) - (a**2 + b**2) / (2 * 1.5**2)
+            return np.exp(logarithm) * factor(a * np.tanh(-0.5 * b))
+
+        return scipy.integrate.dblquad(integrand, -7.5, 7.5, -7.5, 7.5, epsabs=1e-8)[0]
+
+    assert average[0] == pytest.approx(integral(lambda f: f) / integral(lambda _: 1.0), abs=1e-4)
+
+
+def test_energies_of_several_parameters_at_once():
+    curvature, theta = np.stack([np.eye(2), 3 * np.eye(2)]), np.array([[1.0, 0.0], [0.0, 2.0]])
+    slopes, energies = markov_chains._slope_and_energy(theta, curvature)
+    assert energies == pytest.approx([1 / 2 + 1 / 4, 6 + 4])
+    assert slopes == pytest.approx(np.array([[2.0, 0.0], [0.0, 14.0]]))
