@@ -74,10 +74,10 @@ def equal_prior_deviation(seed, *, kernels=KERNELS, points=9):
         through=Identity("prediction", "observation", operations=10**6, each=("kernel",), where={"at": "a point"}),
         certain=Identity("variance", "none", atol=1e-9, each=("kernel",), where={"at": "a point"}),
         near=Greater(
-            "deviation", of="a length", than="a tenth", by="place", each=("kernel",), where={"at": "beside a point"}
+            "deviation", of="away", than="close", by="place", each=("kernel",), where={"at": "beside a point"}
         ),
         between=Greater(
-            "deviation", of="halfway", than="a tenth", by="place", each=("kernel",), where={"at": "between points"}
+            "deviation", of="halfway", than="close", by="place", each=("kernel",), where={"at": "between points"}
         ),
         growth=Monotone("distance", "deviation", smallest_difference=0.01, each=("kernel",), where={"at": "beyond"}),
     ),
@@ -103,8 +103,8 @@ def interpolates(seed, *, noise=0.0, kernels=KERNELS, places=25):
 
     Inputs are 1.5 apart up to 0.3 either way, in length scales; the periodic kernel has a period of 12 and the same
     curvature at the origin as the Gaussian one. Observations are drawn from the process. Variances at training points
-    must be nought up to 1e-9 of the prior's. Small near them: the deviation a tenth of a length to the right of the
-    last point is below that a whole length away, and that a tenth to the right of the third below that halfway to the
+    must be nought up to 1e-9 of the prior's. Small near them: the deviation close to the last point, 0.05 to 0.15
+    lengths to the right of it, is below that 0.8 to 1.2 away, and that as close to the third below that halfway to the
     fourth, by five per cent at least; how small is a matter of the kernel, under Laplace's it rises as the root of the
     distance. Growth: the deviation at 25 places up to six lengths to the right of all points, in deviations of the
     prior, with no reversal of more than 0.01; by then the periodic kernel is on its way back to the first point. The
@@ -120,9 +120,10 @@ def interpolates(seed, *, noise=0.0, kernels=KERNELS, places=25):
         tables.append(pd.DataFrame({"kernel": kernel, "at": "a point", **at_points}))
         distance = np.linspace(0, 6, places)
         third, fourth, last = x[2:, 0]
+        close, away = generator.uniform(0.05, 0.15), generator.uniform(0.8, 1.2)
         elsewhere = {
-            "beside a point": {"a tenth": last + 0.1, "a length": last + 1},
-            "between points": {"a tenth": third + 0.1, "halfway": (third + fourth) / 2},
+            "beside a point": {"close": last + close, "away": last + away},
+            "between points": {"close": third + close, "halfway": (third + fourth) / 2},
             "beyond": dict(zip(distance, last + distance, strict=True)),
         }
         for at, inputs in elsewhere.items():
@@ -171,9 +172,9 @@ def training_point_decorrelates(seed, *, noise=0.0, kernels=KERNELS, others=8):
     left_open=("kernel",),
     literature="Rasmussen and Williams 2006, equation 2.19",
     criterion=AllOf(
-        affected=AtLeast("influence", bound=0.05, where={"place": "one length"}, each=("kernel",)),
-        distance=Greater("influence", of="one length", than="three lengths", by="place", each=("kernel",)),
-        beyond=Greater("influence", of="three lengths", than="twelve lengths", by="place", each=("kernel",)),
+        affected=AtLeast("influence", bound=0.05, where={"place": "near"}, each=("kernel",)),
+        distance=Greater("influence", of="near", than="far", by="place", each=("kernel",)),
+        beyond=Greater("influence", of="far", than="a period away", by="place", each=("kernel",)),
     ),
     boundary=Boundary(
         "for kernels that fall with the distance; under a periodic one it returns in full after a period",
@@ -187,7 +188,7 @@ def training_point_decorrelates(seed, *, noise=0.0, kernels=KERNELS, others=8):
     ),
     rival=Rival(
         "The influence is proportional to the distance in the literal sense: it is larger further away.",
-        criterion=Greater("influence", of="three lengths", than="one length", by="place", each=("kernel",)),
+        criterion=Greater("influence", of="far", than="near", by="place", each=("kernel",)),
     ),
     control={"kernels": ("white",)},
     seeds=48,
@@ -196,20 +197,20 @@ def influence_with_distance(seed, *, kernels=KERNELS):
     """How far one more training point moves the prediction elsewhere, relative to how far it moves it where it lies.
 
     Four training points, 1.5 length scales apart up to 0.3 either way, and one more to their right; the prediction by
-    Keras with and without it, one, three and twelve lengths further to the right. The influence depends on the inputs
-    alone. It must be five per cent a length away, in the project's table the least that matters, and less at each place
-    that is further away; were it independent of the distance, that would fail. The literal reading, that it grows as
-    the distance, is the rival. The periodic kernel has a period of 12 lengths. In the control the values of the process
-    are independent, and nothing else moves.
+    Keras with and without it, 0.8 to 1.2, 2.5 to 3.5 and twelve lengths further to the right. The influence depends on
+    the inputs alone. It must be five per cent at the nearest place, in the project's table the least that matters, and
+    less at each place that is further away; were it independent of the distance, that would fail. The literal reading,
+    that it grows as the distance, is the rival. The periodic kernel has a period of 12 lengths. In the control the
+    values of the process are independent, and nothing else moves.
     """
     generator = np.random.default_rng(seed)
     rows = []
     for kernel in kernels:
         x = _spread_points(generator, 5)
         y = draw_normal(covariance(kernel, x, x), 1, generator)[0]
-        at = x[-1] + np.array([0.0, 1.0, 3.0, PERIOD])[:, None]
+        at = x[-1] + np.array([0.0, generator.uniform(0.8, 1.2), generator.uniform(2.5, 3.5), PERIOD])[:, None]
         moved = np.abs(condition(kernel, x, y, at)[0] - condition(kernel, x[:-1], y[:-1], at)[0])
-        for place, change in zip(("one length", "three lengths", "twelve lengths"), moved[1:], strict=True):
+        for place, change in zip(("near", "far", "a period away"), moved[1:], strict=True):
             rows.append({"kernel": kernel, "place": place, "influence": change / moved[0]})
     return pd.DataFrame(rows)
 
