@@ -55,7 +55,7 @@ def equal_prior_deviation(seed, *, kernels=KERNELS, points=9):
         mean, deviation = process.predict(x, return_std=True)
         here = covariance(kernel, origin, origin)[0, 0] ** 0.5
         columns = {"mean": mean.ravel(), "none": 0.0, "deviation": deviation, "at_the_origin": here}
-        tables.append(pd.DataFrame({"of": kernel, **columns}))
+        tables.append(pd.DataFrame({"of": kernel, "x": x[:, 0], **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
