@@ -52,6 +52,14 @@ def test_gradient_is_the_limit_of_differences(mean_field):
     assert along == pytest.approx(((ahead - behind) * weights).sum(axis=1) / 2e-5, rel=1e-6)
 
 
+def test_kernel_of_weights_counts_a_layer_by_its_width():
+    """Of two layers with all biases nought, f = v.relu(w x): its derivatives are relu(w x), one, v on and v on x."""
+    first, last = (np.array([[[1.0, -2.0]]]), np.zeros((1, 1, 2))), (np.array([[[3.0], [5.0]]]), np.zeros((1, 1, 1)))
+    _, kernels = _wide.tangent_kernels([first, last], np.array([[2.0]]), "relu", of_weights=True)
+    after, slope = 2**0.5 * 2.0, 2**0.5 / 2**0.5 * 3.0  # what leaves the first unit, weight w of the output
+    assert kernels[0, 0, 0] == pytest.approx(after**2 + 1 + slope**2 * (2.0**2 + 1))
+
+
 def test_infinite_kernel_of_relu_at_one_input():
     """With root two for sigma_w each layer keeps the moments and adds them to the kernel once."""
     x = np.array([[1.0, 2.0, 2.0]])

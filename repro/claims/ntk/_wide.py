@@ -102,8 +102,15 @@ def move(parameters, step, direction):
     ]
 
 
-def tangent_kernels(parameters, x, activation, mean_field=False):
+def tangent_kernels(parameters, x, activation, mean_field=False, of_weights=False):
     """Products of gradients with respect to all parameters, between inputs, layer by layer.
+
+    Args:
+        parameters: Networks.
+        x: Inputs, [s, inputs].
+        activation: Name of the activation.
+        mean_field: Whether outputs are divided by the width, not by its root.
+        of_weights: Whether gradients are those with respect to weights w and biases b, not epsilon and beta.
 
     Returns:
         Outputs, [networks, s], and kernels, [networks, s, s].
@@ -111,9 +118,10 @@ def tangent_kernels(parameters, x, activation, mean_field=False):
     outputs, course = forward(parameters, x, activation, mean_field)
     total = 0.0
     for layer, slope in enumerate(slopes(parameters, course, activation, mean_field)):
-        before = course[layer][0]
-        products = sigma_w(activation) ** 2 * (before @ before.transpose(0, 2, 1)) + SIGMA_B**2
-        total = total + _scale(parameters, layer, mean_field) ** 2 * products * (slope @ slope.transpose(0, 2, 1))
+        before, scale = course[layer][0], _scale(parameters, layer, mean_field)
+        of_weight, of_bias = (1.0, 1.0) if of_weights else (scale * sigma_w(activation), scale * SIGMA_B)
+        products = of_weight**2 * (before @ before.transpose(0, 2, 1)) + of_bias**2
+        total = total + products * (slope @ slope.transpose(0, 2, 1))
     return outputs, total
 
 
@@ -145,6 +153,12 @@ def train(parameters, x, y, activation, *, rates, target, steps, mean_field=Fals
             break
         parameters = move(parameters, -np.where(errors > target, rates, 0.0)[:, None, None], along)
     return parameters, errors
+
+
+def tilted(generator, inputs):
+    """Inputs of length root of their number, orthogonal up to a tilt, [inputs, inputs]."""
+    x = np.linalg.qr(generator.normal(size=(inputs, inputs)))[0] + 0.2 * generator.normal(size=(inputs, inputs))
+    return inputs**0.5 * x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def infinite_kernels(x, activation, hidden):
