@@ -141,7 +141,7 @@ def barron_rate(seed, *, dimensions=(3, 5), points=1500, units=(8, 16, 32, 64)):
 
     The measure is that of 1500 uniform points in the unit ball of three or five dimensions. Functions: sums of three
     cosines of random directions, phases and frequencies from six to twelve, with $C_f$ the sum of amplitudes times
-    frequencies; and a Gaussian bump of width one half, with $C_f = \sqrt 2\, \Gamma((d + 1) / 2) / (\Gamma(d / 2) /
+    frequencies; and a Gaussian bump of deviation one half, with $C_f = \sqrt 2\, \Gamma((d + 1) / 2) / (\Gamma(d / 2) /
     2)$. Units are Keras' sigmoids in directions of their spectrum, as in Barron's proof, with random offsets and
     slopes; each step takes the one that correlates best with what is left (orthogonal matching pursuit). Errors are
     squared means, against (2 r C_f)^2 / m; for the rate relative to the variance, of both functions together. The fixed

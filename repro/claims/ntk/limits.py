@@ -176,8 +176,8 @@ def near_constancy_rate(observations):
     some $a_i / \sqrt m$, with a of random sign, its weight of the output. For smooth activations the m changes of the
     kernel, of size $m^{-3/2}$ each, have random signs to that order. A ReLU unit on one side of its kink at an input is
     pushed by that example, on the other side not, so that those that switch on and off, some $\sqrt m$ of either,
-    differ by as many; each changes the kernel by 1/m. Over 200 to 800 draws with the same data the mean change fell from width
-    256 to 1024 by factors of 2.1 with ReLU and 4.0 with tanh.
+    differ by as many; each changes the kernel by 1/m. Over 200 and more draws with the same data the mean change fell
+    from width 256 to 1024 by factors of 2.1 with ReLU and 4.0 with tanh.
     """
     return observations
 

@@ -156,8 +156,7 @@ def dual_representation(seed, *, width=16, points=5, steps=20, start="nought"):
     normal targets less the outputs: by NumPy's least squares of the least norm, and by 20 steps of Keras' SGD, SGD with
     momentum 0.9 and Adam on half the squared error, from beta = 0. The share is one of lengths; up to 1e-6 counts as
     none, which rounding in single precision would stay below. In the control beta starts from normal numbers of unit
-    length together, and keeps what of them is outside;
-    least squares are then those nearest to the start.
+    length together, and keeps what of them is outside; least squares are then those nearest to the start.
     """
     generator = np.random.default_rng(seed)
     x, y = generator.normal(size=(points, INPUTS)), generator.normal(size=points)
