@@ -68,7 +68,7 @@ def linear_pieces(weights, corners):
         matrices = matrices @ kernel * on[:, None, :]
         offsets = (offsets @ kernel + bias) * on
     functions = np.concatenate([matrices.reshape(len(middles), -1), offsets], axis=1)
-    size = np.abs(functions).max()
+    size = np.abs(functions).max() or 1.0  # nought where all units are off everywhere
     return len(np.unique(np.round(functions / size, 9) + 0.0, axis=0))
 
 
