@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Identity, cheatsheet, claim
-from repro.engine.backend import value_and_gradient
+from repro import AllOf, AtLeast, Correction, Identity, cheatsheet, claim, notes
+from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -86,6 +88,121 @@ def cross_entropy_forms(seed, *, labels=(0.0, 1.0), points=512):
         columns = {"evaluated": evaluated, "cross_entropy": values / unit, "logarithm": logarithm / unit}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"$\nabla \ell_i = (\sigma(w^\top x_i) - y_i) x_i$ for the cross-entropy of logistic regression.",
+    source=cheatsheet("1.2.1"),
+    kind="formula",
+    scope="one record with a label of 0 or 1",
+    literature="McCullagh and Nelder 1989, section 4.4",
+    criterion=Identity("autodiff", "formula", operations=256, dtype="float32"),
+    full={"records": 1000, "inputs": 50},
+    control={"loss": "mean_squared_error"},
+)
+def logistic_gradient(seed, *, records=30, inputs=6, loss="binary_crossentropy"):
+    """Compares gradients of Keras' binary cross-entropy of one record, by automatic differentiation, with the formula.
+
+    30 normal records with six inputs, labels drawn from 0 and 1, normal weights; single precision. Both forms in which
+    Keras takes the output: of probabilities, from a dense layer with a sigmoid, and of scores, from the same layer
+    without; scores there are also multiplied by ten, where probabilities are about 0 and 1. The formula has SciPy's
+    sigmoid. The control has the squared error of the same probability, whose gradient has the slope of the sigmoid as a
+    factor.
+    """
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(records, inputs)).astype(np.float32)
+    y, w = generator.integers(2, size=records), generator.normal(size=inputs).astype(np.float32)
+    tables = []
+    for form, scale in (("probabilities", 1.0), ("scores", 1.0), ("scores", 10.0)):
+        weights = w * np.float32(scale)
+        formula = (scipy.special.expit(x @ weights.astype(float)) - y)[:, None] * x
+        gradient = _gradient_of_record(loss, form, inputs)
+        by_keras = [
+            keras.ops.convert_to_numpy(gradient(weights[:, None], features[None], np.full((1, 1), label, np.float32)))
+            for features, label in zip(x, y, strict=True)
+        ]
+        columns = {"autodiff": np.ravel(by_keras), "formula": np.ravel(formula)}
+        tables.append(pd.DataFrame({"form": form, "scale": scale, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+@cache
+def _gradient_of_record(loss, form, inputs):
+    """Compile the gradient of a Keras loss of one record by the weights of a dense layer with one output."""
+    is_of_scores = form == "scores"
+    layer = keras.layers.Dense(1, activation=None if is_of_scores else "sigmoid", use_bias=False)
+    layer.build((None, inputs))
+    evaluate = keras.losses.get(loss)
+
+    def of_record(values, features, label):
+        output, _ = layer.stateless_call(values, [], features)
+        if loss == "binary_crossentropy":
+            return keras.ops.sum(evaluate(label, output, from_logits=is_of_scores)), ()
+        return keras.ops.sum(evaluate(label, keras.activations.sigmoid(output) if is_of_scores else output)), ()
+
+    return compile_function(lambda weights, *record: value_and_gradient(of_record, [weights], *record)[2][0])
+
+
+@claim(
+    r"Logistic regression is non-linear in probability and odds but linear in the log-odds: "
+    r"$p = 1 / (1 + \exp(-\theta_0 - \theta_1 x_1 - \theta_2 x_2))$, odds "
+    r"$\frac{p}{1 - p} = \exp(-\theta_0 - \theta_1 x_1 - \theta_2 x_2)$, log-odds "
+    r"$-\theta_0 - \theta_1 x_1 - \theta_2 x_2$.",
+    source=notes("Remark 3.2"),
+    kind="formula",
+    transcription=True,
+    scope="two features; the minus signs between the terms are missing in the text and restored here",
+    literature="Agresti 2013, section 5.1: the logit is the linear predictor itself",
+    criterion=AllOf(
+        linear=Identity("log_odds", "interpolated", operations=1000, dtype="float32", where={"quantity": "log-odds"}),
+        curved=AtLeast("departure", bound="rounding", where={"quantity": "departure"}),
+        odds=Identity("stated", "found", operations=1000, dtype="float32", where={"quantity": "stated odds"}),
+        stated_log_odds=Identity(
+            "stated", "found", operations=1000, dtype="float32", where={"quantity": "stated log-odds"}
+        ),
+    ),
+    correction=Correction(
+        r"The odds are $\exp(\theta_0 + \theta_1 x_1 + \theta_2 x_2)$ and the log-odds "
+        r"$\theta_0 + \theta_1 x_1 + \theta_2 x_2$.",
+        sign=1.0,
+        points=60,
+    ),
+)
+def log_odds(seed, *, sign=-1.0, points=20):
+    r"""Compares odds and log-odds of a Keras logistic model with what is printed, and looks for straight lines.
+
+    A dense layer of two inputs with a sigmoid, which is the printed $p$, with normal weights; 20 pairs of normal points
+    and their midpoints, single precision. Found odds are $p / (1 - p)$. Linear: the log-odds at the midpoint against
+    the mean of those at both ends. Curved: how far $p$, and the odds, are from that mean where they are furthest, as a
+    share of it, against a thousand roundings. The stated signs are those of the odds against: for $p > 1/2$ the
+    exponent in $p$ is negative, and the printed odds, its exponential, would be below one. A sign may be lost in
+    copying, as the text lacks others. The correction follows from $1 - p = p \exp(-\theta^\top x)$.
+    """
+    generator = np.random.default_rng(seed)
+    theta = generator.normal(size=3)
+    ends = generator.normal(size=(2, points, 2))
+    p = _probabilities(theta, np.concatenate([*ends, ends.mean(axis=0)])).reshape(3, points)
+    odds = p / (1 - p)
+    logarithms = np.log(odds)
+    linear = {"log_odds": logarithms[2], "interpolated": logarithms[:2].mean(axis=0)}
+    tables = [pd.DataFrame({"quantity": "log-odds", **linear})]
+    for name, values in (("probability", p), ("odds", odds)):
+        departure = np.abs(values[2] / values[:2].mean(axis=0) - 1).max()
+        rounding = 1000 * np.finfo(np.float32).eps
+        tables.append(
+            pd.DataFrame({"quantity": ["departure"], "of": name, "departure": departure, "rounding": rounding})
+        )
+    predictor = sign * (theta[0] + ends[0] @ theta[1:])
+    tables.append(pd.DataFrame({"quantity": "stated odds", "stated": np.exp(predictor), "found": odds[0]}))
+    tables.append(pd.DataFrame({"quantity": "stated log-odds", "stated": predictor, "found": logarithms[0]}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _probabilities(theta, x):
+    """Outputs of a Keras layer with a sigmoid, in double precision for what is worked out from them."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.set_weights([theta[1:, None], theta[:1]])
+    return keras.ops.convert_to_numpy(model(x.astype(np.float32)))[:, 0].astype(float)
 
 
 def _sigmoid(z, steepness):
