@@ -19,7 +19,8 @@ with epy.lazy_imports():
 
 # Means and standard deviations of the classes on the line.
 PROBLEMS = {"sigmoid": ((-1.5, 1.0), (1.0, 0.6)), "softmax": ((-2.0, 1.0), (0.0, 0.7), (2.0, 1.2))}
-FEW, MANY = 100, 20_000
+POINTS = np.linspace(-5, 5, 64)
+FEW, MANY = 100, 100_000
 LOSSES = ("cross-entropy", "squared error", "absolute error")
 
 
@@ -49,8 +50,8 @@ def _close(output):
         holds=f"examples > {FEW}",
         named=({"examples": MANY, "loss": "cross-entropy"}, {"examples": MANY, "loss": "squared error"}),
     ),
-    smoke={"rates": (0.003, 0.01, 0.03), "steps": 1000},
-    full={"width": 64, "steps": 20_000, "batch_size": 1000},
+    smoke={"steps": 1000, "rates": (0.01, 0.03, 0.1)},
+    full={"width": 64, "steps": 20_000},
     control={"losses": ("absolute error",)},
     reported=(
         Reported(
@@ -68,29 +69,26 @@ def sigmoid_output_is_posterior(
     examples=(FEW, MANY),
     width=8,
     steps=2000,
-    batch_size=500,
-    rates=(0.001, 0.003, 0.01, 0.03, 0.1),
-    tests=2000,
+    rates=(0.003, 0.01, 0.03, 0.1, 0.3),
 ):
-    """Compares outputs of trained networks with posterior probabilities that are known, on fresh inputs.
+    """Compares outputs of trained networks with posterior probabilities that are known, over all inputs.
 
-    Two classes for a sigmoid and three for a softmax, normal on the line with means and deviations of their own,
-    equally frequent, so that Bayes' rule gives the posterior. 20,000 examples, which each seed draws, and 100 of them
-    for the first loss; one hidden layer of eight tanh units; Adam with batches of up to 500, half and all of 2000
-    steps, at the rate of the least loss on a fifth of the examples, held out, on seeds of its own. The error is the
-    mean distance of output and posterior: their difference for the sigmoid, half the sum of absolute differences over
-    classes for the softmax. Losses are cross-entropy and squared error, both least at the posterior; the control has
-    the absolute error of the same outputs, which is least at 0 or 1.
+    Two classes for a sigmoid and three for a softmax, equally frequent, with the probabilities that normal densities of
+    different means and deviations have at 64 points on the line, so that Bayes' rule gives the posterior and examples
+    with one input can be counted. 100 or 100,000 examples, whose counts each seed draws; one hidden layer of eight tanh
+    units; Adam on all examples at once, half and all of 2000 steps, at the rate of the least loss on a fifth of the
+    examples, held out, on seeds of its own. The error is the expected distance of output and posterior: their
+    difference for the sigmoid, half the sum of absolute differences over classes for the softmax. Losses are Keras'
+    cross-entropy and squared error, both least at the posterior; the control has the absolute error of the same
+    outputs, which is least at 0 or 1.
     """
     tables = []
     for output, loss, number in itertools.product(PROBLEMS, losses, examples):
-        if number < max(examples) and loss != losses[0]:
-            continue  # one loss shows what few examples do
-        drawing = Drawing(output, loss, number, max(examples), tests)
-        arms = {"network": _arm(drawing, width, steps, batch_size)}
+        arm = _arm(Drawing(output, loss, number), width, steps)
         space = {"learning_rate": list(rates)}
         labels = {"output": output, "loss": loss, "examples": number}
-        tables.append(compare_arms(arms, space, len(rates), seeds, objective="validation_loss", widen=1, **labels))
+        options = {"objective": "validation_loss", "widen": 1, **labels}
+        tables.append(compare_arms({"network": arm}, space, len(rates), seeds, **options))
     records = join_tables(tables)
     found = horizons(records).rename(columns={"test_posterior_error": "posterior_error"})
     found.attrs = records.attrs
@@ -99,53 +97,48 @@ def sigmoid_output_is_posterior(
 
 @dataclass(frozen=True)
 class Drawing:
-    """Draws examples of a seed: a number on the line, its class and the posterior probabilities of all classes.
-
-    Few examples are repeated to fill as many rows as many of them have, so that all have one program.
+    """Draws the examples of a seed, and counts them by point and class.
 
     Attributes:
         output: Problem, by the output that it is for.
-        loss: Loss, which stands in the targets, so that losses have one program, too.
-        examples: Number of different training examples.
-        rows: Number of training rows.
-        tests: Number of test examples.
-        is_trial: Whether a fifth of the training examples takes the place of the test examples.
+        loss: Loss, which stands in the targets, so that losses have one program.
+        examples: Number of examples.
+        is_trial: Whether a fifth of the examples is held out to test on, in place of the distribution.
     """
 
     output: str
     loss: str
     examples: int
-    rows: int
-    tests: int
     is_trial: bool = False
 
     def __call__(self, seed):
-        """Draw the examples of a seed; targets are [n, 1 + losses + classes], the class first."""
+        """Draw the examples of a seed: all points, and targets [64, losses + 2 classes + 1], see ``split``."""
         generator = np.random.default_rng((seed, 11))
-        classes = PROBLEMS[self.output]
-        number = self.examples + self.tests
-        labels = generator.integers(len(classes), size=number)
-        means, deviations = np.array(classes).T
-        x = generator.normal(means[labels], deviations[labels])[:, None]
-        chosen = np.tile([name == self.loss for name in LOSSES], (number, 1))
-        y = np.column_stack([labels, chosen, posterior(x, classes)]).astype(np.float32)
-        x = x.astype(np.float32)
-        end = self.examples
-        if not self.is_trial:
-            places = np.resize(np.arange(end), self.rows)
-            return SimpleNamespace(x_train=x[places], y_train=y[places], x_test=x[end:], y_test=y[end:])
-        kept = end - end // 5
-        held_out = np.resize(np.arange(kept, end), self.rows // 5)
-        places = np.resize(np.arange(kept), self.rows - self.rows // 5)
-        tests = {"x_test": x[held_out], "y_test": y[held_out], "left_out": self.tests}
-        return SimpleNamespace(x_train=x[places], y_train=y[places], **tests)
+        joint = joint_probabilities(PROBLEMS[self.output])
+        drawn = generator.multinomial(self.examples, joint.ravel()).reshape(joint.shape)
+        tested = joint
+        if self.is_trial:
+            tested = generator.multivariate_hypergeometric(drawn.ravel(), self.examples // 5).reshape(joint.shape)
+            drawn = drawn - tested
+        x = POINTS[:, None].astype(np.float32)
+        return SimpleNamespace(
+            x_train=x, y_train=self._targets(drawn, joint), x_test=x, y_test=self._targets(tested, joint)
+        )
+
+    def _targets(self, counted, joint):
+        """Which loss, what each class counts at each point, the posterior, and the probability of the point."""
+        chosen = np.tile([name == self.loss for name in LOSSES], (len(POINTS), 1))
+        counts = len(POINTS) * counted / counted.sum()
+        chance = joint.sum(axis=1, keepdims=True)
+        columns = np.hstack([chosen, counts, joint / chance, len(POINTS) * chance])
+        return columns.astype(np.float32)
 
 
-def posterior(x, classes):
-    """Posterior probabilities, [n, classes], of equally frequent normal classes at points [n, 1]."""
+def joint_probabilities(classes):
+    """Probability of every point together with every class, [64, classes]."""
     means, deviations = np.array(classes).T
-    densities = scipy.stats.norm.pdf(x, means, deviations)
-    return densities / densities.sum(axis=1, keepdims=True)
+    densities = scipy.stats.norm.pdf(POINTS[:, None], means, deviations)
+    return densities / densities.sum(axis=0) / len(classes)
 
 
 def network(*, output, width):
@@ -155,26 +148,36 @@ def network(*, output, width):
     return keras.Sequential([keras.Input((1,)), *layers])
 
 
+def split(targets):
+    """Split targets into which loss is meant, what classes count, their posterior, and what the point counts."""
+    classes = (targets.shape[1] - len(LOSSES) - 1) // 2
+    first, second = len(LOSSES), len(LOSSES) + classes
+    return targets[:, :first], targets[:, first:second], targets[:, second:-1], targets[:, -1]
+
+
 def posterior_error(targets, outputs):
-    """Distance of outputs and posterior probabilities."""
-    known = targets[:, 1 + len(LOSSES) :]
+    """Distance of outputs and posterior probabilities, by what the point counts."""
+    _, _, known, chance = split(targets)
     if outputs.shape[-1] == 1:
-        return keras.ops.abs(outputs[:, 0] - known[:, 1])
-    return keras.ops.sum(keras.ops.abs(outputs - known), axis=-1) / 2
+        return chance * keras.ops.abs(outputs[:, 0] - known[:, 1])
+    return chance * keras.ops.sum(keras.ops.abs(outputs - known), axis=-1) / 2
 
 
 def chosen_loss(targets, outputs):
-    """Keras' loss of outputs for the class, by the loss that the targets choose."""
-    if outputs.shape[-1] == 1:
-        labels, cross_entropy = targets[:, :1], keras.losses.binary_crossentropy
-    else:
-        labels = keras.ops.one_hot(keras.ops.cast(targets[:, 0], "int32"), outputs.shape[-1])
-        cross_entropy = keras.losses.categorical_crossentropy
+    """Keras' loss that the targets choose, of the outputs for each class, by what the class counts at the point."""
+    chosen, counts, _, _ = split(targets)
+    is_single = outputs.shape[-1] == 1
+    cross_entropy = keras.losses.binary_crossentropy if is_single else keras.losses.categorical_crossentropy
     losses = (cross_entropy, keras.losses.mean_squared_error, keras.losses.mean_absolute_error)
-    return sum(targets[:, 1 + place] * loss(labels, outputs) for place, loss in enumerate(losses))
+    total = 0.0
+    for label in range(counts.shape[1]):
+        coded = np.array([label]) if is_single else np.eye(counts.shape[1])[label]
+        code = keras.ops.zeros_like(outputs) + coded.astype(np.float32)
+        total += counts[:, label] * sum(chosen[:, place] * loss(code, outputs) for place, loss in enumerate(losses))
+    return total
 
 
-def _arm(drawing, width, steps, batch_size):
+def _arm(drawing, width, steps):
     def on(drawn):
         return partial(
             train,
@@ -183,7 +186,7 @@ def _arm(drawing, width, steps, batch_size):
             loss=chosen_loss,
             optimizer="adam",
             steps=steps,
-            batch_size=batch_size,
+            batch_size=len(POINTS),
             record=Record(every=steps // 2, metrics={"posterior_error": posterior_error}),
             output=drawing.output,
             width=width,
