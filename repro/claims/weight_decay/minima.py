@@ -1,0 +1,278 @@
+"""Where weight decay moves minima, and how much of it is best for a linear student."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Boundary, Correction, Equivalent, Identity, Rival, ScalingLaw, cheatsheet, claim
+from repro.claims.weight_decay._gradients import doubles, minimiser_of_quadratic
+from repro.engine.backend import compile_function, value_and_gradient
+
+with epy.lazy_imports():
+    import keras
+    import scipy.optimize
+
+DECAYS = (0.01, 0.3, 2.0)
+FIVE_PER_CENT = float(np.log(1.05))
+
+
+@claim(
+    r"$(\Lambda + I)^{-1} \Lambda = \mathrm{diag}\left(\frac{\lambda_i}{\lambda_i + \mu}\right)$.",
+    source=cheatsheet("1.8.2"),
+    kind="formula",
+    transcription=True,
+    scope="Lambda is the diagonal matrix of the eigenvalues of H, beside H + mu I one line above",
+    literature="Goodfellow, Bengio and Courville 2016, equation 7.13",
+    criterion=Identity("inverse", "formula", operations=10**4),
+    correction=Correction(
+        r"$(\Lambda + \mu I)^{-1} \Lambda = \mathrm{diag}\left(\frac{\lambda_i}{\lambda_i + \mu}\right)$.",
+        added="mu times the identity",
+        decays=(0.01, 0.3, 1.0, 2.0),
+    ),
+)
+def shrinkage_matrix(seed, *, decays=DECAYS, size=6, added="the identity"):
+    r"""Compares the left side, by Keras' solver, with the right one, for three $\mu$ and eigenvalues of 0.01 to 10.
+
+    Double precision; six eigenvalues, the smallest of them zero. As printed, $\mu$ stands on the right side only, so
+    that the sides agree for $\mu = 1$ alone: with $\lambda = 1$ and $\mu = 3$ they are 1/2 and 1/4. The line above has
+    $H + \mu I$, from which the correction follows by $H = Q^\top \Lambda Q$; a $\mu$ may be lost in copying.
+    """
+    generator = np.random.default_rng(seed)
+    eigenvalues = np.append(0.0, 10 ** generator.uniform(-2, 1, size=size - 1))
+    tables = []
+    for decay in decays:
+        factor = decay if added == "mu times the identity" else 1.0
+        matrix = doubles(np.diag(eigenvalues) + factor * np.eye(size))
+        inverse = keras.ops.convert_to_numpy(keras.ops.solve(matrix, doubles(np.diag(eigenvalues))))
+        formula = np.diag(eigenvalues / (eigenvalues + decay))
+        tables.append(pd.DataFrame({"decay": decay, "inverse": inverse.ravel(), "formula": formula.ravel()}))
+    return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"Around a minimum $\theta^*$ where the loss is quadratic, $H = Q^\top \Lambda Q$, weight decay moves it to "
+    r"$\theta^*_\mu = (H + \mu I)^{-1} H \theta^*$: it is shrunk along directions with small eigenvalues, by "
+    r"$\frac{\lambda_i}{\lambda_i + \mu}$.",
+    source=cheatsheet("1.8.2"),
+    kind="formula",
+    scope="quadratic approximation around the minimum, H positive semidefinite; small is small beside mu",
+    literature="Goodfellow, Bengio and Courville 2016, equations 7.10 to 7.13",
+    criterion=AllOf(
+        weights=Identity("minimiser", "formula", operations=10**6, where={"quantity": "weights"}),
+        directions=Identity("minimiser", "formula", operations=10**6, where={"quantity": "directions"}),
+        network=ScalingLaw("decay", "error", expected=2.0, rivals=(1.0, 3.0), where={"quantity": "network"}),
+    ),
+    full={"inputs": 30, "records": 100, "examples": 500},
+    control={"is_shrunk": False},
+    rival=Rival(
+        r"All directions are shrunk by one factor, $\bar\lambda / (\bar\lambda + \mu)$ of the mean eigenvalue.",
+        criterion=Identity("minimiser", "uniform", operations=10**6, where={"quantity": "weights"}),
+    ),
+)
+def local_shrinkage(
+    seed, *, records=12, inputs=6, examples=60, shares=(1 / 512, 1 / 256, 1 / 128, 1 / 64), is_shrunk=True
+):
+    r"""Compares minima with weight decay with the formula, of quadratic losses and of a small network.
+
+    Quadratic losses $\frac12 (\theta - \theta^*)^\top H (\theta - \theta^*)$ of normal regressions with 12 records and
+    4, fewer than the six inputs, so that $H$ is singular; decays of 0.01, 0.3 and 2 by Keras' L2 regulariser of $\mu /
+    2$; the minimiser is the zero of the gradient by automatic differentiation. Directions: its coefficients along the
+    eigenvectors over those of $\theta^*$. Network: two sigmoid units of two inputs without biases, fitted by Newton's
+    method to 60 noisy outputs of another one, then with decays of 1/512 to 1/64 of the smallest eigenvalue; the
+    distance from the formula, with the Hessian at the minimum, is the error of the quadratic approximation, and grows
+    as $\mu^2$, where a wrong formula would have errors in proportion to $\mu$. Double precision. The control leaves
+    $\theta^*$ where it is.
+    """
+    generator = np.random.default_rng(seed)
+    tables = []
+    for count, decay in itertools.product((records, inputs - 2), DECAYS):
+        x, optimum = generator.normal(size=(count, inputs)), generator.normal(size=inputs)
+        hessian = x.T @ x / count
+        eigenvalues, vectors = np.linalg.eigh(hessian)
+        eigenvalues = eigenvalues.clip(min=0)
+        found = _minimum_of_quadratic(hessian, optimum, decay)
+        factors = eigenvalues / (eigenvalues + decay) if is_shrunk else np.ones(inputs)
+        mean = eigenvalues.mean()
+        weights = {
+            "minimiser": found,
+            "formula": vectors @ (factors * (vectors.T @ optimum)),
+            "uniform": mean / (mean + decay) * optimum,
+        }
+        along = {"minimiser": (vectors.T @ found) / (vectors.T @ optimum), "formula": factors}
+        tables.append(pd.DataFrame({"quantity": "weights", "records": count, "decay": decay, **weights}))
+        tables.append(pd.DataFrame({"quantity": "directions", "records": count, "decay": decay, **along}))
+    tables.append(_network_errors(generator, examples, shares, is_shrunk).assign(quantity="network"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _minimum_of_quadratic(hessian, optimum, decay):
+    """Minimiser of a quadratic loss around an optimum with Keras' penalty on the weights."""
+    matrix, center, penalty = doubles(hessian), doubles(optimum), keras.regularizers.L2(decay / 2)
+
+    def objective(theta):
+        offset = theta - center
+        return keras.ops.sum(offset * keras.ops.matmul(matrix, offset)) / 2 + penalty(theta)
+
+    return minimiser_of_quadratic(objective, len(optimum))
+
+
+def _network_errors(generator, examples, shares, is_shrunk):
+    """Distance of a network's moved minimum from the formula, for decays that are shares of the least eigenvalue."""
+    x = generator.normal(size=(examples, 2))
+    teacher = np.array([2.0, 0.5, -0.5, 2.0, 2.0, -2.0]) + 0.3 * generator.normal(size=6)
+    y = _outputs(teacher, x) + 0.1 * generator.normal(size=examples)
+    gradient = lambda theta, decay: keras.ops.convert_to_numpy(_slope()(theta, x, y)) + decay * theta  # noqa: E731
+    minimum = _newton(lambda theta: gradient(theta, 0.0), teacher)
+    hessian = _jacobian(lambda theta: gradient(theta, 0.0), minimum)
+    least = np.linalg.eigvalsh(hessian)[0]
+    rows = []
+    for share in shares:
+        decay = share * least
+        moved = _newton(lambda theta, decay=decay: gradient(theta, decay), minimum)
+        formula = np.linalg.solve(hessian + decay * np.eye(6), hessian @ minimum) if is_shrunk else minimum
+        rows.append({"decay": share, "error": np.linalg.norm(moved - formula)})
+    return pd.DataFrame(rows)
+
+
+def _outputs(theta, x):
+    """Outputs of the network in NumPy: two hidden weights for each unit, then the weights of the units."""
+    return 1 / (1 + np.exp(-x @ theta[:4].reshape(2, 2).T)) @ theta[4:]
+
+
+@cache
+def _slope():
+    """Compile the gradient of half the mean squared error of the network by its six weights."""
+
+    def error(values, x, y):
+        hidden = keras.ops.sigmoid(keras.ops.matmul(x, keras.ops.transpose(keras.ops.reshape(values[0][:4], (2, 2)))))
+        return keras.ops.sum((keras.ops.matmul(hidden, values[0][4:]) - y) ** 2) / (2 * x.shape[0]), ()
+
+    gradient = compile_function(lambda theta, x, y: value_and_gradient(error, [theta], x, y)[2][0])
+    return lambda *arrays: gradient(*map(doubles, arrays))
+
+
+def _jacobian(function, theta, step=1e-5):
+    """Derivatives of a function of theta with as many values, by central differences, symmetrised."""
+    columns = [
+        (function(theta + step * unit) - function(theta - step * unit)) / (2 * step) for unit in np.eye(len(theta))
+    ]
+    return (np.stack(columns) + np.stack(columns).T) / 2
+
+
+def _newton(gradient, start, tolerance=1e-12, most=20):
+    """Find a minimum near a start: Newton's method, in directions of the wrong curvature downhill."""
+    theta = np.array(start)
+    for _ in range(most):
+        slope = gradient(theta)
+        if np.linalg.norm(slope) < tolerance:
+            break
+        eigenvalues, vectors = np.linalg.eigh(_jacobian(gradient, theta))
+        step = vectors @ ((vectors.T @ slope) / np.abs(eigenvalues).clip(min=1e-6))
+        theta -= step * min(1.0, 0.5 / np.linalg.norm(step))
+    return theta
+
+
+@claim(
+    r"For generalisation the optimal weight decay is $\mu = \sigma^2 / u^2$, with the teacher's signal $u$: inversely "
+    "proportional to the signal-to-noise ratio.",
+    source=cheatsheet("1.8.2"),
+    kind="law",
+    scope="linear student of a linear teacher with noise of variance sigma^2; sum or mean of squares, the signal of "
+    "one weight or of all, and the inputs are left open",
+    left_open=("error", "signal", "inputs"),
+    literature="Krogh and Hertz 1992, section 3: half the sum of squares, u^2 the mean square of the teacher's "
+    "weights, inputs alike in all directions",
+    criterion=AllOf(
+        proportional=ScalingLaw(
+            "noise_to_signal",
+            "optimum",
+            expected=1.0,
+            rivals=(0.5, 2.0),
+            each=("inputs",),
+            where={"error": "sum", "signal": "per weight"},
+        ),
+        equal=Equivalent(
+            "logarithm_of_ratio",
+            0.0,
+            smallest_difference=FIVE_PER_CENT,
+            each=("inputs", "error", "signal"),
+            source="five per cent of a ratio, which the project's table has",
+        ),
+    ),
+    boundary=Boundary(
+        "in proportion always, and with this factor for half the sum of squares, u^2 of one weight and inputs that are "
+        "alike in all directions of the teacher",
+        holds="part == 'proportional' or (inputs == 'isotropic' and error == 'sum' and signal == 'per weight')",
+    ),
+    smoke={"draws": 100},
+    full={"draws": 1000, "weights": 50, "sizes": (20, 100, 200)},
+    seeds=48,
+)
+def optimal_decay(seed, *, draws=200, weights=20, sizes=(10, 40, 80), noises=(0.25, 1.0, 4.0, 16.0)):
+    r"""Finds the decay of the least expected test error of ridge regression, and compares it with the formula.
+
+    Teachers of 20 weights, [20]; 10, 40 and 80 normal examples with noise of variance 1/4 to 16. The student minimises
+    half the sum of squared errors plus $\frac{\mu}{2} \lVert w \rVert^2$, whose expected test error over the noise is
+    bias and variance in closed form, averaged over 200 draws of the inputs and minimised over $\mu$ by Brent's method.
+    For half the mean of squares the optimum is the same over the number of examples. The signal per weight is
+    $\lVert u \rVert^2 / 20$, that in all $\lVert u \rVert^2$. Inputs are isotropic, or have variances that fall as the
+    inverse of their number with a teacher in the five strongest directions. Noise to signal, and in the second part the
+    ratio of the optimum to it, are those of the reading; the ratio is averaged over sizes and noises as a logarithm.
+    """
+    generator = np.random.default_rng(seed)
+    spectrum = 1 / np.arange(1, weights + 1)
+    strong = np.arange(weights) < weights // 4
+    cases = {
+        "isotropic": (np.ones(weights), generator.normal(size=weights)),
+        "correlated": (spectrum / spectrum.mean(), generator.normal(size=weights) * strong),
+    }
+    rows = []
+    for (inputs, (variances, teacher)), size in itertools.product(cases.items(), sizes):
+        x = generator.normal(size=(draws, size, weights)) * np.sqrt(variances)
+        spectra, vectors = np.linalg.eigh(np.swapaxes(x, 1, 2) @ x)
+        along = np.swapaxes(vectors, 1, 2) @ teacher
+        tested = np.swapaxes(vectors, 1, 2) @ (variances[:, None] * vectors)
+        for noise in noises:
+            signal = teacher @ teacher / weights
+            best = _best_decay(spectra.clip(min=0), along, tested, noise, start=noise / signal)
+            readings = {
+                ("sum", "per weight"): (best, signal),
+                ("sum", "in all"): (best, weights * signal),
+                ("mean", "per weight"): (best / size, signal),
+                ("mean", "in all"): (best / size, weights * signal),
+            }
+            for (error, reading), (optimum, power) in readings.items():
+                if inputs == "correlated" and (error, reading) != ("sum", "per weight"):
+                    continue  # the other readings are wrong by the same factors
+                ratio = noise / power
+                labels = {"inputs": inputs, "error": error, "signal": reading, "size": size}
+                values = {"noise_to_signal": ratio, "optimum": optimum, "logarithm_of_ratio": np.log(optimum / ratio)}
+                rows.append(labels | values)
+    return pd.DataFrame(rows)
+
+
+def _best_decay(spectra, along, tested, noise, start):
+    """Decay with the least expected test error.
+
+    Args:
+        spectra: Eigenvalues of the inputs' products, [draws, weights].
+        along: Teacher along the eigenvectors, [draws, weights].
+        tested: Covariance of test inputs in the same directions, [draws, weights, weights].
+        noise: Variance of the noise.
+        start: Decay around which to look.
+    """
+    variances = np.diagonal(tested, axis1=1, axis2=2)
+
+    def risk(logarithm):
+        decay = np.exp(logarithm)
+        bias = decay / (spectra + decay) * along
+        variance = noise * (variances * spectra / (spectra + decay) ** 2).sum(axis=1)
+        return (np.einsum("di,dij,dj->d", bias, tested, bias) + variance).mean()
+
+    around = np.log(start)
+    return float(np.exp(scipy.optimize.minimize_scalar(risk, bounds=(around - 7, around + 7), method="bounded").x))
