@@ -172,7 +172,7 @@ def log_odds(seed, *, sign=-1.0, points=20):
     r"""Compares odds and log-odds of a Keras logistic model with what is printed, and looks for straight lines.
 
     A dense layer of two inputs with a sigmoid, which is the printed $p$, with normal weights; 20 pairs of normal points
-    and their midpoints, single precision. Found odds are $p / (1 - p)$. Linear: the log-odds at the midpoint against
+    and their midpoints, double precision. Found odds are $p / (1 - p)$. Linear: the log-odds at the midpoint against
     the mean of those at both ends. Curved: how far $p$, and the odds, are from that mean where they are furthest, as a
     share of it, against a thousand roundings. The stated signs are those of the odds against: for $p > 1/2$ the
     exponent in $p$ is negative, and the printed odds, its exponential, would be below one. A sign may be lost in
@@ -199,10 +199,11 @@ def log_odds(seed, *, sign=-1.0, points=20):
 
 
 def _probabilities(theta, x):
-    """Outputs of a Keras layer with a sigmoid, in double precision for what is worked out from them."""
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
+    """Outputs of a Keras layer with a sigmoid; in double precision, as 1 - p has few digits of a p near one."""
+    layer = keras.layers.Dense(1, activation="sigmoid", dtype="float64")
+    model = keras.Sequential([keras.Input((2,), dtype="float64"), layer])
     model.set_weights([theta[1:, None], theta[:1]])
-    return keras.ops.convert_to_numpy(model(x.astype(np.float32)))[:, 0].astype(float)
+    return keras.ops.convert_to_numpy(model(x))[:, 0]
 
 
 def _sigmoid(z, steepness):
