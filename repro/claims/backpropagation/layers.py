@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Identity, cheatsheet, claim
+from repro import AllOf, Correction, Identity, cheatsheet, claim
 from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
@@ -62,34 +62,102 @@ def layer_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 4, 3), slope
     for activations in networks:
         gradients = _differentiated(widths, activations)
         for seed in seeds:
-            generator = np.random.default_rng(seed)
-            x, weights = generator.normal(size=widths[0]), generator.normal(size=widths[-1])
-            parameters = []
-            for inputs, units in itertools.pairwise(widths):
-                parameters += [generator.normal(size=shape) / np.sqrt(inputs) for shape in ((inputs, units), (units,))]
-            by_hand = _assembled(x, weights, parameters, activations, sloped)
+            x, weights, parameters = _drawn(seed, widths)
+            by_hand = _assembled(x, weights, parameters, activations, sloped=sloped)
             by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, weights)]
-            kinds = itertools.cycle(["weights", "bias"])
-            for parameter, left, right in zip(kinds, by_autodiff, by_hand, strict=False):
-                where = {"seed": seed, "network": ", ".join(activations), "parameter": parameter}
-                tables.append(pd.DataFrame({**where, "autodiff": left.ravel(), "formula": right.ravel()}))
+            tables += _compared(seed, activations, by_autodiff, by_hand)
     return pd.concat(tables, ignore_index=True)
 
 
-def _assembled(x, weights, parameters, activations, sloped):
-    """Gradients by every kernel and bias, in the order of the layers."""
-    layers = list(zip(parameters[::2], parameters[1::2], activations, strict=True))
-    inputs, slopes = [x], []
-    for kernel, bias, activation in layers:
+@claim(
+    r"The loss has the derivatives $\partial h / \partial w_{ij}^{l-1} = \delta_i^l \dot\varphi_i^l x_j^{l-1}$ and "
+    r"$\partial h / \partial b_i^l = \delta_i^l \dot\varphi_i^l$ with $\delta_i^l = \frac{\partial h}{\partial x_i^l} "
+    r"\dot\varphi_i^l$.",
+    source=cheatsheet("1.3.1"),
+    kind="formula",
+    scope="ridge-function layers, each with an activation of its own; both definitions as they are printed",
+    literature="Rumelhart, Hinton and Williams 1986: the slope counts once, in delta or beside it",
+    # TensorFlow's gelu takes the root of two in single precision, whatever the type of its inputs.
+    criterion=AllOf(
+        weights=Identity("autodiff", "formula", operations=64, dtype="float32", where={"parameter": "weights"}),
+        bias=Identity("autodiff", "formula", operations=64, dtype="float32", where={"parameter": "bias"}),
+    ),
+    correction=Correction(
+        r"$\delta_i^l = \frac{\partial h}{\partial x_i^l}$, without the slope, which stands beside it already.",
+        slopes=1,
+        widths=(5, 6, 5, 4, 2),
+    ),
+)
+def loss_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 4, 3), slopes=2):
+    r"""Assembles gradients of a loss of two deep Keras networks from these derivatives, and compares with autodiff.
+
+    Networks as those of ``layer_derivatives``: four layers of 5, 4, 4 and 3 units, each with another activation, normal
+    weights and biases of variance one over the number of inputs, double precision. The loss is half the squared error
+    of one record with a normal target. $\partial h / \partial x_i^l$ comes down from the layer above by the chain rule.
+    As printed, the slope stands in $\delta$ and once more beside it: for one layer with $h = x^1$ and $x^1 = \tanh w$
+    the derivative by $w$ is $\dot\varphi$, and the printed one its square. With slopes of one, as linear units and
+    active ReLU units have, it is right. The correction counts the slope once.
+    """
+    tables = []
+    for activations in networks:
+        gradients = _differentiated(widths, activations)
+        for seed in seeds:
+            x, target, parameters = _drawn(seed, widths)
+            above = _forward(x, parameters, activations)[0][-1] - target
+            by_hand = _assembled(x, above, parameters, activations, slopes=slopes)
+            by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, above)]
+            tables += _compared(seed, activations, by_autodiff, by_hand)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _drawn(seed, widths):
+    """Inputs, a vector of the size of the outputs, and kernels and biases in the order of the layers."""
+    generator = np.random.default_rng(seed)
+    x, of_outputs = generator.normal(size=widths[0]), generator.normal(size=widths[-1])
+    parameters = []
+    for inputs, units in itertools.pairwise(widths):
+        parameters += [generator.normal(size=shape) / np.sqrt(inputs) for shape in ((inputs, units), (units,))]
+    return x, of_outputs, parameters
+
+
+def _compared(seed, activations, by_autodiff, by_hand):
+    """Tables of both gradients of every parameter."""
+    kinds = itertools.cycle(["weights", "bias"])
+    tables = []
+    for parameter, left, right in zip(kinds, by_autodiff, by_hand, strict=False):
+        where = {"seed": seed, "network": ", ".join(activations), "parameter": parameter}
+        tables.append(pd.DataFrame({**where, "autodiff": left.ravel(), "formula": right.ravel()}))
+    return tables
+
+
+def _forward(x, parameters, activations, sloped=True):
+    """Outputs of every layer after the inputs, and the slopes of its activations."""
+    outputs, slopes = [x], []
+    for kernel, bias, activation in zip(parameters[::2], parameters[1::2], activations, strict=True):
         function, slope = ACTIVATIONS[activation]
-        total = inputs[-1] @ kernel + bias
-        inputs.append(function(total))
+        total = outputs[-1] @ kernel + bias
+        outputs.append(function(total))
         slopes.append(slope(total) if sloped else np.ones_like(total))
-    arriving, gradients = weights, []
-    for (kernel, _, _), below, slope in reversed(list(zip(layers, inputs, slopes, strict=False))):
-        through = arriving * slope
-        gradients = [np.outer(below, through), through, *gradients]
-        arriving = kernel @ through
+    return outputs, slopes
+
+
+def _assembled(x, above, parameters, activations, *, sloped=True, slopes=1):
+    """Gradients by every kernel and bias, in the order of the layers.
+
+    Args:
+        x: Inputs.
+        above: Derivatives by the outputs of the last layer.
+        parameters: Kernels and biases.
+        activations: Names of the activations.
+        sloped: Whether slopes are those of the activations, or one.
+        slopes: Number of times that a slope counts in the derivatives by the parameters of its layer.
+    """
+    outputs, of_layers = _forward(x, parameters, activations, sloped)
+    arriving, gradients = above, []
+    for kernel, below, slope in reversed(list(zip(parameters[::2], outputs, of_layers, strict=False))):
+        by_total = arriving * slope**slopes
+        gradients = [np.outer(below, by_total), by_total, *gradients]
+        arriving = kernel @ (arriving * slope)
     return gradients
 
 
