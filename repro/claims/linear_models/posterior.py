@@ -50,7 +50,7 @@ def _close(output):
         holds=f"examples > {FEW}",
         named=({"examples": MANY, "loss": "cross-entropy"}, {"examples": MANY, "loss": "squared error"}),
     ),
-    smoke={"steps": 1000, "rates": (0.01, 0.03, 0.1)},
+    smoke={"steps": 1000},
     full={"width": 64, "steps": 20_000},
     control={"losses": ("absolute error",)},
     reported=(
@@ -69,7 +69,7 @@ def sigmoid_output_is_posterior(
     examples=(FEW, MANY),
     width=8,
     steps=2000,
-    rates=(0.003, 0.01, 0.03, 0.1, 0.3),
+    rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 ):
     """Compares outputs of trained networks with posterior probabilities that are known, over all inputs.
 
@@ -87,7 +87,7 @@ def sigmoid_output_is_posterior(
         arm = _arm(Drawing(output, loss, number), width, steps)
         space = {"learning_rate": list(rates)}
         labels = {"output": output, "loss": loss, "examples": number}
-        options = {"objective": "validation_loss", "widen": 1, **labels}
+        options = {"objective": "validation_loss", "widen": 2, **labels}
         tables.append(compare_arms({"network": arm}, space, len(rates), seeds, **options))
     records = join_tables(tables)
     found = horizons(records).rename(columns={"test_posterior_error": "posterior_error"})
