@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -239,8 +240,8 @@ class Network:
         loss: Error function: ``squares`` or ``cross-entropy``.
     """
 
-    kernels: list
-    activations: tuple
+    kernels: list[Any]
+    activations: tuple[str, ...]
     loss: str
 
     def changed(self, generator, part, layer):
