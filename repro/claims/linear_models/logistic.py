@@ -106,12 +106,16 @@ def logistic_gradient(seed, *, records=30, inputs=6, loss="binary_crossentropy")
     30 normal records with six inputs, labels drawn from 0 and 1, normal weights; single precision. Both forms in which
     Keras takes the output: of probabilities, from a dense layer with a sigmoid, and of scores, from the same layer
     without; scores there are also multiplied by ten, where probabilities are about 0 and 1. The formula has SciPy's
-    sigmoid. The control has the squared error of the same probability, whose gradient has the slope of the sigmoid as a
-    factor.
+    sigmoid. Keras cuts probabilities at 1e-7, beyond which (scores over 16) their gradient is nought on JAX, which is
+    no matter of the identity: records are scaled so that no score exceeds ten, and weights have the expected norm of
+    six inputs whatever their number. The control has the squared error of the same probability, whose gradient has the
+    slope of the sigmoid as a factor.
     """
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(records, inputs)).astype(np.float32)
     y, w = generator.integers(2, size=records), generator.normal(size=inputs).astype(np.float32)
+    w *= np.float32(np.sqrt(6 / inputs))
+    x /= max(1.0, np.abs(x @ w).max() / 10)
     tables = []
     for form, scale in (("probabilities", 1.0), ("scores", 1.0), ("scores", 10.0)):
         weights = w * np.float32(scale)
@@ -153,13 +157,12 @@ def _gradient_of_record(loss, form, inputs):
     transcription=True,
     scope="two features; the minus signs between the terms are missing in the text and restored here",
     literature="Agresti 2013, section 5.1: the logit is the linear predictor itself",
+    # 1 - p loses as many digits as the odds have, which stay below a million.
     criterion=AllOf(
-        linear=Identity("log_odds", "interpolated", operations=1000, dtype="float32", where={"quantity": "log-odds"}),
+        linear=Identity("log_odds", "interpolated", operations=10**6, where={"quantity": "log-odds"}),
         curved=AtLeast("departure", bound="rounding", where={"quantity": "departure"}),
-        odds=Identity("stated", "found", operations=1000, dtype="float32", where={"quantity": "stated odds"}),
-        stated_log_odds=Identity(
-            "stated", "found", operations=1000, dtype="float32", where={"quantity": "stated log-odds"}
-        ),
+        odds=Identity("stated", "found", operations=10**6, where={"quantity": "stated odds"}),
+        stated_log_odds=Identity("stated", "found", operations=10**6, where={"quantity": "stated log-odds"}),
     ),
     correction=Correction(
         r"The odds are $\exp(\theta_0 + \theta_1 x_1 + \theta_2 x_2)$ and the log-odds "
@@ -188,7 +191,7 @@ def log_odds(seed, *, sign=-1.0, points=20):
     tables = [pd.DataFrame({"quantity": "log-odds", **linear})]
     for name, values in (("probability", p), ("odds", odds)):
         departure = np.abs(values[2] / values[:2].mean(axis=0) - 1).max()
-        rounding = 1000 * np.finfo(np.float32).eps
+        rounding = 1000 * np.finfo(float).eps
         tables.append(
             pd.DataFrame({"quantity": ["departure"], "of": name, "departure": departure, "rounding": rounding})
         )
