@@ -60,7 +60,7 @@ def layer_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 4, 3), slope
     """
     tables = []
     for activations in networks:
-        gradients = _differentiated(widths, activations)
+        gradients = _differentiated(widths, activations, _weighted)
         for seed in seeds:
             x, weights, parameters = _drawn(seed, widths)
             by_hand = _assembled(x, weights, parameters, activations, sloped=sloped)
@@ -83,7 +83,8 @@ def layer_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 4, 3), slope
         bias=Identity("autodiff", "formula", operations=64, dtype="float32", where={"parameter": "bias"}),
     ),
     correction=Correction(
-        r"$\delta_i^l = \frac{\partial h}{\partial x_i^l}$, without the slope, which stands beside it already.",
+        r"$\delta_i^l = \frac{\partial h}{\partial x_i^l}$, without the slope, which stands beside it already; "
+        r"or $\partial h / \partial w_{ij}^{l-1} = \delta_i^l x_j^{l-1}$ with $\delta_i^l$ as printed.",
         slopes=1,
         widths=(5, 6, 5, 4, 2),
     ),
@@ -93,19 +94,20 @@ def loss_derivatives(seeds, *, networks=NETWORKS, widths=(6, 5, 4, 4, 3), slopes
 
     Networks as those of ``layer_derivatives``: four layers of 5, 4, 4 and 3 units, each with another activation, normal
     weights and biases of variance one over the number of inputs, double precision. The loss is half the squared error
-    of one record with a normal target. $\partial h / \partial x_i^l$ comes down from the layer above by the chain rule.
+    of one record with a normal target, which autodiff starts from. $\partial h / \partial x_i^l$ comes down from the
+    layer above by the chain rule.
     As printed, the slope stands in $\delta$ and once more beside it: for one layer with $h = x^1$ and $x^1 = \tanh w$
     the derivative by $w$ is $\dot\varphi$, and the printed one its square. With slopes of one, as linear units and
     active ReLU units have, it is right. The correction counts the slope once.
     """
     tables = []
     for activations in networks:
-        gradients = _differentiated(widths, activations)
+        gradients = _differentiated(widths, activations, _half_squared)
         for seed in seeds:
             x, target, parameters = _drawn(seed, widths)
             above = _forward(x, parameters, activations)[0][-1] - target
             by_hand = _assembled(x, above, parameters, activations, slopes=slopes)
-            by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, above)]
+            by_autodiff = [keras.ops.convert_to_numpy(gradient) for gradient in gradients(parameters, x, target)]
             tables += _compared(seed, activations, by_autodiff, by_hand)
     return pd.concat(tables, ignore_index=True)
 
@@ -161,8 +163,16 @@ def _assembled(x, above, parameters, activations, *, sloped=True, slopes=1):
     return gradients
 
 
-def _differentiated(widths, activations):
-    """Make a function of a Keras network's parameters, an input and weights of its outputs: gradients by autodiff."""
+def _weighted(outputs, weights):
+    return keras.ops.sum(outputs * weights)
+
+
+def _half_squared(outputs, target):
+    return keras.ops.sum((outputs - target) ** 2) / 2
+
+
+def _differentiated(widths, activations, loss):
+    """Make a function of a Keras network's parameters, an input and what the loss compares outputs with: gradients."""
     inputs, *units = widths
     layers = [
         keras.layers.Dense(number, activation=activation, dtype="float64")
@@ -170,11 +180,11 @@ def _differentiated(widths, activations):
     ]
     model = keras.Sequential([keras.Input((inputs,), dtype="float64"), *layers])
 
-    def gradients(parameters, x, weights):
-        def weighted(values):
+    def gradients(parameters, x, of_outputs):
+        def error(values):
             outputs, _ = model.stateless_call(values, [], x[None])
-            return keras.ops.sum(outputs * weights), ()
+            return loss(outputs, of_outputs), ()
 
-        return value_and_gradient(weighted, parameters)[-1]
+        return value_and_gradient(error, parameters)[-1]
 
     return compile_function(gradients)
