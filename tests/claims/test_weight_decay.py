@@ -86,10 +86,25 @@ def test_least_strength_leaves_no_coefficient():
     assert np.abs(np.corrcoef(x[:, [other, *relevant]].T)[0, 1:]).max() > 0.8
 
 
+def test_minimiser_of_powers_has_no_gradient():
+    x, t, _ = sparsity._problem(3, 40, 60, 0.0)
+    w = sparsity._bridge(x, t, 0.4, 1.5)
+    gradient = x.T @ (x @ w - t) / 40 + 0.4 * np.sign(w) * np.abs(w) ** 0.5
+    np.testing.assert_allclose(gradient, 0, atol=1e-6)
+    np.testing.assert_allclose(sparsity._bridge(x, t, 0.4, 2.0), sparsity._ridge(x, t, 0.4))
+
+
+def test_best_decay_of_isotropic_inputs_is_noise_over_the_signal_of_a_weight():
+    table = minima.optimal_decay([3], sizes=(10, 40), noises=(1.0,))
+    deviations = table[table["quantity"] == "deviation"].set_index(["inputs", "error", "signal"])["deviation"]
+    assert deviations["isotropic", "sum", "per weight"] < 0.1
+    assert deviations["isotropic", "sum", "in all"] == pytest.approx(np.log(20), rel=0.05)
+
+
 def test_descent_with_l2_reaches_the_ridge():
     generator = np.random.default_rng(0)
     x, t = generator.normal(size=(40, 3)), generator.normal(size=40)
-    found = sparsity._descended([(0, 1.0, x, t, 0.5)], is_absolute=False, rate=0.25, steps=200)
+    found = sparsity._descended([(0, 1.0, x, t, 0.5)], 2.0, rate=0.25, steps=200)
     np.testing.assert_allclose(found[0], sparsity._ridge(x, t, 0.5), rtol=1e-6)
 
 
@@ -101,13 +116,3 @@ def test_network_penalises_half_the_squares(statistics):
     expected = 0.25 * sum(np.square(kernel).sum() for kernel in kernels)
     assert len(kernels) == 3
     assert float(keras.ops.sum(keras.ops.stack(network.losses))) == pytest.approx(expected, rel=1e-5)
-
-
-def test_penalty_towards_an_anchor_is_nought_at_the_anchor():
-    network = penalised_network(inputs=3, outputs=2, width=4, statistics="none", decay=0.5, anchored=0.2)
-    by_path = {weight.path: weight for weight in network.weights}
-    for path, weight in by_path.items():
-        if path.endswith("kernel"):
-            weight.assign(by_path[path.removesuffix("kernel") + "anchor"])
-    network(np.zeros((2, 3), np.float32))
-    assert float(keras.ops.sum(keras.ops.stack(network.losses))) == pytest.approx(0.0, abs=1e-9)

@@ -13,25 +13,21 @@ with epy.lazy_imports():
 @cache
 def _penalised_dense():
     class PenalisedDense(keras.layers.Dense):
-        """A dense layer with a penalty on the squares of its kernel's distance from an anchor, and of its bias."""
+        """A dense layer with penalties on the squares of its kernel and of its bias."""
 
-        def __init__(self, units, *, decay, bias_decay, anchored, **options):
+        def __init__(self, units, *, decay, bias_decay, **options):
             super().__init__(units, **options)
             self.decay_initializer = keras.initializers.Constant(decay)
             self.bias_decay_initializer = keras.initializers.Constant(bias_decay)
-            self.anchor_initializer = keras.initializers.RandomNormal(stddev=anchored)
 
         def build(self, shape):
             super().build(shape)
             scalar = {"shape": (), "trainable": False}
             self.decay = self.add_weight(initializer=self.decay_initializer, name="decay", **scalar)
             self.bias_decay = self.add_weight(initializer=self.bias_decay_initializer, name="bias_decay", **scalar)
-            self.anchor = self.add_weight(
-                shape=(shape[-1], self.units), initializer=self.anchor_initializer, trainable=False, name="anchor"
-            )
 
         def call(self, inputs, training=None):
-            of_kernel = keras.ops.sum(keras.ops.square(self.kernel - self.anchor))
+            of_kernel = keras.ops.sum(keras.ops.square(self.kernel))
             of_bias = keras.ops.sum(keras.ops.square(self.bias))
             self.add_loss(self.decay / 2 * of_kernel + self.bias_decay / 2 * of_bias)
             return super().call(inputs, training=training)
@@ -39,7 +35,7 @@ def _penalised_dense():
     return PenalisedDense
 
 
-def penalised_network(*, inputs, outputs, width, statistics, decay=0.0, bias_decay=0.0, anchored=0.0):
+def penalised_network(*, inputs, outputs, width, statistics, decay=0.0, bias_decay=0.0):
     """Build a network of two hidden ReLU layers with a penalty on its weights.
 
     Args:
@@ -49,9 +45,8 @@ def penalised_network(*, inputs, outputs, width, statistics, decay=0.0, bias_dec
         statistics: Normalisation behind a hidden layer: ``batch`` or ``none``.
         decay: Weight of half the squares of all kernels.
         bias_decay: Weight of half the squares of all biases.
-        anchored: Standard deviation of the random weights that kernels are drawn towards; zero for nought.
     """
-    penalties = {"decay": decay, "bias_decay": bias_decay, "anchored": anchored}
+    penalties = {"decay": decay, "bias_decay": bias_decay}
     layers = [keras.Input((inputs,))]
     for _ in range(2):
         layers.append(_penalised_dense()(width, kernel_initializer="he_normal", **penalties))
