@@ -41,6 +41,8 @@ def _sum_of_absolutes(x, y):
     criterion=AllOf(
         limit=Identity("inverse", "pseudoinverse", operations=10**5, where={"quantity": "limit"}),
         minimiser=Identity("inverse", "projection", operations=10**5, where={"quantity": "minimiser"}),
+        keras=Identity("inverse", "pseudoinverse", operations=1000, where={"quantity": "keras"}),
+        least_norm=Identity("inverse", "pseudoinverse", operations=1000, where={"quantity": "least norm"}),
     ),
     full={"shapes": ((200, 50, 50), (50, 200, 50), (200, 100, 40))},
     control={"is_limit": False},
@@ -52,7 +54,8 @@ def pseudoinverse(seed, *, shapes=((20, 6, 6), (6, 20, 6), (20, 10, 4)), levels=
     values from 1 to 2; normal targets; double precision. The limit is Richardson's extrapolation of $(X^\top X + \delta
     I)^{-1} X^\top$ from nine $\delta$ between $2^{-4}$ and $2^{-12}$, since so small a $\delta$ that nothing were left
     of it would make the equations singular. A $w$ minimises $h$ if and only if $Xw$ is the projection of $y$ on the
-    column space, here by a QR decomposition with pivoting. The control stops at the smallest $\delta$.
+    column space, here by a QR decomposition with pivoting. Keras: its own pseudoinverse. Least norm: the solution by
+    its least squares, which of all minimisers is $X^+ y$. The control stops at the smallest $\delta$.
     """
     generator = np.random.default_rng(seed)
     tables = []
@@ -60,11 +63,14 @@ def pseudoinverse(seed, *, shapes=((20, 6, 6), (6, 20, 6), (20, 10, 4)), levels=
         left, _ = np.linalg.qr(generator.normal(size=(rows, rank)))
         right, _ = np.linalg.qr(generator.normal(size=(columns, rank)))
         x, y = (left * generator.uniform(1, 2, size=rank)) @ right.T, generator.normal(size=rows)
-        inverse = _limit(x, levels if is_limit else 1)
+        inverse, pseudoinverse = _limit(x, levels if is_limit else 1), scipy.linalg.pinv(x)
+        solution = keras.ops.lstsq(doubles(x), doubles(y))
         basis = scipy.linalg.qr(x, mode="economic", pivoting=True)[0][:, :rank]
         sides = {
-            "limit": {"inverse": inverse.ravel(), "pseudoinverse": scipy.linalg.pinv(x).ravel()},
+            "limit": {"inverse": inverse.ravel(), "pseudoinverse": pseudoinverse.ravel()},
             "minimiser": {"inverse": x @ (inverse @ y), "projection": basis @ (basis.T @ y)},
+            "keras": {"inverse": np.ravel(keras.ops.pinv(doubles(x))), "pseudoinverse": pseudoinverse.ravel()},
+            "least norm": {"inverse": np.ravel(solution), "pseudoinverse": pseudoinverse @ y},
         }
         shape = f"{rows} x {columns}, rank {rank}"
         tables += [pd.DataFrame({"matrix": shape, "quantity": name, **values}) for name, values in sides.items()]
@@ -143,14 +149,15 @@ def least_squares_gradient(seed, *, records=(1, 7, 50), inputs=5, points=4, is_s
     ),
 )
 def ridge_closed_form(seed, *, shapes=((6, 6), (9, 9)), gram="of records"):
-    r"""Compares the formula with the minimiser of the printed objective, found by two routes.
+    r"""Compares the formula with the minimiser of the printed objective, found by three routes.
 
     Normal data, $\lambda = 1/2$, double precision. Routes: the zero of the gradient of Keras' objective, half the mean
     of squares with its L2 regulariser of $\lambda / 2$, by automatic differentiation; and SciPy's least squares for $X$
     with $\sqrt{s \lambda} I$ below it. As printed, $X X^\top$ has a row for each record and $X^\top y$ one for each
     input, so that the product exists for $s = n$ only, where it is evaluated; there it is wrong too, for $X$ and
     $X^\top$ need not commute. For one record and one input the orders agree, and the factor of $\lambda$ is right as
-    well: $s = 1$. The correction runs at $s \ne n$ too; the rival shows that its factor $s$, which comes from the
+    well: $s = 1$. Factors may have changed places: $X^\top (X X^\top + s \lambda I)^{-1} y$ is the same solution, and a
+    route of its own. The correction runs at $s \ne n$ too; the rival shows that its factor $s$, which comes from the
     $1/(2s)$, is needed.
     """
     generator = np.random.default_rng(seed)
@@ -162,7 +169,12 @@ def ridge_closed_form(seed, *, shapes=((6, 6), (9, 9)), gram="of records"):
         else:
             formula = np.linalg.solve(x.T @ x + records * PENALTY * np.eye(inputs), x.T @ y)
         without_records = np.linalg.solve(x.T @ x + PENALTY * np.eye(inputs), x.T @ y)
-        for route, minimiser in (("gradient", _ridge_by_keras(x, y)), ("least squares", _ridge_by_rows(x, y))):
+        routes = {
+            "gradient": _ridge_by_keras(x, y),
+            "least squares": _ridge_by_rows(x, y),
+            "of records": x.T @ np.linalg.solve(x @ x.T + records * PENALTY * np.eye(records), y),
+        }
+        for route, minimiser in routes.items():
             columns = {"formula": formula, "minimiser": minimiser, "without_records": without_records}
             tables.append(pd.DataFrame({"shape": f"{records} x {inputs}", "route": route, **columns}))
     return pd.concat(tables, ignore_index=True)
