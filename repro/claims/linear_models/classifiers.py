@@ -17,8 +17,9 @@ with epy.lazy_imports():
     r"from the first to the second, follows from $a w^\top w = c_2 - c_1$ as $a = -\frac{c_2 - c_1}{\|w\|}$.",
     source=notes("Remark 3.5"),
     kind="formula",
-    scope="unit vectors w; the distance is the absolute value, the sign of a a step of its derivation",
-    literature="Boyd and Vandenberghe 2004, exercise 2.4, for the distance",
+    scope="unit vectors w, and for the distance vectors of other norms besides; the distance is the absolute value, "
+    "the sign of a a step of its derivation",
+    literature="Boyd and Vandenberghe 2004, exercise 2.5, for the distance",
     criterion=AllOf(
         distance=Identity("formula", "found", operations=1000, where={"quantity": "distance"}),
         displacement=Identity("formula", "found", operations=1000, where={"quantity": "displacement"}),
@@ -34,14 +35,15 @@ def hyperplane_offset(seed, *, sign=-1.0, planes=20, dimensions=(2, 10, 100)):
     Normal unit vectors, b, c_1 and c_2, points of the first plane, in double precision; the nearest point of a plane
     solves the equations of Lagrange's multiplier. Displacement: that way along w, sign included. Distance: its length,
     against the absolute value of the formula. The counterexample is w = 1 in one dimension, b = 0, c_1 = 0 and c_2 = 1,
-    where the way leads from 0 to 1 and a is 1; the printed one is -1. The distance is right, since only |a| counts.
+    where the way leads from 0 to 1 and a is 1; the printed one is -1, a slip of the last line. The distance is right,
+    since only |a| counts, and for norms of 1/2 and 3 as well, where a counts along w over its norm.
     """
     generator = np.random.default_rng(seed)
     rows = []
     for dimension in dimensions:
-        for _ in range(planes):
+        for length in np.resize([1.0, 0.5, 3.0], 3 * planes):
             w = generator.normal(size=dimension)
-            w /= np.linalg.norm(w)
+            w *= length / np.linalg.norm(w)
             b, first, second = generator.normal(size=3)
             start = _nearest(w, b + first, generator.normal(size=dimension))
             way = _nearest(w, b + second, start) - start
@@ -49,6 +51,8 @@ def hyperplane_offset(seed, *, sign=-1.0, planes=20, dimensions=(2, 10, 100)):
             formula = sign * (second - first) / float(norm)
             sides = {"displacement": (formula, way @ w), "distance": (abs(formula), np.linalg.norm(way))}
             for quantity, (left, right) in sides.items():
+                if quantity == "displacement" and length != 1:
+                    continue  # the statement is about unit vectors
                 rows.append({"dimension": dimension, "quantity": quantity, "formula": left, "found": right})
     return pd.DataFrame(rows)
 
@@ -61,13 +65,12 @@ def _nearest(w, offset, point):
 
 
 @claim(
-    r"Connecting the $d$ inputs of a flattened image to $L$ classes takes a matrix $W$ of $L \times d$ weights, an "
-    "impractically large number as the dimensions of images increase, which prevents the straightforward use of deep "
-    "networks on large data sets.",
+    r"Connecting the $d$ inputs of a flattened image to $L$ classes takes a matrix $W$ of $L \times d$ weights, a "
+    "number that grows with the dimensions of the image.",
     source=lectures("3.2.1"),
     kind="formula",
-    scope="single-layer classifier of flattened colour images; what number is impractical, and for what, is left "
-    "open, so that the number and its growth alone are judged",
+    scope="single-layer classifier of flattened colour images; that the number becomes impractical, and prevents the "
+    "use of deep networks on large data sets, is an opinion, and not judged",
     literature="LeCun et al. 1998, section 2.A: weights of fully connected layers grow with the image, those of "
     "convolutions do not",
     criterion=AllOf(
@@ -80,15 +83,15 @@ def _nearest(w, offset, point):
 def linear_connections(*, sides=(32, 64, 128, 256), classes=10, layer="dense"):
     """Counts the weights of Keras' dense layer on flattened colour images of 32 to 256 pixels a side, with ten classes.
 
-    30,720 for 32 x 32 x 3. Growth: their exponent in the side of the image, which is that of its area; in the number of
-    inputs it is one. A worked number, which only a layer of another kind could change: the control has a convolution of
-    3 x 3 with ten channels, whose number of weights is the same for any image.
+    A worked number, 30,720 for 32 x 32 x 3, which only a layer of another kind could change: the control has a
+    convolution of 3 x 3 with ten channels, whose number of weights is the same for any image. Growth: their exponent in
+    the side of the image, which is that of its area; in the number of inputs it is one.
     """
     rows = []
     for side in sides:
         if layer == "dense":
             connecting = keras.layers.Dense(classes)
-            connecting.build((None, side * side * 3))
+            connecting(keras.layers.Flatten()(keras.Input((side, side, 3))))
         else:
             connecting = keras.layers.Conv2D(classes, 3)
             connecting.build((None, side, side, 3))
