@@ -47,16 +47,17 @@ with epy.lazy_imports():
     control={"loss": "squared error"},
 )
 def cross_entropy_mle(seed, *, records=50, inputs=3, classes=4, points=4, loss="cross-entropy"):
-    """Compares Keras' cross-entropies, summed over records, with SciPy's log-likelihoods, in value and in minimiser.
+    """Compares Keras' cross-entropies, summed over records, with SciPy's log-likelihoods.
 
-    50 normal records with three inputs. Two classes: labels drawn with the output of a network of five tanh units as
-    probability; binary cross-entropy of probabilities and of scores against the Bernoulli distribution, at four normal
-    sets of weights. Categories: the same with four outputs and a softmax, one-hot and integer labels, against the
-    multinomial distribution of one trial. Frequencies: no inputs, one distribution for all records; the loss of each
-    category weighted by its count, against the multinomial distribution of all trials without its coefficient, which
-    the distribution does not change. Minimiser: weights of logistic regression where Newton's method finds the zero of
-    Keras' gradient of the cross-entropy, against maximum likelihood by statsmodels. Single precision. The control has
-    squared errors of the probabilities.
+    Both are compared in value, and for two classes in minimiser. 50 normal records with three inputs. Two classes:
+    labels drawn with the output of a network of five tanh units as probability; binary cross-entropy of probabilities
+    and of scores against the Bernoulli distribution, at four normal sets of weights. Categories: the same with four
+    outputs and a softmax, one-hot and integer labels, against the multinomial distribution of one trial. Frequencies:
+    no inputs, one distribution for all records, of two categories and of four; the loss of each category weighted by
+    its count, against the multinomial distribution of all trials without its coefficient, which the distribution does
+    not change. Minimiser: weights of logistic regression where Newton's method finds the zero of Keras' gradient of the
+    cross-entropy, against maximum likelihood by statsmodels. Single precision. The control has squared errors of the
+    probabilities.
     """
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(records, inputs)).astype(np.float32)
@@ -71,7 +72,8 @@ def cross_entropy_mle(seed, *, records=50, inputs=3, classes=4, points=4, loss="
             likelihood = -_log_likelihood(drawn, _normalised(scores.astype(float))).sum()
             for form, value in _losses(loss, drawn, scores).items():
                 rows.append({"quantity": quantity, "form": form, "cross_entropy": value, "likelihood": likelihood})
-    rows += _of_frequencies(generator, loss, records, classes, points)
+    for kinds in (2, classes):
+        rows += _of_frequencies(generator, loss, records, kinds, points)
     y = _draw(generator, _normalised(x @ generator.normal(size=(inputs, 1))))
     fitted = statsmodels.Logit(y, x.astype(float)).fit(disp=0, tol=1e-12)
     minimiser = {"cross_entropy": _minimiser(loss, x, y), "likelihood": fitted.params}
@@ -158,7 +160,7 @@ def _minimiser(loss, x, y, steps=20, width=1e-2):
     for _ in range(steps):
         units = width * np.eye(len(w))
         curvature = np.stack([slope(w + unit) - slope(w - unit) for unit in units]) / (2 * width)
-        w -= np.linalg.solve((curvature + curvature.T) / 2, slope(w))
+        w -= np.linalg.lstsq((curvature + curvature.T) / 2, slope(w), rcond=None)[0]
     return w
 
 
