@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, Correction, Identity, cheatsheet, claim, lectures
+from repro import AllOf, AtLeast, Correction, Identity, Rival, cheatsheet, claim, lectures
 
 with epy.lazy_imports():
     import keras
@@ -28,7 +28,8 @@ GAMMA = NOISE**2 / WIDTH**2
     ),
     kind="formula",
     scope="Gaussian noise of known variance; essentially means up to a factor and a constant; the square is taken "
-    "outside of the difference, which the lectures print inside",
+    "outside of the difference, which the lectures print inside; variances of all weights are equal, which the last "
+    "line of the cheat sheet supposes, though one of each weight stands beside its prior",
     literature="MacKay 1992; Bishop 2006, equation 1.67: gamma is sigma^2 / sigma_w^2",
     # Keras' mean over examples is in single precision on JAX, and minimisers are found to the root of a precision.
     criterion=AllOf(
@@ -38,6 +39,11 @@ GAMMA = NOISE**2 / WIDTH**2
     ),
     full={"records": 200, "inputs": 20, "points": 20},
     control={"prior": "Laplace"},
+    rival=Rival(
+        r"$-\log p(\theta) = \frac{1}{2\sigma^2} \lVert \theta \rVert^2 + \mathrm{const}$ also where the variances of "
+        "weights differ.",
+        criterion=Identity("penalised", "unequal", operations=256, dtype="float32", where={"quantity": "prior"}),
+    ),
 )
 def gaussian_prior(seed, *, records=15, inputs=3, points=5, prior="Gaussian"):
     r"""Compares Keras' squared errors and L2 penalties with log-densities of the posterior by SciPy, and their minima.
@@ -47,7 +53,8 @@ def gaussian_prior(seed, *, records=15, inputs=3, points=5, prior="Gaussian"):
     squares with Keras' regulariser L2 of $\gamma$ over $2 \sigma^2$, for a linear model and for a network of four tanh
     units. Minimiser: of the linear model, by the normal equations and by BFGS on the posterior. Prior: differences of
     minus its logarithm against those of Keras' regulariser of $1 / (2 \sigma_w^2)$ alone. The control has Laplace's
-    prior of the same deviation, whose minimiser and penalty are those of absolute values.
+    prior of the same deviation, whose minimiser and penalty are those of absolute values; the rival has deviations of
+    1/2 and 3/2 in turn.
     """
     generator = np.random.default_rng(seed)
     x, t = generator.normal(size=(records, inputs)), generator.normal(size=records)
@@ -63,7 +70,10 @@ def gaussian_prior(seed, *, records=15, inputs=3, points=5, prior="Gaussian"):
         penalty = keras.regularizers.L2(1 / (2 * WIDTH**2))
         alone = np.array([float(penalty(keras.ops.convert_to_tensor(w, dtype="float64"))) for w in weights])
         of_prior = np.array([_negative_prior(w, prior) for w in weights])
+        widths = np.resize([0.5, WIDTH], weights.shape[1])
+        unequal = -scipy.stats.norm.logpdf(weights, 0, widths).sum(axis=1)
         sides = {"penalised": (alone - alone[0])[1:], "posterior": (of_prior - of_prior[0])[1:]}
+        sides["unequal"] = (unequal - unequal[0])[1:]
         tables.append(pd.DataFrame({"quantity": "prior", "model": name, **sides}))
     found = scipy.optimize.minimize(
         lambda w: _noise(t - x @ w) + _negative_prior(w, prior), np.zeros(inputs), tol=1e-10
@@ -128,9 +138,9 @@ def map_objective_as_printed(seed, *, records=15, inputs=3, points=6, square="of
     15 normal records with three inputs, linear models and networks of four tanh units, in Keras; $\gamma = 1/9$, the
     variance of the noise over that of the prior. Objective: differences between normal weights and others, against
     those of minus the logarithm of the posterior by SciPy, times twice the variance of the noise. Bounded: the least
-    objective of weights a thousand times as large against that of the normal ones. As printed, outputs count with the
-    wrong sign and targets not at all: for $x = 1$ the objective is $t - w^2 + \gamma w^2$, which has no least value for
-    $\gamma < 1$. The square may have moved in copying, though it stands so six times.
+    objective of weights a thousand times as large is not lower than that of the normal ones. As printed, outputs count
+    with the wrong sign and targets not at all: for $x = 1$ the objective is $t - w^2 + \gamma w^2$, which has no least
+    value for $\gamma < 1$. The square may have moved in copying, though it stands so six times.
     """
     generator = np.random.default_rng(seed)
     x, t = generator.normal(size=(records, inputs)), generator.normal(size=records)
