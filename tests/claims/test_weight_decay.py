@@ -62,11 +62,11 @@ def test_ridges_are_those_of_scikit_learn():
 
 
 def test_degrees_of_freedom_are_those_of_the_singular_values():
-    rows = generalisation._ridge_path(7, examples=30, inputs=4, is_penalised=True)
-    x = np.random.default_rng((7, 5)).normal(size=(30, 4))
-    squares = np.linalg.svd(x, compute_uv=False) ** 2
+    rows = generalisation._ridge_path(7, examples=30, inputs=4, are_weights_penalised=True)
+    x = np.random.default_rng((7, 5)).normal(1.0, size=(30, 4))
+    squares = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
     for row in rows:
-        assert row["degrees_of_freedom"] == pytest.approx((squares / (squares + row["gamma"])).sum())
+        assert row["degrees_of_freedom"] == pytest.approx(1 + (squares / (squares + row["gamma"])).sum())
 
 
 def test_features_of_an_orthogonal_design_are_chosen_by_their_coefficients():

@@ -54,6 +54,7 @@ def _of(quantity):
     ),
     full={"features": 2000, "records": 200, "steps": 5000},
     control={"power": 1.5},
+    seeds=48,
 )
 def l1_selects_l2_does_not(
     seeds, *, power=1.0, records=50, features=200, steps=200, rate=2**-6, shares=(0.1, 0.3, 0.6)
