@@ -154,7 +154,7 @@ def _compiled_gradient(inputs, hidden):
     literature="Bishop 2006, section 5.3.1",
     criterion=AllOf(
         argument=Identity("formula", "autodiff", operations=10**4, where={"reading": "argument"}),
-        records=Identity("formula", "autodiff", operations=10**4, where={"reading": "records"}),
+        first_index=Identity("formula", "autodiff", operations=10**4, where={"reading": "first index"}),
     ),
     correction=Correction(
         r"The argument of $h_3'$ is $\sum_i w_{3,i}^{(1)} x_{i,n}$, with the weight of each input, and the sum begins "
@@ -168,9 +168,10 @@ def sse_weight_update(seed, *, records=12, inputs=6, hidden=4, as_printed=True):
 
     Six inputs and a constant one, four hidden sigmoid units, an output unit with a sigmoid, normal weights; twelve
     records, double precision. Argument: with $w_{j,1}$ for all inputs, as printed, in $h_j'$, and the right sum of
-    records. Records: with the right argument and the sum from $n = 0$, a record that $E$ lacks, here another one like
-    the others. Each alone makes the formula wrong; for linear hidden units, whose slope is one, the argument would not
-    matter. Indices may be lost in copying. The correction has neither.
+    records. First index: with the right argument and the sum from $n = 0$, read literally: a record that $E$ lacks,
+    here another one like the others. The hidden layer has no constant unit. Each alone makes the formula wrong; for
+    linear hidden units, whose slope is one, the argument would not matter. Indices may be lost in copying. The
+    correction has neither.
     """
     generator = np.random.default_rng(seed)
     x = np.column_stack([np.ones(records + 1), generator.normal(size=(records + 1, inputs))])
@@ -178,8 +179,8 @@ def sse_weight_update(seed, *, records=12, inputs=6, hidden=4, as_printed=True):
     first, second = generator.normal(size=(hidden, inputs + 1)), generator.normal(size=hidden)
     autodiff = keras.ops.convert_to_numpy(_gradient_of_first()(*map(_doubles, (first, second, x[1:], t[1:]))))
     tables = []
-    for reading in ("argument", "records"):
-        start = 0 if as_printed and reading == "records" else 1
+    for reading in ("argument", "first index"):
+        start = 0 if as_printed and reading == "first index" else 1
         arguments = x @ first.T
         if as_printed and reading == "argument":
             arguments = x.sum(axis=1, keepdims=True) * first[:, 1]

@@ -99,8 +99,8 @@ def gaussian_score(seed, *, power=2, size=8, points=6, deviations=DEVIATIONS):
     Normal samples of eight, deviations of 1/2, 1 and 3, six $\mu$ around the mean; double precision. The log-likelihood
     is differentiated in Keras' operations, and once more as an imaginary part beside the real axis (Squire and Trapp
     1998). Where all records are at one, $\mu = 0$ and $\sigma = 1$, the derivative is $N$ by either formula; at $\mu =
-    -1$ it is $2N$, and as printed $4N$. The printed one is never negative, so that the likelihood would have no
-    maximum; the square may be lost or won in copying.
+    -1$ it is $2N$, and as printed $4N$. The right one changes sign at the mean, the printed one never does, so
+    that the likelihood would have no maximum; the square may be lost or won in copying.
     """
     generator = np.random.default_rng(seed)
     tables = []

@@ -68,7 +68,8 @@ def softmax_keeps_ranking(seeds, *, images=500, steps=200, rate=0.1, temperature
     their scores of all test images, as they are, and multiplied so that their standard deviation is 1000, where most of
     the probabilities are nought in single precision. An inversion is a pair of classes of one image of which one has
     the higher score and the lower probability. Real numbers allow none, as the softmax of one image has one denominator
-    and an increasing numerator; what rounding adds are pairs that become equal, which are counted beside (``ties``).
+    and an increasing numerator; what rounding adds are pairs that become equal, whose share of all pairs with different
+    scores is counted beside (``ties``): most of those of saturating scores, hardly any of the others.
     The control divides the scores of each class by a temperature of its own, from a half to two.
     """
     loaded = load_data(data).standardized().flat()
