@@ -71,8 +71,8 @@ def adagrad_cheatsheet(seeds, *, squares="summed", steps=40, delta=1e-7):
     root="squared_norm",
     scope="theta is one parameter at a time, as the definition says; whether it is the vector of all is left open",
     left_open=("theta",),
-    literature="Duchi, Hazan and Singer 2011: the square of each component; Ward, Wu and Bottou 2019 study one rate for "
-    "all, from the norm (AdaGrad-Norm)",
+    literature="Duchi, Hazan and Singer 2011: the square of each component; Ward, Wu and Bottou 2019 study one "
+    "rate for all, from the norm (AdaGrad-Norm)",
     criterion=Identity("keras", "formula", operations=1024, each=("theta",)),
     boundary=Boundary(
         "where theta is one parameter, whose squared norm is its square; where it is the whole vector all parameters "
