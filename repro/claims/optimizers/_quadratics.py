@@ -12,7 +12,7 @@ with epy.lazy_imports():
 DIMENSION = 8
 
 
-def compare_paths(seeds, rates, *, optimizer, formulas):
+def compare_paths(seeds, rates, *, optimizer, formulas, given=False):
     """Compare the parameters after each step of a Keras optimiser with those of formulas, in double precision.
 
     Functions of eight parameters with curvatures from 0.1 to 10 in random directions, from normal parameters; those of
@@ -23,7 +23,9 @@ def compare_paths(seeds, rates, *, optimizer, formulas):
         rates: Rate of each step.
         optimizer: Keras optimiser.
         formulas: Functions by name, which return the path, [steps, seeds, parameters], for the start, [seeds,
-            parameters], a function that maps parameters to gradients, and the rates.
+            parameters], a function that maps parameters to gradients, and the rates. They ask for one gradient a step.
+        given: Whether the gradients are given, normal and of sizes from 0.1 to 10, in place of those at the parameters.
+            Optimisers that divide by a small root multiply rounding errors, which then find no way back.
 
     Returns:
         Columns ``seed``, ``step``, ``keras`` and one for each formula; a row for each seed, step and parameter.
@@ -31,11 +33,14 @@ def compare_paths(seeds, rates, *, optimizer, formulas):
     starts, hessians = zip(*map(_quadratic, seeds), strict=True)
     start, hessian = np.stack(starts), np.stack(hessians)
 
-    def gradient(parameters):
-        return np.einsum("sij,sj->si", hessian, parameters)
+    def gradients():
+        if not given:
+            return lambda parameters: np.einsum("sij,sj->si", hessian, parameters)
+        drawn = zip(*(_given_gradients(seed, len(rates)) for seed in seeds), strict=True)
+        return lambda _: np.stack(next(drawn))
 
-    paths = {"keras": _by_keras(start, gradient, rates, optimizer)}
-    paths |= {name: np.stack(formula(start, gradient, rates)) for name, formula in formulas.items()}
+    paths = {"keras": follow_keras(start, gradients(), rates, optimizer)}
+    paths |= {name: np.stack(formula(start, gradients(), rates)) for name, formula in formulas.items()}
     steps, count, _ = paths["keras"].shape
     where = {
         "seed": np.tile(np.repeat(seeds, DIMENSION), steps),
@@ -50,7 +55,13 @@ def _quadratic(seed):
     return generator.normal(size=DIMENSION), directions * np.geomspace(0.1, 10, DIMENSION) @ directions.T
 
 
-def _by_keras(start, gradient, rates, optimizer):
+def _given_gradients(seed, steps):
+    generator = np.random.default_rng((seed, 1))
+    return generator.normal(size=(steps, DIMENSION)) * np.geomspace(0.1, 10, DIMENSION)
+
+
+def follow_keras(start, gradient, rates, optimizer):
+    """Parameters after each step of a Keras optimiser from a start, [steps, ...], in double precision."""
     parameters = keras.Variable(start, dtype="float64")
     path = []
     for rate in rates:

@@ -9,14 +9,14 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Boundary, Correction, Identity, Rival, cheatsheet, claim, notes
-from repro.claims.optimizers._quadratics import compare_paths
+from repro.claims.optimizers._quadratics import compare_paths, follow_keras
 
 with epy.lazy_imports():
     import keras
 
 # Rate and decay are exact in single precision, which Keras keeps rates in.
 RATE, DECAY, EPSILON = 2**-5, 0.875, 1e-8
-DEFAULT_START = 0.1  # of Keras' sum of squares
+DEFAULT_START = 0.100000001490116119384765625  # of Keras' sum of squares, as single precision has 0.1
 
 
 @claim(
@@ -45,7 +45,7 @@ def adagrad_cheatsheet(seeds, *, squares="summed", steps=40, delta=1e-7):
     control Keras averages the squares (RMSprop) in place of their sum.
     """
     tables = []
-    for start in (0.0, DEFAULT_START):
+    for name_of_start, start in (("zero", 0.0), ("Keras' default", DEFAULT_START)):
         if squares == "summed":
             optimizer = keras.optimizers.Adagrad(RATE, initial_accumulator_value=start, epsilon=delta)
         else:
@@ -58,7 +58,7 @@ def adagrad_cheatsheet(seeds, *, squares="summed", steps=40, delta=1e-7):
             )
         }
         paths = compare_paths(seeds, [RATE] * steps, optimizer=optimizer, formulas=formulas)
-        tables.append(paths.assign(start=start))
+        tables.append(paths.assign(start=name_of_start))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -128,9 +128,9 @@ def adagrad_formula(seeds, *, steps=40):
     ),
 )
 def adadelta_is_rmsprop(seeds, *, rate_of_adadelta="as printed", steps=40, epsilon=2**-20):
-    r"""Compares the paths of Keras' RMSprop and Keras' Adadelta with that of the formula, on random quadratics.
+    r"""Compares the paths of Keras' RMSprop and Keras' Adadelta with that of the formula, along the same gradients.
 
-    Functions of eight parameters with curvatures from 0.1 to 10, from normal parameters; decay 7/8 and epsilon
+    Normal gradients of sizes from 0.1 to 10 for eight parameters, from normal parameters; decay 7/8 and epsilon
     $2^{-20}$ for both, double precision; the squared norm of one parameter is its square. Keras' RMSprop has the
     formula's rate, 1/32. For Adadelta, as published at Keras' rate of 1, the formula is given the rate
     $\sqrt{\varepsilon}$, at which the first steps of both are the same, as read for the printed formula's sake; from
@@ -153,6 +153,7 @@ def adadelta_is_rmsprop(seeds, *, rate_of_adadelta="as printed", steps=40, epsil
             [RATE if method == "RMSprop" else 1.0] * steps,
             optimizer=optimizer,
             formulas={"formula": by_formula, "not_averaged": not_averaged},
+            given=True,
         )
         tables.append(paths.assign(method=method))
     return pd.concat(tables, ignore_index=True)
@@ -173,19 +174,19 @@ def adadelta_is_rmsprop(seeds, *, rate_of_adadelta="as printed", steps=40, epsil
     control={"momentum": 0.5},
 )
 def rmsprop_is_adam_without_momentum(seeds, *, momentum=0.0, steps=40, delta=1e-7):
-    r"""Compares the path of Keras' RMSprop with that of the sheet's Adam without momentum, on random quadratics.
+    r"""Compares the path of Keras' RMSprop with that of the sheet's Adam without momentum, along the same gradients.
 
-    The functions of ``adagrad_cheatsheet``, 40 steps at rate 1/32, decay 7/8 and Keras' default epsilon, which RMSprop
-    has under the root; averages start at zero. The rival is the other reading, Adam as published and as Keras has it:
-    its steps are $\sqrt{1 - \alpha^t}$ times as long, a factor of 0.35 at first and of 0.998 at the end. The control
-    is the sheet's Adam with half of its momentum left in.
+    Normal gradients of sizes from 0.1 to 10 for eight parameters, 40 steps at rate 1/32, decay 7/8 and Keras' default
+    epsilon, which RMSprop has under the root; averages start at zero. The rival is the other
+    reading, Adam as published and as Keras has it: its steps are $\sqrt{1 - \alpha^t}$ times as long, a factor of 0.35
+    at first and of 0.998 at the end. The control is the sheet's Adam with half of its momentum left in.
     """
     formulas = {
         "formula": partial(_adam_of_the_sheet, momentum=momentum, delta=delta),
         "published_adam": partial(_by_keras_adam, epsilon=delta),
     }
     optimizer = keras.optimizers.RMSprop(RATE, rho=DECAY, epsilon=delta)
-    return compare_paths(seeds, [RATE] * steps, optimizer=optimizer, formulas=formulas)
+    return compare_paths(seeds, [RATE] * steps, optimizer=optimizer, formulas=formulas, given=True)
 
 
 def _root_of_squares(start, gradient, rates, *, squares, divisor, start_at=0.0, decay=1.0, weight=None):
@@ -231,14 +232,7 @@ def _adam_of_the_sheet(start, gradient, rates, *, momentum, delta):
 
 
 def _by_keras_adam(start, gradient, rates, *, epsilon):
-    optimizer = keras.optimizers.Adam(RATE, beta_1=0.0, beta_2=DECAY, epsilon=epsilon)
-    parameters, path = keras.Variable(start, dtype="float64"), []
-    for rate in rates:
-        optimizer.learning_rate = rate
-        slope = keras.ops.convert_to_tensor(gradient(np.array(parameters.numpy())), dtype="float64")
-        optimizer.apply([slope], [parameters])
-        path.append(np.array(parameters.numpy()))
-    return path
+    return follow_keras(start, gradient, rates, keras.optimizers.Adam(RATE, 0.0, DECAY, epsilon=epsilon))
 
 
 def _squared_norm(gradients):
