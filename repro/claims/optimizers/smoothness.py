@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -260,18 +262,21 @@ def _inequalities(function, start, step, mu):
 
 
 def _disagreement(function, start, step):
-    """Whether, on the line of each pair, just one of chords and tangents shows that a function is not convex."""
+    """Whether, on the line of each pair, just one of chords and tangents shows that a function is not convex.
+
+    What shows it clearly, by a thousandth of the values, is compared with what does not show it at all.
+    """
     places = np.linspace(-1, 2, 25)
     points = start[:, None] + places[:, None] * step[:, None]
-    shape = points.shape[:2]
-    values = function.values(points.reshape(-1, points.shape[2])).reshape(shape)
+    values = function.values(points.reshape(-1, points.shape[2])).reshape(points.shape[:2])
     gradients = function.gradients(points.reshape(-1, points.shape[2])).reshape(points.shape)
     slopes = np.einsum("plj,pj->pl", gradients, step)
-    below_chord = (values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]).min(axis=1)
     tangents = values[:, :, None] + slopes[:, :, None] * (places[None, None, :] - places[None, :, None])
-    below_tangent = (values[:, None, :] - tangents).min(axis=(1, 2))
-    # Where neither deviates by more than rounding, or by so little that the places between would have to be looked at,
-    # nothing is told apart.
-    threshold = 1e-6 * np.abs(values).max(axis=1)
-    decided = ~((below_chord > -threshold) & (below_chord < -ROUNDING))
-    return ((below_chord < -threshold) != (below_tangent < -ROUNDING))[decided].astype(float)
+    of_tangents = (tangents - values[:, None, :]).max(axis=(1, 2))
+    first, between, last = np.array(list(itertools.combinations(range(len(places)), 3))).T
+    share = (places[between] - places[first]) / (places[last] - places[first])
+    chords = values[:, first] + share * (values[:, last] - values[:, first])
+    of_chords = (values[:, between] - chords).max(axis=1)
+    clear = 1e-3 * np.abs(values).max(axis=1)
+    shown_once = (of_tangents > clear) & (of_chords < ROUNDING) | (of_chords > clear) & (of_tangents < ROUNDING)
+    return shown_once.astype(float)
