@@ -190,6 +190,7 @@ def slow_height(slope, number):
     scope="L-smooth h that fulfils the inequality everywhere, convex or not",
     literature="Polyak 1963; Karimi, Nutini and Schmidt 2016, theorem 1",
     criterion=AtMost("gap", bound="bound"),
+    smoke={"steps": 40},
     control={"functions": ("quartic",)},
     rival=Rival(
         r"$h(\theta_t) - \min h \le (1 - 4 \frac{\mu}{L})^t (h(\theta_0) - \min h)$.",

@@ -64,6 +64,7 @@ def sgd_variance(seed, *, centred=True, examples=24, points=5):
         corner=ScalingLaw("steps", "gap", expected=-0.5, rivals=(-0.25,), where={"problem": "absolute value"}),
         flat=ScalingLaw("steps", "gap", expected=-0.5, rivals=(-0.25,), where={"problem": "fourth power"}),
     ),
+    smoke={"horizons": (64, 256, 1024), "runs": 500},
     control={"decay": 0.0, "averaged": False},
     rival=Rival(
         "The error is O(1 / t).",
@@ -123,6 +124,7 @@ def sgd_rate_general(seed, *, decay=0.5, averaged=True, horizons=(64, 256, 1024,
         ),
         smooth=ScalingLaw("logarithm", "error_times_steps", expected=0.0, rivals=(1.0,), where={"problem": "smooth"}),
     ),
+    smoke={"horizons": (64, 256, 1024), "runs": 1000},
     control={"strongly_convex": False},
     rival=Rival(
         "The error is O(1 / t) for strongly convex h that are not smooth, too.",
