@@ -45,9 +45,12 @@ class Function(NamedTuple):
         return products.reshape(count, dimension, dimension)
 
     def _call(self, order, *points):
-        tensors = [keras.ops.convert_to_tensor(np.asarray(values, dtype=np.float64)) for values in points]
-        arrays = [keras.ops.convert_to_tensor(np.asarray(values, dtype=np.float64)) for values in self.arrays]
-        return keras.ops.convert_to_numpy(_derivatives(self.value)[order](*tensors, *arrays))
+        count = len(points[0])
+        # A program serves all numbers of points up to a power of two.
+        places = np.arange(2 ** int(count - 1).bit_length()) % count
+        arguments = [*(np.asarray(values)[places] for values in points), *self.arrays]
+        tensors = [keras.ops.convert_to_tensor(np.asarray(values, dtype=np.float64)) for values in arguments]
+        return keras.ops.convert_to_numpy(_derivatives(self.value)[order](*tensors))[:count]
 
 
 @cache
