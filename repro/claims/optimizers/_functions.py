@@ -88,14 +88,25 @@ def negative_logistic(points, signed, penalty):
     return -logistic(points, signed, penalty)
 
 
+def double_wells(points, directions):
+    """Wells (z^2 - 1)^2 / 4 along directions z, the columns of a matrix; critical where every z is -1, 0 or 1."""
+    z = keras.ops.matmul(points, directions)
+    return keras.ops.sum(keras.ops.square(z * z - 1), axis=1) / 4
+
+
 def network(points, x, y, penalty):
     """Half the mean squared error of small tanh networks, whose weights are the points, with a ridge penalty."""
-    return _network_loss(keras.ops.tanh, points, x, y, penalty)
+    return _network_loss(_tanh, points, x, y, penalty)
 
 
 def rectified_network(points, x, y, penalty):
     """The same of networks with rectified units, whose gradient jumps."""
     return _network_loss(keras.ops.relu, points, x, y, penalty)
+
+
+def _tanh(x):
+    """The hyperbolic tangent; Keras' own returns to single precision on JAX, its sigmoid does not."""
+    return 2 * keras.ops.sigmoid(2 * x) - 1
 
 
 def _network_loss(activation, points, x, y, penalty):

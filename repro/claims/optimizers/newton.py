@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, AtMost, Boundary, Identity, Proportion, claim, notes
-from repro.claims.optimizers._functions import Function, random_form
+from repro.claims.optimizers._functions import Function, double_wells, random_form
 
 with epy.lazy_imports():
     import keras
@@ -103,12 +103,13 @@ def newton_root(seed, *, sign=1.0, starts=40, steps=60):
 def newton_one_step(seed, *, curvature="of the function", starts=20):
     r"""Compares Newton's step with the expansion's stationary point, with a gradient step, and with a known minimum.
 
-    Functions $\frac{1}{2} x^\top A x - b^\top x + \sum_i \cos x_i$ in one and in five dimensions, A with eigenvalues
-    from 2 to 4 for Hessians that are invertible everywhere; Newton's step with derivatives by Keras' automatic
-    differentiation, double precision. The other side has derivatives worked out by hand: the root of the derivative of
-    the expansion as a polynomial, and in five dimensions the least-squares solution of its linear equations. Descent: a
-    step of Keras' SGD at the rate $1 / f''$, in its single precision. Quadratic: one step from anywhere against the
-    place where the minimum was put. The control has a fixed curvature of 1, which is descent at a fixed rate.
+    Functions $\frac{1}{2} x^\top A x - b^\top x + \sum_i e^{-x_i^2 / 2}$ in one and in five dimensions, A with
+    eigenvalues from 2 to 4 for Hessians that are invertible everywhere; Newton's step with derivatives by Keras'
+    automatic differentiation, double precision. The other side has derivatives worked out by hand: the root of the
+    derivative of the expansion as a polynomial, and in five dimensions the least-squares solution of its linear
+    equations. Descent: a step of Keras' SGD at the rate $1 / f''$, in its single precision. Quadratic: one step from
+    anywhere against the place where the minimum was put. The control has a fixed curvature of 1, which is descent at a
+    fixed rate.
     """
     generator = np.random.default_rng(seed)
     tables = []
@@ -116,20 +117,21 @@ def newton_one_step(seed, *, curvature="of the function", starts=20):
         matrix, _ = random_form(generator, generator.uniform(2, 4, size=dimension))
         vector = generator.normal(size=dimension)
         x = 2 * generator.normal(size=(starts, dimension))
-        wavy = Function(_wavy, (matrix, vector, 1.0))
-        gradients, hessians = x @ matrix - vector - np.sin(x), matrix - np.cos(x)[:, :, None] * np.eye(dimension)
+        bumpy = Function(_bumpy, (matrix, vector, 1.0))
+        gradients = x @ matrix - vector - x * np.exp(-(x**2) / 2)
+        hessians = matrix + ((x**2 - 1) * np.exp(-(x**2) / 2))[:, :, None] * np.eye(dimension)
         if dimension == 1:
             expansions = np.column_stack([gradients[:, 0], hessians[:, 0, 0] / 2])
             stationary = x + [np.polynomial.Polynomial([0.0, *each]).deriv().roots() for each in expansions]
         else:
             stationary = x - [np.linalg.lstsq(h, g)[0] for h, g in zip(hessians, gradients, strict=True)]
-        columns = {"next": _newton_step(wavy, x, curvature).ravel(), "stationary": stationary.ravel()}
+        columns = {"next": _newton_step(bumpy, x, curvature).ravel(), "stationary": stationary.ravel()}
         tables.append(pd.DataFrame({"quantity": "step", "dimension": dimension, **columns}))
-        form, minimum = Function(_wavy, (matrix, matrix @ vector, 0.0)), np.broadcast_to(vector, x.shape)
+        form, minimum = Function(_bumpy, (matrix, matrix @ vector, 0.0)), np.broadcast_to(vector, x.shape)
         columns = {"next": _newton_step(form, x, curvature).ravel(), "stationary": minimum.ravel()}
         tables.append(pd.DataFrame({"quantity": "quadratic", "dimension": dimension, **columns}))
         if dimension == 1:
-            columns = {"next": _newton_step(wavy, x, curvature).ravel(), "stationary": _descended(wavy, x).ravel()}
+            columns = {"next": _newton_step(bumpy, x, curvature).ravel(), "stationary": _descended(bumpy, x).ravel()}
             tables.append(pd.DataFrame({"quantity": "descent", "dimension": dimension, **columns}))
     return pd.concat(tables, ignore_index=True)
 
@@ -162,7 +164,7 @@ def newton_saddle(seed, *, method="newton", dimensions=(2, 10), starts=50, steps
     rows = []
     for dimension in dimensions:
         directions = np.linalg.qr(generator.normal(size=(dimension, dimension)))[0]
-        wells = Function(_double_wells, (directions,))
+        wells = Function(double_wells, (directions,))
         x = generator.normal(size=(starts, dimension))
         for _ in range(steps if method == "newton" else 5 * steps):
             x = _newton_step(wells, x) if method == "newton" else x - 0.1 * wells.gradients(x)
@@ -206,17 +208,17 @@ def newton_saddle(seed, *, method="newton", dimensions=(2, 10), starts=50, steps
 def newton_finds_minima(seed, *, amplitude=1.0, starts=40, steps=30):
     r"""Looks at the second derivative where Newton's method ends, and at each of its steps, from random starts.
 
-    Functions $\frac{a}{2} x^2 - b x + \cos x$ by Keras with a between 2 and 4, so that the second derivative is
-    positive, and with a between 0.1 and 0.3, so that there are minima and maxima. Ends count where the slope is below
+    Functions $\frac{a}{2} x^2 - b x + e^{-x^2 / 2}$ by Keras with a between 2 and 4, so that the second derivative is
+    positive, and with a between 0.1 and 0.3, which have two minima and a maximum. Ends count where the slope is below
     1e-8 after 30 steps; a stationary point with a negative second derivative is a maximum, of the function or of the
     expansion at that step. At x = 0 with a = 0.2 and b = 0 the method stays at a maximum, by hand. The control has a
-    cosine of ten times the amplitude, so that all functions have maxima.
+    bump of ten times the height, so that all functions have maxima.
     """
     generator = np.random.default_rng(seed)
     tables = []
     for sign, low, high in ((CONVEX, 2, 4), (BOTH, 0.1, 0.3)):
-        matrix, vector = generator.uniform(low, high, size=(1, 1)), generator.normal(size=1)
-        function = Function(_wavy, (matrix, vector, amplitude))
+        matrix, vector = generator.uniform(low, high, size=(1, 1)), 0.2 * generator.normal(size=1)
+        function = Function(_bumpy, (matrix, vector, amplitude))
         x, seen = generator.uniform(-4, 4, size=(starts, 1)), []
         for _ in range(steps):
             seen.append(function.hessians(x).ravel())
@@ -261,14 +263,10 @@ def _polynomial(points, coefficients):
     return (value * x + coefficients[2]) * x + coefficients[3]
 
 
-def _wavy(points, matrix, vector, amplitude):
-    waves = amplitude * keras.ops.sum(keras.ops.cos(points), axis=1)
-    return keras.ops.sum(points * (keras.ops.matmul(points, matrix) / 2 - vector), axis=1) + waves
-
-
-def _double_wells(points, directions):
-    z = keras.ops.matmul(points, directions)
-    return keras.ops.sum(keras.ops.square(z * z - 1), axis=1) / 4
+def _bumpy(points, matrix, vector, amplitude):
+    """A quadratic form with a bump of Gaussian shape on each coordinate."""
+    bumps = amplitude * keras.ops.sum(keras.ops.exp(-points * points / 2), axis=1)
+    return keras.ops.sum(points * (keras.ops.matmul(points, matrix) / 2 - vector), axis=1) + bumps
 
 
 def _quartic(points, slopes):

@@ -7,7 +7,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtLeast, AtMost, Boundary, claim, lectures, notes
-from repro.claims.optimizers._functions import NETWORK_SIZE, Function, logistic, random_network
+from repro.claims.optimizers._functions import NETWORK_SIZE, Function, double_wells, logistic, random_network
 
 with epy.lazy_imports():
     import keras
@@ -80,15 +80,15 @@ def stationary_is_minimum(seed, *, trained=True, starts=12):
     ),
     control={"functions": ("semidefinite",)},
 )
-def indefinite_hessian_is_saddle(seed, *, functions=("network", "waves"), starts=12, distances=(1e-3, 2e-3, 4e-3)):
+def indefinite_hessian_is_saddle(seed, *, functions=("network", "wells"), starts=12, distances=(1e-3, 2e-3, 4e-3)):
     r"""Follows functions from critical points with an indefinite Hessian, along directions of either curvature.
 
     Half the mean squared error of a tanh network of 13 weights with a small penalty, at solutions of a root finder to
-    ten digits, Hessian by Keras' automatic differentiation; and waves $\sum_i \cos z_i$ along five random directions z,
-    at multiples of pi of either parity. Along the extreme eigenvectors and along random directions whose curvature is
-    at least a twentieth of the largest, both ways, the function at distances of 0.001 to 0.004 is above its value at
-    the point, or below, by more than rounding. The control has $x^2 + y^4$, $x^2 - y^4$ and $x^2 + y^3$, whose Hessian
-    at zero is the same semidefinite one while the first is no saddle: along y it does not fall.
+    ten digits, Hessian by Keras' automatic differentiation; and double wells $\sum_i (z_i^2 - 1)^2 / 4$ along five
+    random directions z, where every z is -1, 0 or 1. Along the extreme eigenvectors and along random directions whose
+    curvature is at least a twentieth of the largest, both ways, the function at distances of 0.001 to 0.004 is above
+    its value at the point, or below, by more than rounding. The control has $x^2 + y^4$, $x^2 - y^4$ and $x^2 + y^3$,
+    whose Hessian at zero is the same semidefinite one while the first is no saddle: along y it does not fall.
     """
     generator = np.random.default_rng(seed)
     tables = []
@@ -117,10 +117,10 @@ def _critical_points(name, generator, starts):
         least, *_, largest = np.linalg.eigvalsh(function.hessians(points)).T
         indefinite = (least < -1e-3) & (largest > 1e-3)
         yield from ((function, point) for point in points[indefinite])
-    elif name == "waves":
+    elif name == "wells":
         directions = np.linalg.qr(generator.normal(size=(5, 5)))[0]
-        multiples = np.array([0, 1, *generator.integers(-2, 3, size=3)])
-        yield Function(_waves, (directions,)), directions @ (np.pi * multiples)
+        places = np.array([0.0, 1.0, *generator.integers(-1, 2, size=3)])
+        yield Function(double_wells, (directions,)), directions @ places
     else:
         directions = np.linalg.qr(generator.normal(size=(2, 2)))[0]
         for powers in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0)):
@@ -157,10 +157,6 @@ def _differences(w, function, distance=1e-5):
     steps = distance * np.eye(len(w))
     above, below = np.split(function.values(np.vstack([w + steps, w - steps])), 2)
     return (above - below) / (2 * distance)
-
-
-def _waves(points, directions):
-    return keras.ops.sum(keras.ops.cos(keras.ops.matmul(points, directions)), axis=1)
 
 
 def _semidefinite(points, directions, fourth, third):
