@@ -1,0 +1,103 @@
+"""Rates of their own where the gradients of layers differ in size."""
+
+from __future__ import annotations
+
+import pandas as pd
+from etils import epy
+
+from repro import Boundary, Greater, PositiveControl, Reported, claim, lectures
+from repro.engine import classifier, horizons, load_data, mlp, tune
+
+with epy.lazy_imports():
+    import keras
+
+ONE_RATE, SLOWER = "one rate", "one rate, a quarter of the best"
+NETWORKS = {
+    "even": {"widths": (32, 32), "activation": "relu", "initializer": "he_normal"},
+    "uneven": {"widths": (32, 32, 32, 32), "activation": "sigmoid", "initializer": "glorot_uniform"},
+}
+OF_SGD, OF_OTHERS = (0.01, 0.03, 0.1, 0.3, 1.0), (0.0003, 0.001, 0.003, 0.01, 0.03)
+
+
+@claim(
+    "In deep networks neurons may learn at varying rates because gradient magnitudes differ across layers; it is "
+    "beneficial to use separate adaptive learning rates, for which AdaGrad, RMSprop, AdaDelta, Adam and Rprop have "
+    "been proposed.",
+    source=lectures("2.4.3"),
+    kind="tendency",
+    scope="deep networks whose layers' gradients differ in size; how much they do is left open, and the method",
+    left_open=("method", "gradients"),
+    literature="Kingma and Ba 2015, section 6; Wilson et al. 2017: no gain in test error on CIFAR-10",
+    criterion=Greater("train_loss", of=ONE_RATE, than="adaptive", by="rates", each=("method", "gradients", "steps")),
+    boundary=Boundary(
+        "where the gradients of the layers differ much, as in a deep sigmoid network",
+        holds="gradients == 'uneven'",
+    ),
+    smoke={"images": 200, "steps": 200},
+    full={"data": "mnist", "images": 5000, "steps": 3000},
+    positive_control=PositiveControl(
+        "SGD with momentum is slower at a quarter of its best rate.",
+        criterion=Greater(
+            "train_loss",
+            of=SLOWER,
+            than=ONE_RATE,
+            by="rates",
+            each=("method", "gradients", "steps"),
+            smallest_ratio=1.05**2,
+            because="it is twice what matters",
+        ),
+    ),
+    reported=(
+        Reported(
+            "7.65 ± 0.14 and 9.60 ± 0.19 %",
+            measure="test error of SGD and of RMSProp",
+            setting="VGG with batch normalisation and dropout, CIFAR-10",
+            place="Wilson et al. 2017, table 1 and section 4.2",
+        ),
+    ),
+    seeds=48,
+)
+def adaptive_per_parameter(seeds, *, images=300, steps=400, data="digits"):
+    """Compares the training loss of SGD with momentum 0.9 with that of two adaptive methods, each at its best rate.
+
+    Standardised images, which each seed redraws, batches of 32, after half and all of the steps; rates of the least
+    final training loss on seeds of their own. Even: two hidden ReLU layers by He's rule. Uneven: four sigmoid layers by
+    Glorot's rule, whose gradients shrink by about a quarter a layer. Methods: RMSprop and Adam, as Keras has them but
+    for the rate; AdaGrad and AdaDelta have claims of their own, and Rprop needs full batches. Beside them SGD at a
+    quarter of its rate.
+    """
+    loaded = load_data(data).standardized().flat()
+    tables, trials = [], []
+    for gradients, options in NETWORKS.items():
+
+        def arm_of(optimizer, options=options):
+            return classifier(
+                mlp,
+                lambda seed: loaded.subset(images, seed),
+                steps=steps,
+                optimizer=optimizer,
+                every=steps // 2,
+                metrics={},
+                **options,
+            )
+
+        found = {}
+        for method, optimizer, rates in (
+            (ONE_RATE, keras.optimizers.SGD(0.1, momentum=0.9), OF_SGD),
+            ("RMSprop", keras.optimizers.RMSprop(), OF_OTHERS),
+            ("Adam", keras.optimizers.Adam(), OF_OTHERS),
+        ):
+            arm = arm_of(optimizer)
+            tuning = tune(arm, {"learning_rate": list(rates)}, len(rates), widen=2)
+            trials += tuning.table(gradients=gradients, method=method)
+            best = tuning.best["learning_rate"]
+            found[method] = horizons(arm(seeds=list(seeds), learning_rate=best).records)
+            if method == ONE_RATE:
+                found[SLOWER] = horizons(arm(seeds=list(seeds), learning_rate=best / 4).records)
+        for method in ("RMSprop", "Adam"):
+            for rates, name in ((ONE_RATE, ONE_RATE), (SLOWER, SLOWER), ("adaptive", method)):
+                kept = found[name][["seed", "steps", "train_loss", "test_loss"]]
+                tables.append(kept.assign(gradients=gradients, method=method, rates=rates))
+    table = pd.concat(tables, ignore_index=True)
+    table.attrs["tuning"] = trials
+    return table
