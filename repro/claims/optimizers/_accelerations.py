@@ -49,8 +49,8 @@ def measure(update, curvatures, start, rate, memory=0.0, *, most, second=None):
 
     Returns:
         The number of steps, infinite beyond ``most``; until then, the distance from the minimum along the steepest axis
-        summed over the steps that change its sign, and the largest distance beyond the minimum along an axis, both as
-        shares of the first distance.
+        summed over the steps that change its sign, and the largest distance beyond the minimum along an axis as a share
+        of the first.
     """
     distance = np.linalg.norm(start)
     swings = overshoot = 0.0
@@ -58,7 +58,7 @@ def measure(update, curvatures, start, rate, memory=0.0, *, most, second=None):
     for number, w in enumerate(path(update, curvatures, start, rate, memory, steps=most, second=second)):
         overshoot = max(overshoot, (-w / start).max())
         if w[-1] * before[-1] < 0:
-            swings += abs(w[-1] / start[-1])
+            swings += abs(w[-1])
         if np.linalg.norm(w) <= TOLERANCE * distance:
             return float(number), swings, overshoot
         before = w
