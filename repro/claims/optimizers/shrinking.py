@@ -7,25 +7,26 @@ import pandas as pd
 
 from repro import AllOf, Boundary, Greater, PositiveControl, ScalingLaw, claim, lectures, notes
 
-DIMENSION = 10
+DIMENSION, COURSES = 10, 8
 DECAY, ADADELTA_DECAY, EPSILON, ADADELTA_EPSILON = 0.9, 0.95, 1e-8, 1e-6
 ADAGRAD, RMSPROP, ADADELTA, SLOW = "AdaGrad", "RMSprop", "AdaDelta", "AdaGrad at a sixteenth of its rate"
 NOISE, DYING, MOVING = "with noise", "dying out", "of a moving target"
-JUMP = 64  # steps between two places of the moving target
+JUMP = 16  # steps between two places of the moving target
 RATES = 2.0 ** np.arange(-10, 5)
 # Factors of AdaDelta's steps, which have a size of their own.
 FACTORS = 2.0 ** np.arange(-2, 13)
 
 
-def courses(seeds, *, steps=2048, early=256):
+def courses(seeds, *, steps=4096, early=64):
     """Follows AdaGrad, RMSprop and AdaDelta on quadratics of ten axes, with gradients that persist or die out.
 
-    Curvatures from 1/10 to 1, normal starts and minima. With noise: normal noise of variance one on every gradient;
-    dying out: none; of a moving target: noise of variance 1/100, and a minimum that moves to another normal place every
-    64 steps. Every method at its base rate, in factors of two, of the least mean loss over the first 256 steps of
-    another course of the same seed, as of a rate that was found before training was to be long. The effective rate is
-    the factor on the gradient over the base rate, as the median over axes; the loss is the mean over the last quarter
-    of the steps until then. AdaDelta's rate multiplies its own steps.
+    Curvatures from 1/10 to 1, normal starts and minima; eight courses a seed, of whose losses the mean is taken. With
+    noise: normal noise of variance one on every gradient; dying out: none; of a moving target: noise of variance
+    1/100, and a minimum that moves to another normal place every 16 steps. Every method at its base rate, in factors
+    of two, of the least mean loss over the first 64 steps of other courses of the same seed, as of a rate that was
+    found before training was to be long. The effective rate is the factor on the gradient over the base rate, as the
+    median over axes and courses; the loss is the mean over the last quarter of the steps until then. AdaDelta's rate
+    multiplies its own steps.
     """
     rows = []
     for gradients in (NOISE, DYING, MOVING):
@@ -53,9 +54,9 @@ class _Course:
 
     def __init__(self, seeds, stream, gradients, steps):
         generators = [np.random.default_rng((seed, stream)) for seed in seeds]
-        size = (DIMENSION,)
+        size = (COURSES, DIMENSION)
         self.curvatures = np.geomspace(0.1, 1, DIMENSION)
-        self.start = np.stack([generator.normal(size=size) for generator in generators])[:, None]
+        self.start = np.stack([generator.normal(size=size) for generator in generators])[:, :, None]
         noise = {NOISE: 1.0, DYING: 0.0, MOVING: 0.1}[gradients]
         self.noise = noise * np.stack([generator.normal(size=(steps, *size)) for generator in generators], axis=1)
         places = np.stack([generator.normal(size=(steps // JUMP, *size)) for generator in generators], axis=1)
@@ -63,13 +64,13 @@ class _Course:
 
     def follow(self, method, rates, steps):
         """Losses before each step, and effective rates over base rates, [steps, seeds, rates] each."""
-        w = np.repeat(self.start, rates.shape[1], axis=1)
+        w = np.repeat(self.start, rates.shape[1], axis=2)
         total, of_steps = np.zeros_like(w), np.zeros_like(w)
         losses, factors = np.empty((2, steps, *rates.shape))
         for step in range(steps):
-            offset = w - self.minima[step][:, None]
-            losses[step] = (self.curvatures * offset**2).sum(axis=2) / 2
-            slope = self.curvatures * offset + self.noise[step][:, None]
+            offset = w - self.minima[step][:, :, None]
+            losses[step] = (self.curvatures * offset**2).sum(axis=3).mean(axis=1) / 2
+            slope = self.curvatures * offset + self.noise[step][:, :, None]
             if method == ADAGRAD:
                 total += slope**2
                 factor = 1 / np.sqrt(total + EPSILON)
@@ -80,8 +81,8 @@ class _Course:
                 total = ADADELTA_DECAY * total + (1 - ADADELTA_DECAY) * slope**2
                 factor = np.sqrt((of_steps + ADADELTA_EPSILON) / (total + ADADELTA_EPSILON))
                 of_steps = ADADELTA_DECAY * of_steps + (1 - ADADELTA_DECAY) * (factor * slope) ** 2
-            factors[step] = np.median(factor, axis=2)
-            w = np.clip(w - rates[..., None] * factor * slope, -1e6, 1e6)
+            factors[step] = np.median(factor, axis=(1, 3))
+            w = np.clip(w - rates[:, None, :, None] * factor * slope, -1e6, 1e6)
         return losses, factors
 
 
