@@ -1,1 +1,1 @@
-"""What optimisers do in a step."""
+"""What optimisers do: their steps, their rates, and where they end."""
