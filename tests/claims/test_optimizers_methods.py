@@ -9,8 +9,8 @@ import scipy.integrate
 from repro.claims.optimizers import (
     _accelerations,
     _functions,
+    _speed,
     accumulators,
-    batches,
     inputs,
     nesterov,
     quadratic_forms,
@@ -171,7 +171,7 @@ def test_steps_to_a_loss_are_linear_in_its_logarithm():
     run = {"step": [10, 20, 30], "train_loss": [1.0, 0.1, 0.01]}
     slow = {"step": [10, 20, 30], "train_loss": [1.0, 0.9, 0.8]}
     records = pd.concat([pd.DataFrame({"seed": 0, **run}), pd.DataFrame({"seed": 1, **slow})])
-    assert batches.steps_to(records, 10**-1.5).tolist() == pytest.approx([25, np.inf])
+    assert _speed.steps_to(records, 10**-1.5).tolist() == pytest.approx([25, np.inf])
 
 
 def test_adagrad_with_a_power_of_a_half_is_that_of_keras():

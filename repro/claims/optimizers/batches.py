@@ -10,6 +10,7 @@ import pandas as pd
 
 from repro import AllOf, Boundary, Greater, Identity, PositiveControl, claim, lectures
 from repro.claims.optimizers._functions import INPUTS, NETWORK_SIZE, Function, network
+from repro.claims.optimizers._speed import steps_to
 from repro.engine import classifier, load_data, mlp, tune
 
 SINGLE, MINI, ALL, SLOWER = "single samples", "mini-batches", "all samples", "mini-batches at an eighth of the rate"
@@ -100,23 +101,6 @@ def sgd_unbiased(seeds, *, images=256, mini=8, target=0.3, budgets=(4096, 1024, 
     table = pd.concat(tables, ignore_index=True)
     table.attrs["tuning"] = trials
     return table
-
-
-def steps_to(records, target):
-    """Steps of each seed until its training loss is at the target, linear in its logarithm; infinite where never."""
-    found = {}
-    for seed, run in records.sort_values("step").groupby("seed"):
-        step, loss = run["step"].to_numpy(float), run["train_loss"].to_numpy()
-        reached = np.flatnonzero(loss <= target)
-        if not len(reached):
-            found[seed] = np.inf
-        elif reached[0] == 0:
-            found[seed] = step[0]
-        else:
-            before, after = reached[0] - 1, reached[0]
-            part = np.log(loss[before] / target) / np.log(loss[before] / loss[after])
-            found[seed] = step[before] + part * (step[after] - step[before])
-    return pd.Series(found)
 
 
 def _median_steps(training, target):
