@@ -63,7 +63,7 @@ TWICE = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
     ),
     boundary=Boundary(
         "on quadratics where the momentum is tuned, or 0.9 and the condition number over 38, from where on plain "
-        "descent at its best rate loses less than 0.95 of the distance in a step; in networks at full batches",
+        "descent at its best rate keeps more than 0.95 of the distance in a step; in networks at full batches",
         holds="(part == 'quadratic' and (momentum == 'tuned' or condition > 38)) "
         "or (part == 'network' and batches == 'full')",
     ),
