@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epy
@@ -26,7 +26,7 @@ class Function(NamedTuple):
     """
 
     value: object
-    arrays: tuple
+    arrays: tuple[Any, ...]
 
     def values(self, points):
         """Value at each point, [points]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ with epy.lazy_imports():
 
 RATE = 2**-5  # exact in single precision, which Keras keeps rates in
 SLOWER, CAREFUL = "plain at a quarter of the rate", "plain at three quarters of the rate"
-TWICE = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
+TWICE: dict[str, Any] = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
 
 
 @claim(

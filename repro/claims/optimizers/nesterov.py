@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from etils import epy
@@ -23,7 +25,7 @@ with epy.lazy_imports():
 
 RATE, MOMENTUM = 2**-5, 0.875  # exact in single precision, which Keras keeps rates in
 SLOWER_BALL = "heavy ball at a quarter of the rate"
-TWICE = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
+TWICE: dict[str, Any] = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
 
 
 @claim(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ with epy.lazy_imports():
 
 ROOT, NO_ROOT, SLOWER = "root", "no root", "no root at a quarter of the rate"
 POWERS = {ROOT: 0.5, NO_ROOT: 1.0}
-TWICE = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
+TWICE: dict[str, Any] = {"smallest_ratio": 1.05**2, "because": "it is twice what matters"}
 FEATURES, EXAMPLES = 40, 400
 # Of the numerical problem; the network has grids of its own.
 RATES, OFFSETS = 10.0 ** np.arange(-3, 3.01, 0.5), (1e-8, 1e-4, 1.0)
