@@ -29,7 +29,7 @@ def steps_to(records, target):
     return pd.Series(found)
 
 
-def fastest(arm, rates, seeds, *, slower=1.0):
+def fastest(arm, rates, seeds, *, slower=1.0, targets=TARGETS):
     """Count steps to the targets at the rate of the fewest steps to the last of them, and at a part of that rate.
 
     Rates are compared on seeds of their own, by medians; runs that do not get there come after those that do, in the
@@ -40,16 +40,17 @@ def fastest(arm, rates, seeds, *, slower=1.0):
         rates: Rates to begin with; the grid is widened where the best lies at its edge.
         seeds: Seeds to evaluate.
         slower: Part of the best rate at which the arm is run besides; one for none.
+        targets: Training losses.
 
     Returns:
         Rows of ``seed``, ``target``, ``steps_to_target`` and ``share``, the part of the best rate; and the search.
     """
-    objective = partial(_until, target=min(TARGETS))
+    objective = partial(_until, target=min(targets))
     tuning = tune(arm, {"learning_rate": list(rates)}, len(rates), objective=objective, widen=2)
     tables = []
     for share in dict.fromkeys((1.0, slower)):
         records = arm(seeds=list(seeds), learning_rate=share * tuning.best["learning_rate"]).records
-        for target in TARGETS:
+        for target in targets:
             found = steps_to(records, target)
             columns = {"seed": found.index, "target": target, "steps_to_target": found.to_numpy(), "share": share}
             tables.append(pd.DataFrame(columns))
