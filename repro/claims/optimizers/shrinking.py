@@ -11,10 +11,11 @@ DIMENSION, COURSES = 10, 8
 DECAY, ADADELTA_DECAY, EPSILON, ADADELTA_EPSILON = 0.9, 0.95, 1e-8, 1e-6
 ADAGRAD, RMSPROP, ADADELTA, SLOW = "AdaGrad", "RMSprop", "AdaDelta", "AdaGrad at a sixteenth of its rate"
 NOISE, DYING, MOVING = "with noise", "dying out", "of a moving target"
+EARLY, WHOLE = "on the first steps", "on the whole run"
 JUMP = 16  # steps between two places of the moving target
-RATES = 2.0 ** np.arange(-10, 5)
+RATES = 2.0 ** np.arange(-12, 10)
 # Factors of AdaDelta's steps, which have a size of their own.
-FACTORS = 2.0 ** np.arange(-2, 13)
+FACTORS = 2.0 ** np.arange(-4, 15)
 
 
 def courses(seeds, *, steps=4096, early=64):
@@ -22,31 +23,49 @@ def courses(seeds, *, steps=4096, early=64):
 
     Curvatures from 1/10 to 1, normal starts and minima; eight courses a seed, of whose losses the mean is taken. With
     noise: normal noise of variance one on every gradient; dying out: none; of a moving target: noise of variance
-    1/100, and a minimum that moves to another normal place every 16 steps. Every method at its base rate, in factors
-    of two, of the least mean loss over the first 64 steps of other courses of the same seed, as of a rate that was
-    found before training was to be long. The effective rate is the factor on the gradient over the base rate, as the
-    median over axes and courses; the loss is the mean over the last quarter of the steps until then. AdaDelta's rate
-    multiplies its own steps.
+    1/100, and a minimum that moves to another normal place every 16 steps. Every method has its base rate, in factors
+    of two, of the least mean loss over the first 64 steps, as of a rate that was found before training was to be long,
+    or over all steps, in either case of other courses of the same seed. The effective rate is the factor on the
+    gradient over the base rate, as the median over axes and courses; the loss is the mean over the last quarter of the
+    steps until then, of which less than a millionth of the first loss counts as a millionth. AdaDelta's rate multiplies
+    its own steps.
     """
-    rows = []
+    rows, trials = [], []
     for gradients in (NOISE, DYING, MOVING):
         trial, final = (_Course(seeds, stream, gradients, steps) for stream in (1, 2))
         for method in (ADAGRAD, RMSPROP, ADADELTA):
             grid = FACTORS if method == ADADELTA else RATES
-            losses, _ = trial.follow(method, np.tile(grid, (len(seeds), 1)), early)
-            best = grid[losses.mean(axis=0).argmin(axis=1)]
-            arms = {method: best} | ({SLOW: best / 16} if method == ADAGRAD else {})
+            tried, _ = trial.follow(method, np.tile(grid, (len(seeds), 1)), steps)
+            arms = {}
+            for tuned, horizon in ((EARLY, early), (WHOLE, steps)):
+                best = tried[:horizon].mean(axis=0).argmin(axis=1)
+                arms[tuned, method] = grid[best]
+                if method == ADAGRAD:
+                    arms[tuned, SLOW] = grid[best] / 16
+                labels = {"gradients": gradients, "method": method, "tuned": tuned}
+                trials += [
+                    {
+                        **labels,
+                        "learning_rate": float(grid[place]),
+                        "best": True,
+                        "at_edge": place in (0, len(grid) - 1),
+                    }
+                    for place in sorted(set(best.tolist()))
+                ]
             losses, factors = final.follow(method, np.stack(list(arms.values()), axis=1), steps)
-            for place, arm in enumerate(arms):
+            for place, (tuned, arm) in enumerate(arms):
                 for last in 2 ** np.arange(int(np.log2(early)), int(np.log2(steps)) + 1):
+                    late = losses[last * 3 // 4 : last, :, place].mean(axis=0)
                     columns = {
                         "seed": list(seeds),
-                        "rate": factors[last - 1, :, place],
-                        "late_loss": losses[last * 3 // 4 : last, :, place].mean(axis=0),
+                        "rate": factors[last][:, place],
+                        "late_loss": np.maximum(late, 1e-6 * losses[0, :, place]),
                     }
-                    labels = {"gradients": gradients, "method": arm, "steps": int(last)}
+                    labels = {"gradients": gradients, "tuned": tuned, "method": arm, "steps": int(last)}
                     rows.append(pd.DataFrame({**columns, **labels}))
-    return pd.concat(rows, ignore_index=True)
+    table = pd.concat(rows, ignore_index=True)
+    table.attrs["tuning"] = trials
+    return table
 
 
 class _Course:
@@ -63,10 +82,10 @@ class _Course:
         self.minima = np.repeat(places if gradients == MOVING else 0 * places + places[:1], JUMP, axis=0)
 
     def follow(self, method, rates, steps):
-        """Losses before each step, and effective rates over base rates, [steps, seeds, rates] each."""
+        """Losses before each step, [steps, seeds, rates], and effective over base rates after 1, 2, 4, ... steps."""
         w = np.repeat(self.start, rates.shape[1], axis=2)
         total, of_steps = np.zeros_like(w), np.zeros_like(w)
-        losses, factors = np.empty((2, steps, *rates.shape))
+        losses, factors = np.empty((steps, *rates.shape)), {}
         for step in range(steps):
             offset = w - self.minima[step][:, :, None]
             losses[step] = (self.curvatures * offset**2).sum(axis=3).mean(axis=1) / 2
@@ -81,7 +100,8 @@ class _Course:
                 total = ADADELTA_DECAY * total + (1 - ADADELTA_DECAY) * slope**2
                 factor = np.sqrt((of_steps + ADADELTA_EPSILON) / (total + ADADELTA_EPSILON))
                 of_steps = ADADELTA_DECAY * of_steps + (1 - ADADELTA_DECAY) * (factor * slope) ** 2
-            factors[step] = np.median(factor, axis=(1, 3))
+            if step & (step + 1) == 0:
+                factors[step + 1] = np.median(factor, axis=(1, 3))
             w = np.clip(w - rates[:, None, :, None] * factor * slope, -1e6, 1e6)
         return losses, factors
 
@@ -93,7 +113,7 @@ class _Course:
     kind="tendency",
     scope="long training; whether gradients persist, by noise or a moving target, or die out, and the base rate, are "
     "left open",
-    left_open=("gradients",),
+    left_open=("gradients", "tuned"),
     literature="Zeiler 2012, section 2; Duchi, Hazan and Singer 2011: the fall by the root of time is what noise asks "
     "for",
     reads=courses,
@@ -106,14 +126,22 @@ class _Course:
             of=ADAGRAD,
             than=RMSPROP,
             by="method",
-            each=("gradients", "steps"),
+            each=("gradients", "tuned"),
             where={"quantity": "late loss"},
         ),
     ),
     boundary=Boundary(
-        "the rate falls where gradients persist; updates are ineffective where the target moves, not where gradients "
-        "die out",
-        holds=f"(part == 'rate' and gradients != '{DYING}') or (part == 'updates' and gradients == '{MOVING}')",
+        "the rate falls where gradients persist; updates are ineffective where the target moves and the base rate was "
+        "found on the first steps: one that is found on the whole run is larger and makes up for the fall; under noise "
+        "the fall is what is asked for, and where gradients die out there is none",
+        holds=f"(part == 'rate' and gradients != '{DYING}') "
+        f"or (part == 'updates' and gradients == '{MOVING}' and tuned == '{EARLY}')",
+        named=[
+            {"part": "rate", "gradients": NOISE},
+            {"part": "updates", "gradients": MOVING, "tuned": EARLY},
+            {"part": "updates", "gradients": MOVING, "tuned": WHOLE},
+            {"part": "updates", "gradients": NOISE, "tuned": EARLY},
+        ],
     ),
     smoke={"steps": 1024},
     positive_control=PositiveControl(
@@ -124,7 +152,7 @@ class _Course:
                 of=SLOW,
                 than=ADAGRAD,
                 by="method",
-                each=("gradients", "steps"),
+                each=("gradients", "tuned"),
                 where={"quantity": "late loss"},
                 smallest_ratio=1.05**2,
                 because="it is twice what matters",
@@ -136,16 +164,12 @@ class _Course:
 def adagrad_shrinks(observations):
     """AdaGrad's effective rate against the number of steps, and its late loss beside RMSprop's.
 
-    A rate that falls by the root of time has an exponent of -1/2. Late losses where gradients die out and where the
-    target moves, after half and all of the steps; beside them AdaGrad at a sixteenth of its base rate.
+    A rate that falls by the root of time has an exponent of -1/2. Late losses after all steps; beside them AdaGrad at a
+    sixteenth of its base rate.
     """
-    rate = observations[observations["method"] == ADAGRAD].assign(quantity="rate")
-    last = observations["steps"].max()
-    late = observations[
-        observations["steps"].isin([last // 2, last])
-        & observations["gradients"].isin([DYING, MOVING])
-        & (observations["method"] != ADADELTA)
-    ]
+    early = observations["tuned"] == EARLY
+    rate = observations[early & (observations["method"] == ADAGRAD)].assign(quantity="rate")
+    late = observations[(observations["steps"] == observations["steps"].max()) & (observations["method"] != ADADELTA)]
     return pd.concat([rate, late.assign(quantity="late loss")], ignore_index=True)
 
 
@@ -155,7 +179,7 @@ def adagrad_shrinks(observations):
     source=(notes("Definition 3.82"), lectures("2.4.3")),
     kind="tendency",
     scope="long or non-stationary training; decay and base rate are left open; the lectures name AdaDelta alone",
-    left_open=("method", "gradients"),
+    left_open=("method", "gradients", "tuned"),
     literature="Zeiler 2012, section 3.1; Tieleman and Hinton 2012; on stationary noise a rate that does not fall "
     "leaves a loss that does not either (Bottou, Curtis and Nocedal 2018, section 4.2)",
     reads=courses,
@@ -166,13 +190,19 @@ def adagrad_shrinks(observations):
             of=ADAGRAD,
             than="averaged",
             by="arm",
-            each=("method", "gradients"),
+            each=("method", "gradients", "tuned"),
             where={"quantity": "late loss"},
         ),
     ),
     boundary=Boundary(
-        "the rate everywhere; for the loss it is a remedy where the target moves, not under stationary noise",
-        holds=f"part == 'rate' or gradients == '{MOVING}'",
+        "the rate everywhere; for the loss it is a remedy where the target moves and the base rate was found on the "
+        "first steps, not under stationary noise nor beside AdaGrad at a rate that was found on the whole run",
+        holds=f"part == 'rate' or (gradients == '{MOVING}' and tuned == '{EARLY}')",
+        named=[
+            {"part": "progress", "method": method, "gradients": MOVING, "tuned": tuned}
+            for method in (RMSPROP, ADADELTA)
+            for tuned in (EARLY, WHOLE)
+        ],
     ),
     smoke={"steps": 1024},
     positive_control=PositiveControl(
@@ -183,7 +213,7 @@ def adagrad_shrinks(observations):
                 of=SLOW,
                 than=ADAGRAD,
                 by="arm",
-                each=("method", "gradients"),
+                each=("method", "gradients", "tuned"),
                 where={"quantity": "late loss"},
                 smallest_ratio=1.05**2,
                 because="it is twice what matters",
@@ -198,7 +228,7 @@ def rmsprop_fixes_adagrad(observations):
     AdaGrad's rate has an exponent of -1/2, asked is at least halfway to none. Late losses under stationary noise and
     with a moving target; beside them AdaGrad at a sixteenth of its base rate.
     """
-    averaged = observations["method"].isin([RMSPROP, ADADELTA])
+    averaged = observations["method"].isin([RMSPROP, ADADELTA]) & (observations["tuned"] == EARLY)
     rate = observations[averaged & (observations["gradients"] == NOISE)].assign(quantity="rate")
     late = observations[
         (observations["steps"] == observations["steps"].max()) & observations["gradients"].isin([NOISE, MOVING])
