@@ -24,14 +24,17 @@ def compare_paths(seeds, rates, *, optimizer, formulas, given=False):
         optimizer: Keras optimiser.
         formulas: Functions by name, which return the path, [steps, seeds, parameters], for the start, [seeds,
             parameters], a function that maps parameters to gradients, and the rates. They ask for one gradient a step.
-        given: Whether the gradients are given, normal and of sizes from 0.1 to 10, in place of those at the parameters.
-            Optimisers that divide by a small root multiply rounding errors, which then find no way back.
+        given: Whether the gradients are given, normal and of sizes from 0.1 to 10, in place of those at the parameters,
+            which start at zero, so that their size is that of the way gone. Optimisers that divide by a small root
+            multiply rounding errors, which then find no way back.
 
     Returns:
         Columns ``seed``, ``step``, ``keras`` and one for each formula; a row for each seed, step and parameter.
     """
     starts, hessians = zip(*map(_quadratic, seeds), strict=True)
     start, hessian = np.stack(starts), np.stack(hessians)
+    if given:
+        start = np.zeros_like(start)
 
     def gradients():
         if not given:

@@ -304,9 +304,10 @@ def momentum_brakes(seeds, *, small=(0.02, 0.04), large=(2.2, 8.0), momentum=0.9
 
     Normal first gradients of eight parameters, rate 1/32; the second one is parallel or opposite, its step a small or a
     large multiple of the previous one, which each seed draws. By hand: with a gradient step s times the previous one,
-    the lengths are $\gamma + s$ and $|\gamma - s|$ times the previous one. What the words mean decides where they hold:
-    at small s momentum goes on at 0.92 to 0.94 of its speed along the gradient, which is slower than the step before
-    though far faster than plain descent, and against it, too, it is faster than plain descent.
+    the lengths are $\gamma + s$ and $|\gamma - s|$ times the previous one, a worked number that only Keras' SGD could
+    turn. What the words mean decides where they hold: at small s momentum goes on at 0.92 to 0.94 of its speed along
+    the gradient, which is slower than the step before though far faster than plain descent, and against it, too, it is
+    faster than plain descent.
     """
     rows = []
     for gradient, (low, high) in (("small", small), ("large", large)):

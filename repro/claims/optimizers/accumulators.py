@@ -41,8 +41,8 @@ def adagrad_cheatsheet(seeds, *, squares="summed", steps=40, delta=1e-7):
     Functions of eight parameters with curvatures from 0.1 to 10 in random directions, 40 steps at rate 1/32 from normal
     parameters, in double precision; delta is Keras' default. The sum starts at zero, as Duchi et al. have it, or at
     0.1, as Keras has it by default, on both sides alike. The rival has delta outside the root, as Duchi et al. have it:
-    where the root is about one, that changes a step by a part in ten millions, which is a billion roundings. In the
-    control Keras averages the squares (RMSprop) in place of their sum.
+    where the root is about one, that changes a step by a part in ten millions, which is half a billion roundings. In
+    the control Keras averages the squares (RMSprop) in place of their sum.
     """
     tables = []
     for name_of_start, start in (("zero", 0.0), ("Keras' default", DEFAULT_START)):
@@ -130,13 +130,13 @@ def adagrad_formula(seeds, *, steps=40):
 def adadelta_is_rmsprop(seeds, *, rate_of_adadelta="as printed", steps=40, epsilon=2**-20):
     r"""Compares the paths of Keras' RMSprop and Keras' Adadelta with that of the formula, along the same gradients.
 
-    Normal gradients of sizes from 0.1 to 10 for eight parameters, from normal parameters; decay 7/8 and epsilon
+    Normal gradients of sizes from 0.1 to 10 for eight parameters, which start at zero; decay 7/8 and epsilon
     $2^{-20}$ for both, double precision; the squared norm of one parameter is its square. Keras' RMSprop has the
     formula's rate, 1/32. For Adadelta, as published at Keras' rate of 1, the formula is given the rate
-    $\sqrt{\varepsilon}$, at which the first steps of both are the same, as read for the printed formula's sake; from
-    the second step on AdaDelta divides by nothing but multiplies by the root of an average of its own steps. That is
-    the mistake: the formula is RMSprop's (and Zeiler's first idea), not AdaDelta's. The correction is Zeiler's
-    algorithm 1. The rival leaves out the factor of an average.
+    $\sqrt{\varepsilon}$, at which the first steps of both are the same. From the second step on AdaDelta's numerator,
+    the root of the average of its own squared steps, grows, where the formula's stays, so that no other rate would do
+    either. That is the mistake: the formula is RMSprop's (and Zeiler's first idea), not AdaDelta's. The correction is
+    Zeiler's algorithm 1. The rival leaves out the factor of an average.
     """
     inside = lambda total: np.sqrt(total + epsilon)  # noqa: E731  of both formulas
     tables = []
@@ -179,7 +179,8 @@ def rmsprop_is_adam_without_momentum(seeds, *, momentum=0.0, steps=40, delta=1e-
     Normal gradients of sizes from 0.1 to 10 for eight parameters, 40 steps at rate 1/32, decay 7/8 and Keras' default
     epsilon, which RMSprop has under the root; averages start at zero. The rival is the other
     reading, Adam as published and as Keras has it: its steps are $\sqrt{1 - \alpha^t}$ times as long, a factor of 0.35
-    at first and of 0.998 at the end. The control is the sheet's Adam with half of its momentum left in.
+    at first and of 0.998 at the end. The control is the sheet's Adam with a momentum
+    of a half.
     """
     formulas = {
         "formula": partial(_adam_of_the_sheet, momentum=momentum, delta=delta),
