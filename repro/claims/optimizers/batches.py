@@ -23,7 +23,8 @@ SINGLE, MINI, ALL, SLOWER = "single samples", "mini-batches", "all samples", "mi
     source=lectures("2.3.2"),
     kind="tendency",
     scope="a sample drawn uniformly; rates for each batch size, and whether cost is counted in samples or in steps, "
-    "are left open",
+    "are left open; oscillation and stability are not measured; the passage has no formula of the variance, which is "
+    "the literature's",
     left_open=("cost",),
     literature="Bottou, Curtis and Nocedal 2018, section 3.3; Shallue et al. 2019: steps fall as 1/M up to a critical "
     "size; Cochran 1977, theorem 2.2, for the factor of sampling without replacement",

@@ -25,11 +25,12 @@ OF_NORMALISED = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 @claim(
     "In deep networks neurons may learn at varying rates because gradient magnitudes differ across layers; it is "
-    "beneficial to use separate adaptive learning rates, for which AdaGrad, RMSprop, AdaDelta, Adam and Rprop have "
-    "been proposed.",
+    "beneficial to use separate adaptive learning rates for different layers, for which AdaGrad, RMSprop, AdaDelta, "
+    "Adam and Rprop have been proposed.",
     source=lectures("2.4.3"),
     kind="tendency",
-    scope="deep networks whose layers' gradients differ in size; how much they do is left open, and the method",
+    scope="deep networks whose layers' gradients differ in size; how much they do is left open, and the "
+    "method, which gives every weight a rate of its own, not every layer",
     left_open=CONDITIONS,
     literature="Kingma and Ba 2015, section 6; Wilson et al. 2017: no gain in test error on CIFAR-10",
     criterion=Greater("steps_to_target", of=ONE_RATE, than="adaptive", by="rates", each=CONDITIONS),
@@ -67,7 +68,7 @@ def adaptive_per_parameter(seeds, *, separate=True, images=300, steps=800, data=
 
     Standardised images, which each seed redraws, batches of 32; each at its rate of the fewest steps to the second
     loss, on seeds of their own; runs that do not get there are infinite. Even: two hidden ReLU layers by He's rule.
-    Uneven: four sigmoid layers by Glorot's rule, whose gradients shrink by about a quarter a layer. Methods: RMSprop
+    Uneven: four sigmoid layers by Glorot's rule, whose gradients shrink to a quarter or less a layer. Methods: RMSprop
     and Adam, as Keras has them but for the rate; AdaGrad and AdaDelta have claims of their own, and Rprop needs full
     batches. Beside them SGD at a quarter of its rate.
     """

@@ -166,7 +166,8 @@ def descent_fails_on_indefinite(seed, *, indefinite=True, dimensions=(2, 3, 20),
 
     Eigenvalues between 1/2 and 2 in size, one at least of each sign; steepest descent takes 300 steps of $r^\top r /
     r^\top A r$, conjugate gradients as many as there are dimensions, and two more. Minimum: by how much a point at
-    distance one is lower than where the method ends, from the gradient and the least eigenvalue there. Solution: the
+    distance one is lower than where the method ends, from the gradient and the least eigenvalue there; by
+    hand that is 1/4 at least for every point, so that this part is a worked number. Solution: the
     norm of the residual over that at the start. In two dimensions a step of steepest descent leaves the residual
     $(\lambda_1 - \lambda_2)^2 u (1 - u) / (\lambda_1 u + \lambda_2 (1 - u))^2$ of its square, u being the share along
     the first axis, which becomes 1 - u: for eigenvalues 1 and -1 it converges from every start with $8 u (1 - u) < 1$.

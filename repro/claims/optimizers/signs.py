@@ -29,12 +29,12 @@ LEARNING_BY_EPOCH = "Riedmiller and Braun 1993: learning by epoch, where the sig
             "excess_loss", of=SGD, than=RPROP, by="update", each=("batches",), where={"quantity": "loss"}
         ),
         adapted=Greater(
-            "excess_loss", of=SIGNS, than=RPROP, by="update", where={"quantity": "loss", "batches": "full"}
+            "excess_loss", of=SIGNS, than=RPROP, by="update", each=("batches",), where={"quantity": "loss"}
         ),
     ),
     boundary=Boundary(
         "with full batches; with mini-batches signs change at random and steps shrink to nothing",
-        holds="part != 'appropriate' or batches == 'full'",
+        holds="part == 'signs' or batches == 'full'",
         assumption=LEARNING_BY_EPOCH,
     ),
     control={"uses": "sizes"},
@@ -44,7 +44,8 @@ def rprop_uses_signs(seed, *, uses="signs", steps=200, batch=2):
 
     Linear least squares, 64 normal examples in eight dimensions with scales from 1 to 10, normal weights and noise,
     normal starts. Path: every gradient multiplied by a factor for each weight, and one for each step, of up to a
-    thousand either way; the paths must be the same to the last bit. Loss above the least one over all examples after
+    thousand either way; the paths must be the same to the last bit, a
+    worked number, as Keras has no Rprop. Loss above the least one over all examples after
     200 steps, with all examples or two in a step: Rprop as published, with its factors 1.2 and 0.5, first step 0.1 and
     weight backtracking; gradient descent, and steps of one size along the signs, each at its rate of the least loss of
     21. The control takes steps of the gradient's size over that of the step before in place of its sign.

@@ -117,14 +117,15 @@ def descent_lemma(seed, *, smooth=True, far=30, near=400, radius=2.0):
         largest="absolute",
     ),
 )
-def smoothness_by_hessian(seed, *, largest="signed", points=60, radius=2.0):
+def smoothness_by_hessian(seed, *, largest="signed", points=60, radius=2.0, raised=0.1):
     r"""Each line from the other, on convex functions and on others.
 
     Consequence: the largest eigenvalue of the Hessian at random points and at zero, by automatic differentiation,
     against the Lipschitz constant of the gradient, known from the spectral norms of matrix and data. Equivalent: the
     gradient's Lipschitz ratio over pairs, one along the direction of the largest absolute curvature, against the
     largest eigenvalue found. Convex: a positive definite form and a logistic loss; not convex: a form with eigenvalues
-    from -3 to 1, and less the logistic loss, whose largest eigenvalue is zero while its gradient changes. The form
+    from -3 to 1, and less the logistic loss plus a twentieth of the squared norm, whose largest eigenvalue is 1/10
+    while its gradient changes by more. The form
     $-\theta^2$ shows it by hand: eigenvalue -2, Lipschitz constant 2. The correction takes absolute eigenvalues.
     """
     generator = np.random.default_rng(seed)
@@ -138,7 +139,8 @@ def smoothness_by_hessian(seed, *, largest="signed", points=60, radius=2.0):
         form = Function(quadratic, (matrix, generator.normal(size=DIMENSION)))
         functions.append((convexity, form, np.linalg.norm(matrix, 2), directions[:, 0]))
         value = logistic if convexity == "convex" else negative_logistic
-        functions.append((convexity, Function(value, (signed, 0.0)), of_losses, steepest))
+        penalty = 0.0 if convexity == "convex" else -raised
+        functions.append((convexity, Function(value, (signed, penalty)), max(of_losses + penalty, raised), steepest))
     tables = []
     for convexity, function, lipschitz, direction in functions:
         start, step = _pairs(generator, points // 2, points // 2, DIMENSION, radius)
@@ -188,10 +190,10 @@ def convexity_inequalities(seed, *, convex=True, far=60, near=20, radius=2.0, pe
     Six examples in eight dimensions, so that the least curvature is known: it is the penalty, mu (1/4, or nothing), in
     the two directions that no example has, where some of the pairs lie and attain the equality. Chords at lambda from 0
     to 1; tangents, and the least eigenvalue of the Hessian, by automatic differentiation in double precision.
-    Equivalence: on the line through each far pair, of these and of two functions that are not convex (less the logistic
-    loss, and a tanh network's loss), chords lie below the function somewhere exactly if tangents lie above it
-    somewhere. In the control the network's loss with the penalty takes the place of the convex ones; the rival has a
-    mu twice the least curvature.
+    Equivalence, a worked check of a theorem: on the line through each far pair, of these and of two functions that are
+    not convex (less the logistic loss, and a tanh network's loss), chords lie below the function somewhere exactly if
+    tangents lie above it somewhere. In the control the network's loss with the penalty takes the place of the convex
+    ones; the rival has a mu twice the least curvature.
     """
     generator = np.random.default_rng(seed)
     signed = generator.normal(size=(EXAMPLES, DIMENSION))

@@ -76,10 +76,11 @@ def sgd_rate_general(seed, *, decay=0.5, averaged=True, horizons=(64, 256, 1024,
 
     Steps $\eta_k = k^{-1/2}$ on the interval from -1 to 1. Biased coin: a linear function whose slope is one over the
     root of the number of steps, seen through subgradients of plus or minus one; no method can tell its sign sooner, so
-    that the rate is attained. Absolute value of the distance from a random place, and its fourth power, with normal
-    noise of variance one. Asked is an exponent of at most halfway to -1/4, that of steps proportional to $k^{-3/4}$. In
-    the control steps do not shrink and the last iterate stands for the average: on the coin nothing falls but the
-    slope, and on the others nothing.
+    that the rate is attained; there the gap is at most twice the slope, whatever descends, so that it cannot fail the
+    claim and is what the rival fails on. Absolute value of the distance from a random place, and its fourth power, with
+    normal noise of variance one. Asked is an exponent of at most halfway to -1/4, that of steps proportional to
+    $k^{-3/4}$. In the control steps do not shrink and the last iterate stands for the average: on the coin nothing
+    falls but the slope, and on the others nothing.
     """
     generator = np.random.default_rng(seed)
     place = generator.uniform(-0.5, 0.5)
