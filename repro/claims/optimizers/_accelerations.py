@@ -18,24 +18,24 @@ def spectrum(generator, condition):
     return np.concatenate([[1 / condition], np.sort(between), [1.0]])
 
 
-def path(update, curvatures, start, rate, memory=0.0, *, steps, second=None):
+def path(update, curvatures, start, rate, memory=0.0, *, steps, signs=None):
     """Yield the places that an update visits on a quadratic with the given curvatures, the first of ``steps + 1``.
 
     Args:
         update: ``plain``, ``heavy ball``, ``Nesterov``, or ``printed``, which adds the gradient at the place before.
-        curvatures: Curvature along each axis.
-        start: Place that the update rests at before the first step.
+        curvatures: Curvature along each axis, [..., axes].
+        start: Place that the update rests at before the first step, [..., axes].
         rate: Factor of the gradient.
         memory: Factor of the last step; in the printed update that of the gradient at the place before.
         steps: Number of steps.
-        second: Generator of random signs for the second gradient of the printed update; None for none.
+        signs: Signs of the second gradient of the printed update at each step, [steps, ...]; None for none.
     """
     w, before = start, start
     yield w
-    for _ in range(steps):
+    for number in range(steps):
         last = w - before
         if update == PRINTED:
-            sign = 1.0 if second is None else second.choice([-1.0, 1.0])
+            sign = 1.0 if signs is None else signs[number][..., None]
             after = w - rate * curvatures * w - sign * memory * curvatures * before
         else:
             place = w + memory * last if update == NESTEROV else w
@@ -44,25 +44,34 @@ def path(update, curvatures, start, rate, memory=0.0, *, steps, second=None):
         yield w
 
 
-def measure(update, curvatures, start, rate, memory=0.0, *, most, second=None):
+def measure(update, curvatures, start, rate, memory=0.0, *, most, signs=None):
     """Steps to a millionth of the first distance, how far the steep axis swings, and how far any axis overshoots.
 
     Returns:
         The number of steps, infinite beyond ``most``; until then, the distance from the minimum along the steepest axis
         summed over the steps that change its sign, and the largest distance beyond the minimum along an axis as a share
-        of the first.
+        of the first; [...] each, for curvatures and starts, [..., axes].
     """
-    distance = np.linalg.norm(start)
-    swings = overshoot = 0.0
+    distance = np.linalg.norm(start, axis=-1)
+    count = np.full(distance.shape, np.inf)
+    swings, overshoot = np.zeros((2, *distance.shape))
     before = start
-    for number, w in enumerate(path(update, curvatures, start, rate, memory, steps=most, second=second)):
-        overshoot = max(overshoot, (-w / start).max())
-        if w[-1] * before[-1] < 0:
-            swings += abs(w[-1])
-        if np.linalg.norm(w) <= TOLERANCE * distance:
-            return float(number), swings, overshoot
+    for number, w in enumerate(path(update, curvatures, start, rate, memory, steps=most, signs=signs)):
+        runs = np.isinf(count)
+        overshoot = np.where(runs, np.maximum(overshoot, (-w / start).max(axis=-1)), overshoot)
+        turns = w[..., -1] * before[..., -1] < 0
+        swings = swings + np.where(runs & turns, np.abs(w[..., -1]), 0.0)
+        count = np.where(runs & (np.linalg.norm(w, axis=-1) <= TOLERANCE * distance), float(number), count)
+        if np.isfinite(count).all():
+            break
         before = w
-    return np.inf, swings, overshoot
+    return count, swings, overshoot
+
+
+def drawn_quadratics(generators, condition):
+    """Curvatures and normal starts, [generators, axes] each."""
+    drawn = [(spectrum(generator, condition), generator.normal(size=DIMENSION)) for generator in generators]
+    return tuple(map(np.stack, zip(*drawn, strict=True)))
 
 
 def best_plain(condition):

@@ -10,13 +10,12 @@ from etils import epy
 
 from repro import AllOf, Boundary, Correction, Greater, Identity, PositiveControl, cheatsheet, claim, lectures, notes
 from repro.claims.optimizers._accelerations import (
-    DIMENSION,
     HEAVY_BALL,
     NESTEROV,
     best_heavy_ball,
     best_nesterov,
+    drawn_quadratics,
     measure,
-    spectrum,
 )
 from repro.claims.optimizers._quadratics import compare_paths
 
@@ -102,24 +101,21 @@ def nesterov(seeds, *, conditions=(10, 30), steps=40):
     keras_path = {"quantity": "form", "by_keras": paths["keras"], "of_the_sheet": paths["sheet"]}
     notes_path = {"quantity": "form", "by_keras": paths["keras"], "of_the_sheet": paths["notes"]}
     tables = [pd.DataFrame({"seed": paths["seed"], **columns}) for columns in (keras_path, notes_path)]
+    generators = [np.random.default_rng((seed, 1)) for seed in seeds]
+    for condition in conditions:
+        curvatures, start = drawn_quadratics(generators, condition)
+        tuned = best_heavy_ball(condition)
+        for name, balls in (
+            ("equal", {HEAVY_BALL: (1.0, 0.9), NESTEROV: (1.0, 0.9), SLOWER_BALL: (0.25, 0.9)}),
+            ("tuned", {HEAVY_BALL: tuned, NESTEROV: best_nesterov(condition), SLOWER_BALL: (tuned[0] / 4, tuned[1])}),
+        ):
+            for update, (rate, memory) in balls.items():
+                kind = NESTEROV if update == NESTEROV else HEAVY_BALL
+                count, _, overshoot = measure(kind, curvatures, start, rate, memory, most=3000)
+                labels = {"quantity": "quadratic", "condition": condition, "coefficients": name, "update": update}
+                tables.append(pd.DataFrame({"seed": list(seeds), **labels, "steps": count, "overshoot": overshoot}))
     rows = []
-    for seed in seeds:
-        generator = np.random.default_rng((seed, 1))
-        for condition in conditions:
-            curvatures, start = spectrum(generator, condition), generator.normal(size=DIMENSION)
-            tuned = best_heavy_ball(condition)
-            for name, balls in (
-                ("equal", {HEAVY_BALL: (1.0, 0.9), NESTEROV: (1.0, 0.9), SLOWER_BALL: (0.25, 0.9)}),
-                (
-                    "tuned",
-                    {HEAVY_BALL: tuned, NESTEROV: best_nesterov(condition), SLOWER_BALL: (tuned[0] / 4, tuned[1])},
-                ),
-            ):
-                for update, (rate, memory) in balls.items():
-                    kind = NESTEROV if update == NESTEROV else HEAVY_BALL
-                    count, _, overshoot = measure(kind, curvatures, start, rate, memory, most=3000)
-                    labels = {"quantity": "quadratic", "condition": condition, "coefficients": name, "update": update}
-                    rows.append({"seed": seed, **labels, "steps": count, "overshoot": overshoot})
+    for seed, generator in zip(seeds, generators, strict=True):
         unit, place = generator.uniform(0.5, 2), generator.uniform(3.1, 3.4)
         for update, rate, memory in ((HEAVY_BALL, 1 / 9, 4 / 9), (NESTEROV, 1 / 25, 2 / 3)):
             distance = max(abs(_on_slopes(update, place * unit, unit, rate, memory)), 1e-9 * unit)
