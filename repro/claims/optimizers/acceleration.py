@@ -209,7 +209,7 @@ def momentum_lectures_second(seeds, *, conditions=(5, 1000), second="at the plac
     the printed update is plain descent at $\eta + \alpha$; the gradient before lets that sum be up to twice as large
     as plain descent's rate may be, a factor that does not grow with the condition number, where heavy ball gains its
     root. Swings along one axis are in proportion to the start, so that their ratio does not depend on the seed. The
-    control gives the second gradient a random sign in each step, at which tuned rates diverge.
+    control gives the second gradient a random sign in each step, at which tuned rates mostly diverge.
     """
     generators = [np.random.default_rng(seed) for seed in seeds]
     tables = []
