@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, AtMost, Boundary, claim, notes
+from repro import AllOf, AtLeast, AtMost, Boundary, Correction, Identity, claim, notes
 from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
@@ -65,6 +65,47 @@ def l2_raises_small_differences(seed, *, pixels=64, targets=31):
     sharpness = [np.abs(np.diff(minimiser(name, edges))).max() for name in LOSSES]
     rows.append({"question": "blurry", **_named(sharpness)})
     return pd.DataFrame(rows)
+
+
+@claim(
+    r"The $L^2$ loss is $\|v - \hat v\|_2^2 = \sqrt{\sum_i |\hat v_i - v_i|^2} = \sum_i |\hat v_i - v_i|^2$.",
+    source=notes("Definition 3.64"),
+    kind="formula",
+    scope="vectors of real numbers; a square on the root may have been lost",
+    transcription=True,
+    literature="the notes' own Remark 3.47: the norm, squared, is the loss",
+    criterion=AllOf(
+        norm=Identity("norm", "sum", operations=256, dtype="float32"),
+        root=Identity("root", "sum", operations=256, dtype="float32", where={"vectors": "any"}),
+        unit=Identity("root", "sum", operations=256, dtype="float32", where={"vectors": "differ by a unit vector"}),
+    ),
+    correction=Correction(
+        r"The root is the norm, whose square is the loss: $\left(\sqrt{\sum_i |\hat v_i - v_i|^2}\right)^2$.", power=2
+    ),
+)
+def l2_loss_forms(seed, *, power=1, pairs=32, length=64):
+    """Compares the squared norm and the root with the sum of squares, which is Keras' mean squared error times n.
+
+    32 pairs of normal vectors of 64 components, and 32 that differ by a vector of norm one, single precision; the norm
+    by Keras' operation, the root by NumPy in double precision. The root equals the sum only where that is zero or one:
+    for a difference of (1, 1) it is 1.41, the sum is 2. The correction squares the root.
+    """
+    generator = np.random.default_rng(seed)
+    tables = []
+    for vectors in ("any", "differ by a unit vector"):
+        true = generator.normal(size=(pairs, length))
+        difference = generator.normal(size=(pairs, length))
+        if vectors != "any":
+            difference /= np.linalg.norm(difference, axis=1, keepdims=True)
+        predicted = (true + difference).astype(np.float32)
+        true = true.astype(np.float32)
+        columns = {
+            "norm": keras.ops.convert_to_numpy(keras.ops.square(keras.ops.norm(predicted - true, axis=1))),
+            "root": np.sqrt(np.square(predicted.astype(float) - true).sum(axis=1)) ** power,
+            "sum": keras.ops.convert_to_numpy(keras.losses.mean_squared_error(true, predicted)) * length,
+        }
+        tables.append(pd.DataFrame({"vectors": vectors, **columns}))
+    return pd.concat(tables, ignore_index=True)
 
 
 LOSSES = ("mean_squared_error", "mean_absolute_error")

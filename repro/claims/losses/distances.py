@@ -1,0 +1,299 @@
+"""What Wasserstein's distance has before divergences: far distributions, averages, small wiggles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Boundary, Greater, Identity, Reported, ScalingLaw, claim, notes
+from repro.engine.backend import value_and_gradient
+
+with epy.lazy_imports():
+    import keras
+    import scipy.integrate
+    import scipy.optimize
+    import scipy.spatial.distance
+
+FAR = ("supports", "computed")
+ARJOVSKY = tuple(
+    Reported(
+        value,
+        measure=measure,
+        setting="two parallel segments at a distance theta",
+        place="Arjovsky et al. 2017, example 1",
+    )
+    for value, measure in (
+        ("infinite, for every theta but zero", "Kullback-Leibler divergence"),
+        ("log 2, for every theta but zero", "Jensen-Shannon divergence"),
+        ("|theta|", "Wasserstein distance"),
+    )
+)
+
+
+@claim(
+    "For two distributions that are far apart the Kullback-Leibler divergence cannot reflect their distance and the "
+    "Jensen-Shannon divergence is constant, which is deadly for backpropagation; the Wasserstein distance can tackle "
+    "this, as the optimal plan always makes sense and varies.",
+    source=notes("Remark 3.56"),
+    kind="theorem",
+    scope="distributions so far apart that their supports are disjoint, nearly at least; what tails that overlap and "
+    "the precision of the computation do is left open",
+    left_open=FAR,
+    literature="Arjovsky et al. 2017, example 1; the divergence of normal distributions of unit variance is half the "
+    "square of their distance (Kullback and Leibler 1951)",
+    criterion=AllOf(
+        kl=Identity("farther", "far", operations=1000, dtype="float32", atol=1e-6, each=FAR, where={"of": "KL"}),
+        js=Identity("farther", "far", operations=1000, dtype="float32", each=FAR, where={"of": "JS"}),
+        js_slope=Identity("slope", "expected_slope", atol=1e-4, each=FAR, where={"of": "JS"}),
+        wasserstein=Identity("far", "separation", operations=1000, dtype="float32", each=FAR, where={"of": "W1"}),
+        wasserstein_slope=Identity("slope", "expected_slope", atol=1e-3, each=FAR, where={"of": "W1"}),
+    ),
+    boundary=Boundary(
+        "except that the Kullback-Leibler divergence of distributions with overlapping tails, where it is computed "
+        "from the logarithms of densities, is half the square of their distance",
+        holds="part != 'kl' or supports == 'disjoint' or computed == 'by Keras'",
+        assumption="Arjovsky et al. 2017: disjoint supports",
+    ),
+    control={"far": 0.3},
+    reported=ARJOVSKY,
+)
+def disjoint_supports(seed, *, far=30.0):
+    """Takes the three measures at two separations, from 30 to 40, and their slopes in the separation.
+
+    Shapes of width about one: of disjoint supports, 1 + cos 2 pi x on an interval of length one, or with tails, normal
+    ones of unit variance. From logarithms: of the densities, in double precision, by Simpson's rule; slopes are
+    difference quotients. Log 2 less the Jensen-Shannon divergence of the normal ones, which is exp(-112) and less, is
+    beyond that precision. By Keras: probabilities of cells of 0.02, in single precision, through Keras' divergence,
+    which clips them at 1e-7, and the cumulated sum of their differences; slopes by automatic differentiation. The
+    Kullback-Leibler divergence does not reflect the distance if it is the same, such as infinite, at both separations.
+    In the control separations are from 0.3 to 0.4, and supports overlap.
+    """
+    separations = np.sort(np.random.default_rng(seed).uniform(far, far * 4 / 3, size=2))
+    rows = []
+    for supports in ("disjoint", "tails"):
+        for computed, measure in (("from logarithms", _from_logarithms), ("by Keras", _by_keras)):
+            near, farther = (measure(supports, separation) for separation in separations)
+            for of, (value, slope) in near.items():
+                values = {"far": value, "farther": farther[of][0], "slope": slope, "separation": separations[0]}
+                labels = {"of": of, "supports": supports, "computed": computed, "expected_slope": float(of == "W1")}
+                rows.append(labels | values)
+    return pd.DataFrame(rows)
+
+
+def _from_logarithms(supports, separation, step=1e-3):
+    """Value and slope in the separation, by name of the measure, in double precision."""
+    values, after, before = (_values(supports, separation + shift) for shift in (0.0, step, -step))
+    return {
+        of: (value, np.inf if np.isinf(value) else (after[of] - before[of]) / (2 * step))
+        for of, value in values.items()
+    }
+
+
+def _values(supports, separation):
+    x = np.linspace(-10.0, separation + 10, 40_001)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        p, q = (_log_density(supports, x - place) for place in (0.0, separation))
+        divergence = np.where(np.isneginf(p), 0.0, np.exp(p) * (p - q))
+        overlap = np.where(np.isneginf(p), 0.0, np.exp(p) * np.logaddexp(0, q - p))
+    cumulated = scipy.integrate.cumulative_simpson(np.exp(p) - np.exp(q), x=x, initial=0)
+    kl = np.inf if np.isinf(divergence).any() else scipy.integrate.simpson(divergence, x=x)
+    # by symmetry both halves of the divergence are the same
+    js = np.log(2) - scipy.integrate.simpson(overlap, x=x)
+    return {"KL": kl, "JS": js, "W1": scipy.integrate.simpson(np.abs(cumulated), x=x)}
+
+
+def _log_density(supports, x):
+    if supports == "tails":
+        return -np.square(x) / 2 - np.log(2 * np.pi) / 2
+    return np.where(np.abs(x) < 0.5, np.log1p(np.cos(2 * np.pi * x)), -np.inf)
+
+
+def _by_keras(supports, separation, cell=0.02, reach=52.0):
+    """Value and slope in the separation, by name of the measure, of probabilities of cells in single precision."""
+    x = keras.ops.arange(-12.0, reach, cell, dtype="float32")
+
+    def probabilities(place):
+        at = x - place
+        bump = keras.ops.where(keras.ops.abs(at) < 0.5, 1 + keras.ops.cos(2 * np.pi * at), 0.0)
+        density = bump if supports == "disjoint" else keras.ops.exp(-keras.ops.square(at) / 2)
+        return density / keras.ops.sum(density)
+
+    def js(p, q):
+        middle = (p + q) / 2
+        return (keras.losses.kl_divergence(p, middle) + keras.losses.kl_divergence(q, middle)) / 2
+
+    def w1(p, q):
+        return cell * keras.ops.sum(keras.ops.abs(keras.ops.cumsum(p - q)))
+
+    found = {}
+    for of, measure in (("KL", keras.losses.kl_divergence), ("JS", js), ("W1", w1)):
+        value, _, (slope,) = value_and_gradient(
+            lambda places, measure=measure: (measure(probabilities(0.0), probabilities(places[0])), ()),
+            [keras.ops.convert_to_tensor(separation, "float32")],
+        )
+        found[of] = (float(value), float(slope))
+    return found
+
+
+SHAPES = ("one ring", "one spot", "two spots whose masses differ")
+
+
+@claim(
+    "With the Wasserstein distance one can get a better average of distributions, and a geodesic that can preserve "
+    "their basic structure, than with the Euclidean one.",
+    source=notes("Remark 3.57"),
+    kind="tendency",
+    scope="distributions that differ by place and size, such as circles or one bump; masses that split and several "
+    "modes are left open",
+    left_open=("shapes",),
+    literature="McCann 1997: displacement interpolation; the interpolation of a shape and the same moved and scaled is "
+    "that shape, moved and scaled",
+    criterion=AllOf(
+        **{
+            part: Greater(
+                "distance_of_shape", of="Euclidean", than="Wasserstein", by="path", each=("shapes",), where={"of": part}
+            )
+            for part in ("average", "geodesic")
+        }
+    ),
+    boundary=Boundary(
+        "where one shape is moved and scaled; between two places that exchange mass the optimal plan leaves mass "
+        "halfway",
+        holds="shapes != 'two spots whose masses differ'",
+    ),
+    smoke={"points": 80},
+    control={"moved": 0.0},
+    seeds=48,
+)
+def wasserstein_barycentre(seed, *, points=160, moved=4.0):
+    """Measures how far from the shapes at its ends a distribution in between has gone, on either path.
+
+    Clouds of points in the plane: a ring or a spot, moved by 4 times its size and scaled by up to 2, and two spots at
+    the same places at both ends with 30 and 70 % of the mass at one of them. Wasserstein: points go along the optimal
+    assignment of both clouds; Euclidean: each cloud gives the share of its points. The distance of two shapes is that
+    of Wasserstein after both are moved to mean zero and scaled to variance one; for the average it is taken halfway,
+    for the geodesic at 1/4, 1/2 and 3/4, and the largest counts; the mean over both ends. Its floor is that of two
+    clouds of one shape. In the control nothing is moved or scaled.
+    """
+    generator = np.random.default_rng(seed)
+    rows = []
+    for shapes in SHAPES:
+        ends = [_cloud(generator, shapes, points, share) for share in (0.3, 0.7)]
+        if shapes != SHAPES[-1]:
+            angle, scale = generator.uniform(0, 2 * np.pi), 1 + generator.uniform(0.5, 1) * (moved > 0)
+            ends[1] = scale * ends[1] + moved * np.array([np.cos(angle), np.sin(angle)])
+        elif not moved:
+            ends[1] = _cloud(generator, shapes, points, 0.3)
+        start, end = ends[0], ends[1][_assignment(*ends)]
+        for path in ("Wasserstein", "Euclidean"):
+            distances = {}
+            for t in (0.25, 0.5, 0.75):
+                kept = generator.permutation(points) >= round(t * points)
+                between = (1 - t) * start + t * end if path == "Wasserstein" else np.where(kept[:, None], start, end)
+                distances[t] = np.mean([_shape_distance(between, cloud) for cloud in ends])
+            for of, distance in (("average", distances[0.5]), ("geodesic", max(distances.values()))):
+                rows.append({"shapes": shapes, "path": path, "of": of, "distance_of_shape": distance})
+    return pd.DataFrame(rows)
+
+
+def _cloud(generator, shapes, points, share):
+    """Points [points, 2] of a shape; of two spots one has a share of them."""
+    noise = generator.normal(size=(points, 2))
+    if shapes == "one ring":
+        angles = generator.uniform(0, 2 * np.pi, size=points)
+        return np.column_stack([np.cos(angles), np.sin(angles)]) + 0.1 * noise
+    if shapes == "one spot":
+        return noise
+    sides = np.where(np.arange(points) < round(share * points), -2.0, 2.0)
+    return 0.3 * noise + np.column_stack([sides, np.zeros(points)])
+
+
+def _assignment(x, y):
+    """For each point of one cloud its place in the other, so that squared ways are shortest together."""
+    return scipy.optimize.linear_sum_assignment(scipy.spatial.distance.cdist(x, y, "sqeuclidean"))[1]
+
+
+def _shape_distance(x, y):
+    """Wasserstein distance of two clouds that are first moved to mean zero and scaled to variance one."""
+    x, y = ((cloud - cloud.mean(axis=0)) / cloud.std() for cloud in (x, y))
+    return float(np.sqrt(np.square(x - y[_assignment(x, y)]).sum(axis=1).mean()))
+
+
+SMALL = ("small_in", "compared_with")
+
+
+@claim(
+    "The Wasserstein distance is insensitive to small wiggles.",
+    source=notes("Remark 3.57"),
+    kind="tendency",
+    scale="exact",
+    scope="small wiggles on a density; whether small is their length or their height, and with what the distance is "
+    "compared, are left open",
+    left_open=SMALL,
+    literature="the dual of W1 weighs differences with functions of slope one at most, which a wiggle of length l "
+    "changes by l; Peyre 2018: comparison of W2 with a negative Sobolev norm, which divides by the frequency",
+    criterion=AllOf(
+        **{
+            distance: ScalingLaw(
+                "size", "share", expected=1.0, rivals=(0.0, 2.0), each=SMALL, where={"distance": distance}
+            )
+            for distance in ("W1", "W2")
+        }
+    ),
+    boundary=Boundary(
+        "for wiggles of small length; with their height all distances fall alike", holds="small_in == 'length'"
+    ),
+    control={"wiggles": False},
+)
+def wasserstein_wiggles(seed, *, wiggles=True, cells=2**15):
+    """Fits how Wasserstein's distance of a density and of its wiggled version falls, as a share of other distances.
+
+    Densities on [0, 1] in 32,768 cells: 1/4 plus three normal bumps at random places, times 1 + a cos(2 pi k x +
+    phase). Sizes: the length 1/k, for k = 8 to 64 at a = 0.3, and the height a, from 0.3 down to 0.03 at k = 8. Other
+    distances: the L1 and L2 distances of densities and the root of the Kullback-Leibler divergence, which is a
+    first-order quantity like them. An exponent of one: of an insensitive distance a wiggle half as long leaves half the
+    share. W1 is the integral of the difference of distribution functions, W2 that of quantiles. The control moves the
+    same mass as the wiggle from the left half to the right half, which no distance should miss.
+    """
+    generator = np.random.default_rng(seed)
+    x = (np.arange(cells) + 0.5) / cells
+    places, widths = generator.uniform(0.2, 0.8, size=(3, 1)), generator.uniform(0.05, 0.2, size=(3, 1))
+    density = 0.25 + np.exp(-np.square((x - places) / widths) / 2).sum(axis=0)
+    density /= density.mean()
+    phase = generator.uniform(0, 2 * np.pi)
+    sizes = [("length", 1 / k, k, 0.3) for k in (8, 16, 32, 64)]
+    sizes += [("height", a, 8, a) for a in (0.03, 0.06, 0.12, 0.3)]
+    rows = []
+    for small_in, size, k, a in sizes:
+        wiggled = density * (1 + a * np.cos(2 * np.pi * k * x + phase))
+        wiggled /= wiggled.mean()
+        if not wiggles:
+            moved = np.abs(wiggled - density).mean() / 2
+            wiggled = density * (1 + np.where(x < 0.5, -moved, moved) / np.where(x < 0.5, *_halves(density)))
+        w1, w2 = _wasserstein(density, wiggled)
+        others = {
+            "L1": np.abs(wiggled - density).mean(),
+            "L2": np.sqrt(np.square(wiggled - density).mean()),
+            "root of KL": np.sqrt((density * np.log(density / wiggled)).mean()),
+        }
+        for name, other in others.items():
+            labels = {"small_in": small_in, "compared_with": name, "size": size}
+            rows += [labels | {"distance": "W1", "share": w1 / other}, labels | {"distance": "W2", "share": w2 / other}]
+    return pd.DataFrame(rows)
+
+
+def _halves(density):
+    """Masses of a density on [0, 1] left and right of the middle."""
+    half = len(density) // 2
+    return density[:half].mean() / 2, density[half:].mean() / 2
+
+
+def _wasserstein(p, q):
+    """Wasserstein distances of order one and two of densities on [0, 1], given in cells."""
+    edges = np.linspace(0, 1, len(p) + 1)
+    cumulated = [np.concatenate([[0.0], np.cumsum(each) / len(each)]) for each in (p, q)]
+    w1 = np.abs(cumulated[0] - cumulated[1]).mean()
+    levels = (np.arange(len(p)) + 0.5) / len(p)
+    quantiles = [np.interp(levels, each / each[-1], edges) for each in cumulated]
+    return w1, np.sqrt(np.square(quantiles[0] - quantiles[1]).mean())
