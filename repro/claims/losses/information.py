@@ -20,8 +20,7 @@ BASES = {"2": 2.0, "e": np.e, "3": 3.0, "10": 10.0}
 
 @claim(
     r"The entropy $H(p) = -\sum_x p(x) \log p(x)$ of a discrete distribution lies in $[0, 1]$; near one all classes "
-    r"are "
-    "evenly distributed, near zero there is only one class.",
+    "are evenly distributed, near zero there is only one class.",
     source=(notes("Definition 3.68"), notes("Remark 3.49")),
     kind="formula",
     scope="discrete distributions; the number of classes and the base of the logarithm are left open",
@@ -29,21 +28,29 @@ BASES = {"2": 2.0, "e": np.e, "3": 3.0, "10": 10.0}
     literature="Shannon 1948, section 6: the entropy of n classes is largest, log n, where all are equally likely; in "
     "bits that is one for two classes",
     criterion=AllOf(
-        not_negative=AtLeast("keras", bound=0.0, atol=1e-6, each=("classes", "base"), where={"drawn": "at random"}),
-        at_most_one=AtMost("keras", bound=1.0, rtol=1e-6, each=("classes", "base"), where={"drawn": "at random"}),
+        not_negative=AtLeast("nats", bound=0.0, atol=2e-6, where={"question": "formula"}),
+        at_most_one=AtMost("entropy", bound=1.0, rtol=1e-6, each=("classes", "base"), where={"question": "range"}),
         even=Identity(
-            "keras", "one", operations=16, dtype="float32", each=("classes", "base"), where={"drawn": "even"}
+            "entropy", "one", operations=16, dtype="float32", each=("classes", "base"), where={"question": "even"}
         ),
-        one_class=Identity("keras", "zero", atol=2e-6, where={"drawn": "one class"}),
-        formula=Identity(
-            "keras", "scipy", operations=64, dtype="float32", each=("classes", "base"), where={"drawn": "at random"}
-        ),
+        one_class=Identity("nats", "zero", atol=2e-6, where={"question": "one class"}),
+        formula=Identity("nats", "scipy", operations=64, dtype="float32", where={"question": "formula"}),
     ),
     boundary=Boundary(
         "where the base of the logarithm is the number of classes, such as bits for two classes; in a larger base the "
         "bound holds and even classes stay below one",
         holds="part not in ['at_most_one', 'even'] or (classes == 2 and base == '2') or (classes == 3 and base == '3') "
         "or (classes == 10 and base == '10') or (part == 'at_most_one' and (classes == 2 or base == '10'))",
+        named=(
+            {"part": "not_negative"},
+            {"part": "one_class"},
+            {"part": "at_most_one", "classes": 2, "base": "2"},
+            {"part": "at_most_one", "classes": 3, "base": "e"},
+            {"part": "at_most_one", "classes": 10, "base": "10"},
+            {"part": "even", "classes": 2, "base": "2"},
+            {"part": "even", "classes": 2, "base": "e"},
+            {"part": "even", "classes": 10, "base": "10"},
+        ),
         assumption="Shannon 1948: two classes in bits; in general the entropy divided by log n, its efficiency",
     ),
 )
@@ -59,17 +66,16 @@ def entropy_range(seed, *, sizes=(2, 3, 10), draws=50):
     for size in sizes:
         concentrations = 10 ** generator.uniform(-1, 1, size=draws)
         random = np.stack([generator.dirichlet(np.full(size, of_draw)) for of_draw in concentrations])
-        even = np.full((1, size), 1 / size)
-        alone = np.eye(size)[[generator.integers(size)]]
-        p = np.concatenate([random, even, even, alone]).astype(np.float32)
-        drawn = ["at random"] * (draws + 1) + ["even", "one class"]
+        p = np.concatenate([np.full((1, size), 1 / size), random, np.eye(size)]).astype(np.float32)
         nats = keras.ops.convert_to_numpy(keras.losses.categorical_crossentropy(p, p))
+        scipy_nats = scipy.stats.entropy(p.astype(float), axis=1)
+        question = np.where(np.arange(len(p)) <= draws, "formula", "one class")
+        tables.append(pd.DataFrame({"question": question, "nats": nats, "scipy": scipy_nats, "zero": 0.0}))
         for name, base in BASES.items():
-            entropies = {"keras": nats / np.log(base), "scipy": scipy.stats.entropy(p.astype(float), base=base, axis=1)}
-            table = pd.DataFrame({**entropies, "drawn": drawn, "one": 1.0, "zero": 0.0})
-            is_condition = table["drawn"] != "one class"
-            tables.append(table[is_condition].assign(classes=size, base=name))
-            tables.append(table[~is_condition])  # whose entropy is zero whatever their number and the base
+            labels = {"classes": size, "base": name, "one": 1.0}
+            entropies = nats[: draws + 1] / np.log(base)
+            tables.append(pd.DataFrame({"question": "range", "entropy": entropies, **labels}))
+            tables.append(pd.DataFrame({"question": "even", "entropy": entropies[:1], **labels}))
     return pd.concat(tables, ignore_index=True)
 
 
