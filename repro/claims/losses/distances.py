@@ -188,10 +188,10 @@ def wasserstein_barycentre(seed, *, points=160, moved=4.0):
 
     Clouds of points in the plane: a ring or a spot, moved by 4 times its size and scaled by 1.5 to 2, and two spots at
     the same places at both ends with 30 and 70 % of the mass at one of them. Wasserstein: points go along the optimal
-    assignment of both clouds; Euclidean: each cloud gives the share of its points. Distances are those of points from
-    the nearest point of a fresh cloud of the shape, after both clouds are moved to mean zero and scaled to variance
-    one, in the mean over points: mass where the shape has none counts, not how much of it is where. For the average
-    they are taken halfway, for the geodesic at 1/4, 1/2 and 3/4, of which the largest counts.
+    assignment of both clouds; Euclidean: each cloud gives the share of its points. The distance from the shape is the
+    energy distance (Székely and Rizzo 2013) to a fresh cloud of it, of two spots with the masses in between, after both
+    clouds are moved to mean zero and scaled to variance one. For the average it is taken halfway, for the geodesic at
+    1/4, 1/2 and 3/4, of which the largest counts.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -231,9 +231,13 @@ def _cloud(generator, shapes, points, share):
 
 
 def _distance_from_shape(cloud, reference):
-    """Mean distance of points from the nearest of a reference, both moved to mean zero and scaled to variance one."""
+    """Energy distance of two clouds that are first moved to mean zero and scaled to variance one."""
     cloud, reference = ((points - points.mean(axis=0)) / points.std() for points in (cloud, reference))
-    return float(scipy.spatial.distance.cdist(cloud, reference).min(axis=1).mean())
+    across, within, among = (
+        scipy.spatial.distance.cdist(*pair).mean()
+        for pair in ((cloud, reference), (cloud, cloud), (reference, reference))
+    )
+    return float(np.sqrt(2 * across - within - among))
 
 
 SMALL = ("small_in", "compared_with")
