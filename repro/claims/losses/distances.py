@@ -232,7 +232,8 @@ def _cloud(generator, shapes, points, share):
 
 def _distance_from_shape(cloud, reference):
     """Energy distance of two clouds that are first moved to mean zero and scaled to variance one."""
-    cloud, reference = ((points - points.mean(axis=0)) / points.std() for points in (cloud, reference))
+    cloud, reference = (points - points.mean(axis=0) for points in (cloud, reference))
+    cloud, reference = cloud / cloud.std(), reference / reference.std()
     across, within, among = (
         scipy.spatial.distance.cdist(*pair).mean()
         for pair in ((cloud, reference), (cloud, cloud), (reference, reference))
