@@ -64,7 +64,7 @@ def _needed(of="without", than="with", parts=tuple(PARTS), **options):
     seeds=48,
 )
 def sigmoid_at_test(
-    seeds, *, images=600, hidden=32, steps=400, rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), data="digits"
+    seeds, *, images=600, hidden=32, steps=400, rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0), data="digits"
 ):
     """Trains networks that tell digits from five on from smaller ones, with and without a sigmoid; tests them likewise.
 
@@ -89,13 +89,13 @@ def sigmoid_at_test(
     tables, trials = [], []
     for sigmoid, last in (("with", "sigmoid"), ("without", "linear")):
         trained = prepare({"error": _error}, scores=False, last=last)
-        tuning = tune(trained, {"learning_rate": list(rates)}, len(rates), objective="validation_error")
+        tuning = tune(trained, {"learning_rate": list(rates)}, len(rates), objective="validation_error", widen=2)
         trials += tuning.table(trained_on="probabilities", sigmoid=sigmoid)
         records = horizons(trained(seeds=list(seeds), **tuning.best).records)
         tables.append(records.assign(needed_for="training", sigmoid=sigmoid))
     tested = {"error": _error_of_scores, "raw_error": _error, "brier": _brier, "raw_brier": _raw_brier}
     trained = prepare(tested, scores=True, last="linear")
-    tuning = tune(trained, {"learning_rate": list(rates)}, len(rates), objective="validation_error")
+    tuning = tune(trained, {"learning_rate": list(rates)}, len(rates), objective="validation_error", widen=2)
     trials += tuning.table(trained_on="scores", sigmoid="with")
     training = trained(seeds=list(seeds), **tuning.best)
     records = horizons(training.records)
