@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, AtLeast, Identity, cheatsheet, claim, lectures, notes
+from repro import AllOf, AtLeast, AtMost, Boundary, Correction, Identity, cheatsheet, claim, lectures, notes
 from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
@@ -47,6 +47,30 @@ def gelu_forms(seed, *, approximate=False, points=512):
 
 
 @claim(
+    r"The Gaussian error linear unit is $\varphi(z) = z \, \mathrm{Prob}(z \leq Z)$ with $Z \sim N(0, 1)$.",
+    source=cheatsheet("1.6.1"),
+    kind="formula",
+    scope="real z",
+    literature="Hendrycks and Gimpel 2016, equation 1: x P(X <= x)",
+    criterion=Identity("keras", "formula", dtype="float32"),
+    correction=Correction(
+        r"It is $z \, \mathrm{Prob}(Z \leq z)$: the inequality is the other way round.", event="Z <= z"
+    ),
+)
+def gelu_cheatsheet(seed, *, event="z <= Z", points=512):
+    """Compares Keras' exact activation with z times the probability, at 512 uniform points between -3 and 3.
+
+    The probability is SciPy's survival function of the normal distribution, and for the correction the error function.
+    At z = 1 the printed formula is 0.16, the activation is 0.84; as printed it tends to zero for large positive z.
+    Tolerance and precision are those of the other form of the activation.
+    """
+    z = np.random.default_rng(seed).uniform(-3, 3, size=points)
+    keras_values = keras.ops.convert_to_numpy(keras.activations.gelu(_doubles(z), approximate=False))
+    probability = scipy.stats.norm.sf(z) if event == "z <= Z" else (1 + scipy.special.erf(z / np.sqrt(2))) / 2
+    return {"keras": keras_values, "formula": z * probability}
+
+
+@claim(
     r"The derivative of the sigmoid $g(a) = 1 / (1 + e^{-a})$ is $g(a)(1 - g(a))$, that of $g(a) = \tanh(a)$ is "
     r"$1 - g(a)^2$.",
     source=lectures("2.2"),
@@ -75,12 +99,80 @@ def sigmoid_derivative(seed, *, exchanged=False, points=512):
     compared = dict(zip(formulas, reversed(formulas.values()), strict=True)) if exchanged else formulas
     tables = []
     for activation, formula in compared.items():
-        function = keras.activations.get(activation)
-        _, _, (derivative,) = value_and_gradient(
-            lambda values, function=function: (keras.ops.sum(function(values[0])), ()), [_doubles(a)]
-        )
-        columns = {"derivative": keras.ops.convert_to_numpy(derivative), "formula": formula}
+        columns = {"derivative": _derivative(keras.activations.get(activation), a), "formula": formula}
         tables.append(pd.DataFrame({"activation": activation, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+ENDS = {"sigmoid": 0.25, "tanh": 1.0}
+
+
+@claim(
+    "The derivative of the sigmoid lies between 0 and 0.25, that of tanh between 0 and 1.",
+    source=notes("Remark 3.35"),
+    kind="formula",
+    scope="real argument",
+    criterion=AllOf(
+        **{
+            name: part
+            for of, end in ENDS.items()
+            for name, part in (
+                (f"{of}_from_zero", AtLeast("derivative", bound=0.0, where={"stated_of": of, "at": "points"})),
+                (f"{of}_up_to", AtMost("derivative", bound=end, rtol=1e-6, where={"stated_of": of, "at": "points"})),
+                (f"{of}_ends", Identity("derivative", "end", atol=1e-6, where={"stated_of": of, "at": "ends"})),
+            )
+        }
+    ),
+    control={"activations": ("relu", "silu")},
+)
+def derivative_ranges(seed, *, activations=("sigmoid", "tanh"), points=512):
+    """Takes derivatives of Keras' activations, by automatic differentiation, at points and at the ends of ranges.
+
+    512 points of either sign, of magnitudes from 1e-3 to 30. The upper ends are attained at zero; zero is approached,
+    at 30 to within 1e-6. The control has the ReLU, whose derivative is one, in the place of the sigmoid, and in that of
+    tanh the SiLU, whose derivative goes from -0.0998 to 1.0998.
+    """
+    generator = np.random.default_rng(seed)
+    a = generator.choice([-1.0, 1.0], size=points) * 10 ** generator.uniform(-3, np.log10(30), size=points)
+    at = np.concatenate([a, [0.0, -30.0, 30.0]])
+    tables = []
+    for (of, end), activation in zip(ENDS.items(), activations, strict=True):
+        columns = {"derivative": _derivative(keras.activations.get(activation), at), "end": np.nan, "at": "points"}
+        table = pd.DataFrame({"stated_of": of, **columns})
+        table.loc[points:, "end"], table.loc[points:, "at"] = [end, 0.0, 0.0], "ends"
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+@claim(
+    r"The output of ReLU is invariant to the scale of its input, in the sense that $\max(0, xa) = a \max(0, x)$.",
+    source=lectures("2.2.3"),
+    kind="formula",
+    scope="a is the scale of the input; its sign is left open",
+    left_open=("sign",),
+    literature="positive homogeneity",
+    criterion=Identity("scaled_input", "scaled_output", operations=4, dtype="float32", atol=1e-12, each=("sign",)),
+    boundary=Boundary(
+        "for scales that are not negative; for a = -1 and x = 1 the sides are 0 and -1",
+        holds="sign != 'negative'",
+        assumption="a scale is positive, as in positive homogeneity",
+    ),
+    control={"activation": "tanh"},
+)
+def relu_scale_invariance(seed, *, activation="relu", points=256):
+    """Compares Keras' activation of scaled inputs with its scaled output, for positive, zero and negative scales.
+
+    256 normal inputs with scales whose magnitudes are logarithmically uniform from 1e-3 to a thousand, single
+    precision. The control is tanh, which has a scale of its own.
+    """
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=points).astype(np.float32)
+    sizes = (10 ** generator.uniform(-3, 3, size=points)).astype(np.float32)
+    function = keras.activations.get(activation)
+    tables = []
+    for sign, a in (("positive", sizes), ("zero", 0 * sizes), ("negative", -sizes)):
+        left, right = (keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(each))) for each in (x * a, x))
+        tables.append(pd.DataFrame({"sign": sign, "scaled_input": left, "scaled_output": a * right}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -186,6 +278,15 @@ def _activate(activation, z):
     else:
         values = getattr(keras.activations, activation)(_doubles(z))
     return keras.ops.convert_to_numpy(values)
+
+
+def _derivative(function, points):
+    """Derivative of an elementwise function at points, by automatic differentiation."""
+
+    def summed(values):
+        return keras.ops.sum(function(values[0])), ()
+
+    return keras.ops.convert_to_numpy(value_and_gradient(summed, [_doubles(points)])[2][0])
 
 
 def _doubles(values):
