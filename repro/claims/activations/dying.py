@@ -1,0 +1,194 @@
+"""What high learning rates do to units without and with a slope for negative inputs, and without and with a cap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from etils import epy
+
+from repro import AllOf, Boundary, Greater, Identity, claim, lectures
+from repro.claims.activations._networks import deltas, forward
+from repro.engine import Record, join_tables, load_data, train
+
+with epy.lazy_imports():
+    import keras
+
+CONDITIONS = ("learning_rate", "steps")
+SMOKE = {"rates": (0.03, 1.0), "steps": 200}
+FULL = {"data": "mnist", "images": 10_000, "width": 128, "steps": 5000}
+UNITS = {"relu": 0.0, "leaky_relu": None, "relu6": 0.0}  # slopes for negative inputs; None for that of the experiment
+
+
+def high_rates(seeds, *, slope=0.01, rates=(0.03, 0.3, 1.0), images=300, depth=3, width=32, steps=400, data="digits"):
+    """Trains ReLU, leaky ReLU and capped ReLU networks at several rates, and looks at their units.
+
+    Three hidden layers of 32 units, He's normal weights, biases from zero, plain stochastic gradient descent in batches
+    of 32 on 300 standardised images, which each seed redraws. After half and all of the steps, and at the start: the
+    share of hidden units that are positive for none of the training images, which then all have the slope of negative
+    inputs; the root mean square of hidden outputs and the norm of the loss's gradient by those of the first layer,
+    infinite where a run diverged; of units that are dead after the last step, the largest entry of the gradient of the
+    loss over all training images by their incoming weights, by NumPy, relative to that of the layer.
+    """
+    loaded = load_data(data).standardized().flat()
+    redrawn = lambda seed: loaded.subset(images, seed)  # noqa: E731  it is data, as much as images are
+    tables = []
+    for activation, of_negative in UNITS.items():
+        negative = slope if of_negative is None else of_negative
+        shape = {"depth": depth, "width": width, "cap": 6.0 if activation == "relu6" else None, "slope": negative}
+        trained = train(
+            sloped_network,
+            redrawn,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer="sgd",
+            steps=steps,
+            batch_size=32,
+            record=Record(every=steps // 2, probed=images),
+            seeds=list(seeds),
+            learning_rate=[0.0, *rates],
+            inputs=loaded.x_train.shape[1],
+            outputs=loaded.classes,
+            **shape,
+        )
+        layers = trained.layers[trained.layers["name"].str.startswith("hidden")].copy()
+        layers["size"] = np.sqrt(layers["second_moment"])
+        by_run = layers.groupby(["seed", "learning_rate", "step"])
+        table = by_run.agg(dead_share=("dead", "mean"), largest=("size", "max"), gradient=("gradient", "first"))
+        table = table.reset_index().rename(columns={"step": "steps"})
+        losses = trained.records.set_index(["seed", "learning_rate", "step"])["train_loss"]
+        diverged = ~np.isfinite(
+            losses.loc[list(zip(table["seed"], table["learning_rate"], table["steps"], strict=True))]
+        )
+        table["diverged"] = diverged.to_numpy()
+        # what has diverged is no number: all its units are lost, and what they put out is beyond any size
+        for column, lost in (("dead_share", 1.0), ("largest", np.inf), ("gradient", np.inf)):
+            table[column] = table[column].where(np.isfinite(table[column]) & ~table["diverged"], lost)
+        started = table["learning_rate"] == 0
+        at_start = table[started].assign(state="start").drop(columns="learning_rate")
+        tables.append(table[~started].assign(activation=activation, state="trained", of="units"))
+        tables += [at_start.assign(activation=activation, learning_rate=rate, of="units") for rate in rates]
+        if activation == "relu":
+            tables.append(_gradients_of_dead_units(trained, redrawn))
+    return join_tables(tables)
+
+
+def sloped_network(*, inputs, outputs, depth, width, slope, cap):
+    """Build a network of hidden units with a slope for negative inputs, and a cap on what they put out or none."""
+    layers = [keras.Input((inputs,))]
+    for layer in range(depth):
+        layers.append(keras.layers.Dense(width, kernel_initializer=keras.initializers.VarianceScaling(2.0)))
+        unit = keras.layers.ReLU(max_value=cap, negative_slope=slope, name=f"hidden_{layer}")
+        layers.append(unit)
+    return keras.Sequential([*layers, keras.layers.Dense(outputs)])
+
+
+def _gradients_of_dead_units(trained, redrawn):
+    """Largest entries of gradients by the weights into dead units, relative to those into all units of the layer."""
+    rows = []
+    for place, (seed, rate) in enumerate(trained.replicas[["seed", "learning_rate"]].itertuples(index=False)):
+        weights, images = trained.weights[place], redrawn(int(seed))
+        if rate == 0 or not all(np.isfinite(each).all() for each in weights):
+            continue
+        before, _, _ = forward(weights, images.x_train, "relu")
+        for layer, (inputs, passed) in enumerate(
+            zip(*deltas(weights, images.x_train, images.y_train, "relu"), strict=True)
+        ):
+            dead = (before[layer] <= 0).all(axis=0)
+            gradient = np.abs(inputs.T @ passed)
+            largest = float(gradient[:, dead].max(initial=0.0))
+            rows.append({"seed": seed, "learning_rate": rate, "dead": int(dead.sum()), "of_dead": largest, "zero": 0.0})
+    return pd.DataFrame(rows).assign(of="gradients")
+
+
+@claim(
+    "ReLU neurons can get stuck negative for all inputs, so that their gradients are zero and they stop updating; some "
+    "can become permanently inactive when their weights are updated so that they never activate again.",
+    source=(lectures("2.2.3"), lectures("3.3.2")),
+    kind="possibility",
+    scope="ReLU networks in training; learning rate, biases, optimiser and depth are left open",
+    left_open=("learning_rate",),
+    literature="Lu et al. 2020: dying ReLU and initialisation; Douglas and Yu 2018",
+    reads=high_rates,
+    criterion=AllOf(
+        stuck=Greater(
+            "dead_share",
+            of="trained",
+            than="start",
+            by="state",
+            each=CONDITIONS,
+            where={"activation": "relu"},
+            smallest_difference=0.01,
+        ),
+        stops=Identity("of_dead", "zero", atol=1e-12, where={"of": "gradients"}),
+    ),
+    smoke=SMOKE,
+    full=FULL,
+    seeds=48,
+)
+def dying_relu(observations):
+    """Compares the share of dead units after training with that before it, and takes the gradients of dead ones.
+
+    A dead unit of the first layer stays so whatever becomes of the others, since its inputs are the images and its
+    weights have no gradient; one of a later layer may revive while the layers before it move. A run that diverged
+    counts as all its units dead.
+    """
+    return observations[observations["of"].isin(["units", "gradients"])].reset_index(drop=True)
+
+
+@claim(
+    "With a small slope (0.01) for negative inputs neurons are less likely to die.",
+    source=lectures("2.2.3"),
+    kind="tendency",
+    scope="slope 0.01 for negative inputs, where ReLU units die",
+    left_open=("learning_rate",),
+    literature="Maas et al. 2013",
+    reads=high_rates,
+    criterion=Greater(
+        "dead_share",
+        of="relu",
+        than="leaky_relu",
+        by="activation",
+        each=CONDITIONS,
+        where={"state": "trained"},
+        smallest_difference=0.01,
+    ),
+    boundary=Boundary("at rates at which ReLU units die", holds="learning_rate >= 0.3"),
+    smoke=SMOKE,
+    full=FULL,
+    control={"slope": 1e-6},
+    seeds=48,
+)
+def leaky_relu_survives(observations):
+    """Compares the share of units that are positive for no training image, after half and all of the steps.
+
+    Units of leaky ReLU that are negative for all images still have gradients, a hundredth as large as those of active
+    ones, which can bring them back; that no gradient is ever zero is by definition and not judged. The control has the
+    slope of a millionth in place of a hundredth.
+    """
+    return observations[observations["of"] == "units"].reset_index(drop=True)
+
+
+@claim(
+    "As ReLU does not cap its output, activations can grow very large, potentially leading to exploding gradients "
+    "under high learning rates.",
+    source=lectures("2.2.3"),
+    kind="possibility",
+    scope="high learning rates; depth and initialisation are left open",
+    left_open=("learning_rate",),
+    reads=high_rates,
+    criterion=AllOf(
+        grow=Greater("largest", of="trained", than="start", by="state", each=CONDITIONS, where={"activation": "relu"}),
+        for_lack_of_a_cap=Greater(
+            "gradient", of="relu", than="relu6", by="activation", each=CONDITIONS, where={"state": "trained"}
+        ),
+    ),
+    smoke=SMOKE,
+    full=FULL,
+    seeds=48,
+)
+def relu_unbounded_explodes(observations):
+    """Compares the root mean square of hidden outputs with that before training, and gradients with capped ones.
+
+    Outputs: of the layer with the largest. Gradients: the norm of the loss's gradient by the outputs of the first
+    hidden layer, against a ReLU that is capped at six, of the same slope. Both are infinite for runs that diverged.
+    """
+    return observations[observations["of"] == "units"].reset_index(drop=True)
