@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Boundary, Greater, Reported, claim, notes
+from repro import AllOf, Boundary, Greater, claim, notes
 from repro.claims.losses._arms import Examples, arm, perceptron
 from repro.engine import horizons, tune
 
@@ -54,15 +54,6 @@ LOSSES = {"L1": "mean_absolute_error", "L2": "mean_squared_error"}
     ),
     smoke={"steps": 600},
     full={"hidden": 256, "examples": 20_000, "steps": 10_000},
-    reported=(
-        Reported(
-            "0.42 and 0.35",
-            measure="FCN score, per-pixel accuracy, of images translated with L1 alone; with a conditional GAN it is "
-            "0.66: L1 is blurry, too",
-            setting="labels to photographs, Cityscapes",
-            place="Isola et al. 2017, table 1",
-        ),
-    ),
     seeds=48,
 )
 def l1_median_l2_mean(seeds, *, pixels=24, examples=1000, hidden=32, steps=2000, rates=(0.001, 0.003, 0.01, 0.03, 0.1)):
