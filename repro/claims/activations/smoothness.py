@@ -43,7 +43,7 @@ def smoothness(seed, *, alpha=1.0, places=8):
 
     Places: zero, where pieces are joined, and eight normal ones; sides are 1e-5 to either side, nearer to it than that
     of any other. The order is the highest of derivatives of which none, up to it, jumps by more than 0.01 at any place;
-    three stands for all, which derivatives of entire functions and their quotients have by theory. Leaky ReLU has the
+    three stands for all, which functions have that are analytic on the real line. Leaky ReLU has the
     slope 0.01 of the table, maxout is the larger of x and of a multiple of it, softmax that of x beside a constant.
     Other alphas are from 0.2 to 0.8 and from 1.2 to 2. In the control the ELU of alpha one has 1.5.
     """
