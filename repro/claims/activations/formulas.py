@@ -51,7 +51,7 @@ def gelu_forms(seed, *, approximate=False, points=512):
     source=cheatsheet("1.6.1"),
     kind="formula",
     scope="real z",
-    literature="Hendrycks and Gimpel 2016, equation 1: x P(X <= x)",
+    literature="Hendrycks and Gimpel 2016: x P(X <= x)",
     criterion=Identity("keras", "formula", dtype="float32"),
     correction=Correction(
         r"It is $z \, \mathrm{Prob}(Z \leq z)$: the inequality is the other way round.", event="Z <= z"

@@ -73,7 +73,7 @@ def _thickening(x, y, halvings=40):
     scope="probability measures on the line with finite moments, any p from 1; both lines are judged apart",
     left_open=("p",),
     literature="Villani 2003, theorem 2.18: quantiles for every p, distribution functions for p = 1 only; Bobkov and "
-    "Ledoux 2019, proposition 2.13, for the double integral",
+    "Ledoux 2019 for the double integral",
     criterion=AllOf(
         distribution_functions=Identity("by_cdf", "optimum", operations=LINEAR_PROGRAM, each=("p",)),
         quantiles=Identity("by_quantiles", "optimum", operations=LINEAR_PROGRAM, each=("p",)),
