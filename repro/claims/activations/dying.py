@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from etils import epy
 
-from repro import AllOf, Boundary, Greater, Identity, claim, lectures
+from repro import AllOf, Boundary, Greater, Identity, PositiveControl, claim, lectures
 from repro.claims.activations._networks import deltas, forward
 from repro.engine import Record, join_tables, load_data, train
 
@@ -14,20 +14,22 @@ with epy.lazy_imports():
     import keras
 
 CONDITIONS = ("learning_rate", "steps")
-SMOKE = {"rates": (0.03, 1.0), "steps": 200}
+SMOKE = {"rates": (0.05, 0.5), "steps": 200}
+DIES = 0.2  # learning rate from which on ReLU units are expected to die
 FULL = {"data": "mnist", "images": 10_000, "width": 128, "steps": 5000}
 UNITS = {"relu": 0.0, "leaky_relu": None, "relu6": 0.0}  # slopes for negative inputs; None for that of the experiment
 
 
-def high_rates(seeds, *, slope=0.01, rates=(0.03, 0.3, 1.0), images=300, depth=3, width=32, steps=400, data="digits"):
+def high_rates(seeds, *, slope=0.01, rates=(0.05, 0.2, 0.5), images=300, depth=3, width=32, steps=400, data="digits"):
     """Trains ReLU, leaky ReLU and capped ReLU networks at several rates, and looks at their units.
 
     Three hidden layers of 32 units, He's normal weights, biases from zero, plain stochastic gradient descent in batches
     of 32 on 300 standardised images, which each seed redraws. After half and all of the steps, and at the start: the
     share of hidden units that are positive for none of the training images, which then all have the slope of negative
-    inputs; the root mean square of hidden outputs and the norm of the loss's gradient by those of the first layer,
-    infinite where a run diverged; of units that are dead after the last step, the largest entry of the gradient of the
-    loss over all training images by their incoming weights, by NumPy, relative to that of the layer.
+    inputs; the largest root mean square of a layer's outputs so far, and the largest norm of the loss's gradient by
+    those of the first layer, of ten measurements, infinite where a run diverged; of units that are dead after the last
+    step, the largest entry of the gradient of the loss over all training images by their incoming weights, by NumPy,
+    relative to that of the layer.
     """
     loaded = load_data(data).standardized().flat()
     redrawn = lambda seed: loaded.subset(images, seed)  # noqa: E731  it is data, as much as images are
@@ -42,7 +44,7 @@ def high_rates(seeds, *, slope=0.01, rates=(0.03, 0.3, 1.0), images=300, depth=3
             optimizer="sgd",
             steps=steps,
             batch_size=32,
-            record=Record(every=steps // 2, probed=images),
+            record=Record(every=steps // 10, probed=images),
             seeds=list(seeds),
             learning_rate=[0.0, *rates],
             inputs=loaded.x_train.shape[1],
@@ -62,6 +64,10 @@ def high_rates(seeds, *, slope=0.01, rates=(0.03, 0.3, 1.0), images=300, depth=3
         # what has diverged is no number: all its units are lost, and what they put out is beyond any size
         for column, lost in (("dead_share", 1.0), ("largest", np.inf), ("gradient", np.inf)):
             table[column] = table[column].where(np.isfinite(table[column]) & ~table["diverged"], lost)
+        by_run = table.sort_values("steps").groupby(["seed", "learning_rate"])
+        for column in ("largest", "gradient"):
+            table[column] = by_run[column].cummax()
+        table = table[table["steps"].isin([steps // 2, steps])]
         started = table["learning_rate"] == 0
         at_start = table[started].assign(state="start").drop(columns="learning_rate")
         tables.append(table[~started].assign(activation=activation, state="trained", of="units"))
@@ -151,10 +157,23 @@ def dying_relu(observations):
         where={"state": "trained"},
         smallest_difference=0.01,
     ),
-    boundary=Boundary("at rates at which ReLU units die", holds="learning_rate >= 0.3"),
+    boundary=Boundary("at rates at which ReLU units die", holds=f"learning_rate >= {DIES}"),
     smoke=SMOKE,
     full=FULL,
     control={"slope": 1e-6},
+    positive_control=PositiveControl(
+        "Of ReLU units more die at the highest rate than of leaky ones at any.",
+        criterion=Greater(
+            "dead_share",
+            of="relu at the highest rate",
+            than="leaky_relu",
+            by="activation",
+            each=CONDITIONS,
+            where={"state": "trained"},
+            smallest_difference=0.02,
+            because="it is twice what matters",
+        ),
+    ),
     seeds=48,
 )
 def leaky_relu_survives(observations):
@@ -162,9 +181,16 @@ def leaky_relu_survives(observations):
 
     Units of leaky ReLU that are negative for all images still have gradients, a hundredth as large as those of active
     ones, which can bring them back; that no gradient is ever zero is by definition and not judged. The control has the
-    slope of a millionth in place of a hundredth.
+    slope of a millionth in place of a hundredth. Highest: of the rates that are run.
     """
-    return observations[observations["of"] == "units"].reset_index(drop=True)
+    units = observations[observations["of"] == "units"]
+    relu = units[(units["activation"] == "relu") & (units["state"] == "trained")]
+    highest = relu[relu["learning_rate"] == relu["learning_rate"].max()].drop(columns="learning_rate")
+    tables = [
+        highest.assign(activation="relu at the highest rate", learning_rate=rate)
+        for rate in sorted(relu["learning_rate"].unique())
+    ]
+    return pd.concat([units, *tables], ignore_index=True)
 
 
 @claim(
@@ -188,7 +214,8 @@ def leaky_relu_survives(observations):
 def relu_unbounded_explodes(observations):
     """Compares the root mean square of hidden outputs with that before training, and gradients with capped ones.
 
-    Outputs: of the layer with the largest. Gradients: the norm of the loss's gradient by the outputs of the first
-    hidden layer, against a ReLU that is capped at six, of the same slope. Both are infinite for runs that diverged.
+    The largest so far: a run may have exploded before its units died. Outputs: of the layer with the largest.
+    Gradients: the norm of the loss's gradient by the outputs of the first hidden layer, against a ReLU that is capped
+    at six, of the same slope. Both are infinite for runs that diverged.
     """
     return observations[observations["of"] == "units"].reset_index(drop=True)

@@ -112,7 +112,7 @@ def step_blocks_learning(seed, *, activation="step", hidden=16, examples=64, ste
     start = [generator.normal(size=size).astype(np.float32) / np.sqrt(size[0]) for size in sizes]
 
     def loss(variables, fixed=()):
-        signal, *others = keras.ops.convert_to_tensor(x), *fixed, *variables
+        signal, others = keras.ops.convert_to_tensor(x), list(fixed) + list(variables)
         for kernel in others[:-1]:
             signal = ACTIVATIONS[activation](keras.ops.matmul(signal, kernel))
         return keras.ops.mean(keras.losses.mean_squared_error(y, keras.ops.matmul(signal, others[-1]))), ()
