@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, AtMost, Boundary, Identity, Rival, claim, lectures, notes
-from repro.engine.backend import value_and_gradient
+from repro.engine.backend import compile_function, value_and_gradient
 
 with epy.lazy_imports():
     import keras
@@ -111,28 +112,40 @@ def step_blocks_learning(seed, *, activation="step", hidden=16, examples=64, ste
     sizes = ((8, hidden), (hidden, hidden), (hidden, 1))
     start = [generator.normal(size=size).astype(np.float32) / np.sqrt(size[0]) for size in sizes]
 
-    def loss(variables, fixed=()):
-        signal, others = keras.ops.convert_to_tensor(x), list(fixed) + list(variables)
-        for kernel in others[:-1]:
-            signal = ACTIVATIONS[activation](keras.ops.matmul(signal, kernel))
-        return keras.ops.mean(keras.losses.mean_squared_error(y, keras.ops.matmul(signal, others[-1]))), ()
-
-    gradients = value_and_gradient(loss, [keras.ops.convert_to_tensor(kernel) for kernel in start])[2]
+    data = [keras.ops.convert_to_tensor(values) for values in (x, y)]
+    kernels = [keras.ops.convert_to_tensor(kernel) for kernel in start]
     rows = []
-    for place, gradient in enumerate(gradients):
+    for place, gradient in enumerate(_descending(activation, trained=3)(*data, *kernels)[1]):
         weights = "before a step" if place < len(start) - 1 else "after the last step"
-        rows.append({"of": "gradient", "weights": weights, "gradient": float(np.abs(gradient).max()), "none": 0.0})
+        largest = float(np.abs(keras.ops.convert_to_numpy(gradient)).max())
+        rows.append({"of": "gradient", "weights": weights, "gradient": largest, "none": 0.0})
     losses = {}
-    for name, fixed in (("loss", []), ("loss_of_last_layer", start[:-1])):
-        variables = [keras.Variable(kernel) for kernel in start[len(fixed) :]]
-        descent, fixed = keras.optimizers.SGD(0.01), [keras.ops.convert_to_tensor(kernel) for kernel in fixed]
+    for name, trained in (("loss", 3), ("loss_of_last_layer", 1)):
+        fixed, variables = kernels[:-trained], [keras.Variable(kernel) for kernel in start[-trained:]]
+        descent, gradient = keras.optimizers.SGD(0.01), _descending(activation, trained)
         losses[name] = []
         for _ in range(steps):
-            values = [variable.value for variable in variables]
-            of_step, _, slopes = value_and_gradient(lambda given, fixed=fixed: loss(given, fixed), values)
+            of_step, slopes = gradient(*data, *fixed, *[variable.value for variable in variables])
             descent.apply(slopes, variables)
             losses[name].append(float(of_step))
     return pd.concat([pd.DataFrame(rows), pd.DataFrame({"of": "training", **losses})], ignore_index=True)
+
+
+@cache
+def _descending(activation, trained):
+    """Compile a function of inputs, targets and kernels: squared error, and its gradient by the last kernels."""
+
+    def error(variables, x, y, *fixed):
+        signal, kernels = x, [*fixed, *variables]
+        for kernel in kernels[:-1]:
+            signal = ACTIVATIONS[activation](keras.ops.matmul(signal, kernel))
+        return keras.ops.mean(keras.losses.mean_squared_error(y, keras.ops.matmul(signal, kernels[-1]))), ()
+
+    def both(x, y, *kernels):
+        value, _, gradient = value_and_gradient(error, kernels[-trained:], x, y, *kernels[:-trained])
+        return value, gradient
+
+    return compile_function(both)
 
 
 def _step(z):
@@ -197,12 +210,19 @@ def relu_bend(seed, *, bias=True, targets=64):
 
 def _slope(before, bias, after):
     """Make a function of inputs that gives the derivatives of units, in double precision."""
-    before, bias = (keras.ops.convert_to_tensor(values, "float64") for values in (before, bias))
-
-    def summed(values):
-        return keras.ops.sum(after * keras.activations.relu(before * values[0] + bias)), ()
+    unit = [keras.ops.convert_to_tensor(values, "float64") for values in (before, bias, after)]
 
     def slope(x):
-        return keras.ops.convert_to_numpy(value_and_gradient(summed, [keras.ops.convert_to_tensor(x, "float64")])[2][0])
+        return keras.ops.convert_to_numpy(_compiled_slope()(keras.ops.convert_to_tensor(x, "float64"), *unit))
 
     return slope
+
+
+@cache
+def _compiled_slope():
+    """Compile the derivative of units by their inputs, of weights before, biases and weights after."""
+
+    def summed(values, before, bias, after):
+        return keras.ops.sum(after * keras.activations.relu(before * values[0] + bias)), ()
+
+    return compile_function(lambda x, *unit: value_and_gradient(summed, [x], *unit)[2][0])
