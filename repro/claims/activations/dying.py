@@ -14,13 +14,13 @@ with epy.lazy_imports():
     import keras
 
 CONDITIONS = ("learning_rate", "steps")
-SMOKE = {"rates": (0.05, 0.5), "steps": 200}
-DIES = 0.2  # learning rate from which on ReLU units are expected to die
+SMOKE = {"rates": (0.05, 1.0), "steps": 200}
+DIES = 0.5  # learning rate from which on ReLU units are expected to die
 FULL = {"data": "mnist", "images": 10_000, "width": 128, "steps": 5000}
 UNITS = {"relu": 0.0, "leaky_relu": None, "relu6": 0.0}  # slopes for negative inputs; None for that of the experiment
 
 
-def high_rates(seeds, *, slope=0.01, rates=(0.05, 0.2, 0.5), images=300, depth=3, width=32, steps=400, data="digits"):
+def high_rates(seeds, *, slope=0.01, rates=(0.05, 0.3, 1.0), images=300, depth=3, width=32, steps=400, data="digits"):
     """Trains ReLU, leaky ReLU and capped ReLU networks at several rates, and looks at their units.
 
     Three hidden layers of 32 units, He's normal weights, biases from zero, plain stochastic gradient descent in batches
