@@ -35,7 +35,7 @@ def planar(seeds, *, examples=400, steps=2000, rates=(0.003, 0.01, 0.03, 0.1, 0.
                 shape = {"depth": 1, "width": width, "activation": activation}
                 arm = classifier(network, of_seed, steps=steps, every=steps // 2, optimizer="adam", **shape)
                 objective = "validation_loss"
-                tuning = tune(arm, {"learning_rate": list(rates)}, len(rates), objective=objective, widen=1)
+                tuning = tune(arm, {"learning_rate": list(rates)}, len(rates), objective=objective, widen=3)
                 labels = {"task": task, "activation": activation, "width": width}
                 training = arm(seeds=list(seeds), **tuning.best)
                 records = horizons(training.records)
