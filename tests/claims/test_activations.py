@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro.claims.activations import _networks, _trainings, figures, kink, patterns, speed
+from repro.claims.activations import _networks, _trainings, cost, figures, kink, patterns, speed
 from repro.engine import backend
 
 POINTS = np.array([-8.0, -1.5, -0.2, 0.3, 2.0, 7.0])  # none where a function has a kink
@@ -90,3 +90,10 @@ def test_derivative_at_zero_is_what_is_chosen(derivative):
     )
     np.testing.assert_allclose(keras.ops.convert_to_numpy(values), [[0, 0, 2]])
     np.testing.assert_allclose(keras.ops.convert_to_numpy(slopes), [[0, derivative, 1]])
+
+
+def test_a_threshold_is_one_operation_and_a_polynomial_counts_by_its_degree():
+    assert cost.degree_of_exponential(1e-2) == 2  # the remainder of degree n is near (log(2) / 4)^(n + 1) 2 / (n + 1)!
+    assert cost.degree_of_exponential() == 6
+    assert cost.operations("relu", "forward") == 1
+    assert cost.operations("tanh", "forward") == 12

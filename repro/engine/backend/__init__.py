@@ -7,6 +7,7 @@ the chosen backend; ``tensorflow`` and ``jax`` beside this file do them.
 from repro.engine.backend.operations import (
     compile_function,
     compile_quickly,
+    compiled_text,
     device,
     draw,
     make_functional,
@@ -22,6 +23,7 @@ __all__ = [
     "BACKENDS",
     "compile_function",
     "compile_quickly",
+    "compiled_text",
     "configure",
     "device",
     "draw",

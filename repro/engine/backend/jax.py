@@ -55,6 +55,11 @@ def compile_quickly(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(function)  # type: ignore[no-any-return]
 
 
+def compiled_text(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the optimised program of a function."""
+    return jax.jit(function).lower(*arguments).compile().as_text()
+
+
 def value_and_gradient(function: Callable[..., Any], values: Sequence[Any], *arguments: Any) -> tuple[Any, Any, Any]:
     """Differentiate a function with an auxiliary output."""
     (value, auxiliary), gradient = jax.value_and_grad(function, has_aux=True)(values, *arguments)

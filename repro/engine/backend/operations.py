@@ -37,6 +37,11 @@ def compile_quickly(function: Callable[..., Any]) -> Callable[..., Any]:
     return implementation().compile_quickly(function)  # type: ignore[no-any-return]
 
 
+def compiled_text(function: Callable[..., Any], *arguments: Any) -> str:
+    """Return the program that XLA compiles a function of tensors to, as text: its operations after optimisation."""
+    return str(implementation().compiled_text(function, *arguments))
+
+
 def value_and_gradient(
     function: Callable[..., Any], values: Sequence[Any], *arguments: Any
 ) -> tuple[Any, Any, list[Any]]:
