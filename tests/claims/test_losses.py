@@ -101,3 +101,14 @@ def test_rare_and_frequent_classes_have_as_many_images_as_asked_for():
 def test_digits_from_five_on_are_one_class():
     images = sigmoid._two_classes(load_data("digits").flat(), 100, 0)
     assert np.bincount(images.y_train).tolist() == [50, 50]
+
+
+def test_held_out_images_have_all_classes_alike_and_are_not_trained_on():
+    loaded = load_data("digits").flat()
+    counts = (80,) * 5 + (8,) * 5
+    training, trial = (imbalance._unbalanced(loaded, counts, 0.0, 3, held_out=held_out) for held_out in (False, True))
+    np.testing.assert_array_equal(training.x_train, trial.x_train)
+    numbers = np.bincount(trial.y_test)
+    assert len(numbers) == 10
+    assert len(set(numbers)) == 1
+    assert not set(map(bytes, trial.x_test)) & set(map(bytes, trial.x_train))

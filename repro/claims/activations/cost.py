@@ -71,7 +71,7 @@ def operations(name, direction):
     return sum((each in ELEMENTARY) + polynomial * (each in TRANSCENDENTAL) for each in found)
 
 
-def degree_of_exponential(precision=np.finfo(np.float32).epsneg):
+def degree_of_exponential(precision=2.0**-24):
     """Least degree of a polynomial, by Chebyshev's interpolation, that is as good as a precision relative to exp."""
     x = np.linspace(-np.log(2) / 2, np.log(2) / 2, 1001)
     for degree in range(1, 20):

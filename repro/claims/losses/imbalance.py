@@ -46,8 +46,8 @@ def _worse(of, than, **options):
     "capacity of the network and the length of training are left open",
     left_open=("network",),
     literature="Byrd and Lipton 2019: weights of the loss matter less and less where the network separates the "
-    "training data; Menon et al. 2021: the least balanced error is that of scores less the logarithm of the class' "
-    "share",
+    "training data, at lengths far beyond those here; Menon et al. 2021: the least balanced error is that of scores "
+    "less the logarithm of the class' share",
     criterion=_worse("without weights", "with weights"),
     boundary=Boundary(
         "for the balanced error; the error over images as unbalanced as in training is what the loss without weights "
@@ -71,8 +71,9 @@ def class_weights(
 
     Which digits are rare is drawn by each seed, as are the images; standardised pixels. Two networks: a linear one on
     images with normal noise of deviation 1.5 in every pixel, which cannot separate them, and one of 256 ReLU units on
-    clean ones, which ends with no error on training images. Plain stochastic gradient descent in batches of 32, each
-    arm at the rate of the least error of the kind that is judged on held-out images; half and all of the steps. Test
+    clean ones, whose error on training images stands in the observations. Plain stochastic gradient descent in batches
+    of 32, each arm at the rate of the least error of the kind that is judged on held-out images, which are not among
+    those to train on and have all classes alike, as test images have; half and all of the steps. Test
     images have all classes alike: the balanced error is their mean error, the plain one weighs them by the shares of
     the training set. Beside them stands moving the threshold: scores of the unweighted network less the logarithm of
     the class' share.
@@ -91,7 +92,7 @@ def class_weights(
     tables, trials = [], []
     for network, (hidden, deviation) in networks.items():
         of_seed = partial(_unbalanced, loaded, tuple(map(int, counts)), deviation)
-        held_out = lambda seed, of_seed=of_seed: of_seed(seed).held_out(0.25, seed)  # noqa: E731  it is data
+        held_out = lambda seed, of_seed=of_seed: of_seed(seed, held_out=True)  # noqa: E731  it is data
         for name, weights in arms.items():
             trained = arm(
                 perceptron,
@@ -118,27 +119,36 @@ def class_weights(
                         moved = records[name].drop(columns=f"test_{BALANCED}")
                         records["moved threshold"] = moved.rename(columns={"test_moved": f"test_{BALANCED}"})
                 for of_arm, table in records.items():
-                    measured = horizons(table).rename(columns={f"test_{metric}": "test_error"})
-                    columns = measured[["seed", "steps", "test_error"]]
+                    measured = horizons(table).rename(
+                        columns={f"test_{metric}": "test_error", f"train_{BALANCED}": "train_error"}
+                    )
+                    columns = measured[["seed", "steps", "test_error", "train_error"]]
                     tables.append(columns.assign(network=network, arm=of_arm, measured=metric))
     table = pd.concat(tables, ignore_index=True)
     table.attrs["tuning"] = trials
     return table
 
 
-def _unbalanced(loaded, counts, deviation, seed):
-    """Draw which digits are which class and so many images of each; add noise to all images."""
+def _unbalanced(loaded, counts, deviation, seed, *, held_out=False):
+    """Draw which digits are which class and so many images of each; add noise to all images.
+
+    Held-out images, in place of the test images, are training images that are left over, of all classes as many.
+    """
     generator = np.random.default_rng((seed, 3))
     of_digit = generator.permutation(loaded.classes)
     labels = of_digit[loaded.y_train]
-    chosen = np.concatenate(
-        [generator.permutation(np.flatnonzero(labels == label))[:count] for label, count in enumerate(counts)]
-    )
+    shuffled = [generator.permutation(np.flatnonzero(labels == label)) for label in range(loaded.classes)]
+    chosen = np.concatenate([images[:count] for images, count in zip(shuffled, counts, strict=True)])
+    x_test, y_test = loaded.x_test, loaded.y_test
+    if held_out:
+        most = max(counts)
+        each = min(len(images) for images in shuffled) - most
+        left = np.concatenate([images[most : most + each] for images in shuffled])
+        x_test, y_test = loaded.x_train[left], loaded.y_train[left]
     x_train, x_test = (
-        (x + deviation * generator.normal(size=x.shape)).astype(np.float32)
-        for x in (loaded.x_train[chosen], loaded.x_test)
+        (x + deviation * generator.normal(size=x.shape)).astype(np.float32) for x in (loaded.x_train[chosen], x_test)
     )
-    y_train, y_test = (of_digit[y].astype(np.int32) for y in (loaded.y_train[chosen], loaded.y_test))
+    y_train, y_test = (of_digit[y].astype(np.int32) for y in (loaded.y_train[chosen], y_test))
     return replace(loaded, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
 

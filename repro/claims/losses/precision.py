@@ -41,20 +41,22 @@ def bce_with_logits(seed, *, largest=200.0, scores=256):
     derivative are SciPy's in double precision. Errors count relative to the exact value or to one, whichever is larger,
     and the largest is judged; what is not finite counts as an infinite error. In turn, the probability is rounded to
     one or clipped at 1e-7, where Keras' loss of a wrong label ends at 16 and has no derivative: an error of one per
-    cent first appears at the score in ``fails_from``. In the control scores are at most one in size.
+    cent first appears at the score in ``fails_from``. As a network: Keras' sigmoid as it comes, which Keras on
+    TensorFlow recognises before its loss and combines with it, so that users of that backend see no difference; those
+    of JAX do. It stands in the observations and is not judged. In the control scores are at most one in size.
     """
     s = np.random.default_rng(seed).uniform(-largest, largest, size=scores)
     rows = []
     for precision in ("float32", "float16"):
         rounded = s.astype(precision)
-        for way in ("in turn", "combined"):
+        for way in ("in turn", "as a network", "combined"):
             errors = {"value": np.zeros(scores), "gradient": np.zeros(scores)}
             for label in (0.0, 1.0):
                 exact = {
                     "value": -scipy.special.log_expit((2 * label - 1) * rounded.astype(float)),
                     "gradient": scipy.special.expit(rounded.astype(float)) - label,
                 }
-                for of, found in _binary_loss(rounded, label, combined=way == "combined").items():
+                for of, found in _binary_loss(rounded, label, way).items():
                     error = np.abs(found - exact[of]) / np.maximum(np.abs(exact[of]), 1)
                     errors[of] = np.maximum(errors[of], np.where(np.isfinite(error), error, np.inf))
             for of, error in errors.items():
@@ -64,13 +66,19 @@ def bce_with_logits(seed, *, largest=200.0, scores=256):
     return pd.DataFrame(rows)
 
 
-def _binary_loss(scores, label, *, combined):
+def _binary_loss(scores, label, way):
     """Keras' loss of every score, [n], and its derivative, in the precision of the scores."""
     labels = np.full_like(scores, label)
 
     def summed(variables):
-        given = variables[0] if combined else keras.ops.sigmoid(variables[0])
-        losses = keras.losses.binary_crossentropy(labels[:, None], given[:, None], from_logits=combined)
+        given = keras.ops.reshape(variables[0], (-1, 1))
+        if way != "combined":
+            given = keras.ops.sigmoid(given)
+        if (
+            way == "in turn"
+        ):  # a new tensor: on TensorFlow Keras otherwise recognises the sigmoid and combines both itself
+            given = given[:, 0][:, None]
+        losses = keras.losses.binary_crossentropy(labels[:, None], given, from_logits=way == "combined")
         return keras.ops.sum(losses), losses
 
     _, losses, (gradient,) = value_and_gradient(summed, [keras.ops.convert_to_tensor(scores)])
@@ -86,8 +94,8 @@ SMALLEST = np.exp(-100.0)
     "and a linear backward method.",
     source=notes("Remark 3.103"),
     kind="theorem",
-    scope="PyTorch's BCELoss, predictions from 0 to 1, both ends included; in what the backward method is linear is "
-    "left open",
+    scope="PyTorch's BCELoss, predictions from 0 to 1, both ends included; the remark says nonlinear with respect "
+    "to x of the loss without the clamp; in what the clamped one is to be linear is not said",
     left_open=("linear_in",),
     literature="PyTorch's documentation of BCELoss",
     criterion=AllOf(
@@ -109,11 +117,13 @@ def bce_clamp(seed, *, clamped=True, points=128):
     """Takes the clamped loss, by Keras' operations in double precision, at and near both ends, for both labels.
 
     128 predictions each that are 1e-60 to one half away from either end, and the ends, where the loss attains its bound
-    of 100. The logarithm is written log(max(x, e^-100)), which is the same and can be differentiated at zero.
-    Linear in the gradient passed back: that from the mean of two such gradients, against the mean of those from each;
-    in x: the gradient by the mean of two predictions for label one, against the mean of both gradients. Finite is not
-    small: just above the clamp the derivative is -2.7e43, Keras' own clipping of predictions at 1e-7 has 1e7. Without
-    the clamp, in the control, the loss of a wrong label at an end is infinite, and what is passed back is not defined.
+    of 100. The logarithm is written log(max(x, e^-100)), which is the same and can be differentiated at zero. Linear in
+    the gradient passed back: that from the mean of two such gradients, against the mean of those from each; in x: the
+    gradient by the mean of two predictions for label one, against the mean of both gradients. Finite is not small: just
+    above the clamp the derivative is -2.7e43 by automatic differentiation; PyTorch's own backward method divides by x
+    (1 - x) or 1e-12, whichever is larger, so that its derivatives end at 1e12, and Keras' clipping of predictions at
+    1e-7 has 1e7. Without the clamp, in the control, the loss of a wrong label at an end is infinite, and what is passed
+    back is not defined.
     """
     generator = np.random.default_rng(seed)
     near = 10.0 ** -generator.uniform(np.log10(2), 60, size=points)

@@ -20,12 +20,25 @@ with epy.lazy_imports():
 
 PARTS = {"training": "test_error", "probabilities": "brier", "decisions": "test_error", "ranking": "ranking_error"}
 
+# what is wanted, the threshold of raw scores, and the measurements with a sigmoid and without
+TESTED = (
+    ("probabilities", None, ("brier", "raw_brier")),
+    ("decisions", "one half", ("error", "raw_error")),
+    ("decisions", "zero", ("error", "zero_error")),
+)
+
 
 def _needed(of="without", than="with", parts=tuple(PARTS), **options):
     return AllOf(
         **{
             part: Greater(
-                PARTS[part], of=of, than=than, by="sigmoid", each=("steps",), where={"needed_for": part}, **options
+                PARTS[part],
+                of=of,
+                than=than,
+                by="sigmoid",
+                each=("threshold", "steps") if part == "decisions" else ("steps",),
+                where={"needed_for": part},
+                **options,
             )
             for part in parts
         }
@@ -45,9 +58,14 @@ def _needed(of="without", than="with", parts=tuple(PARTS), **options):
     criterion=_needed(),
     boundary=Boundary(
         "for training on probabilities and where probabilities are wanted; the sigmoid rises with the score, and "
-        "leaves a ranking as it is, and decisions too if their threshold goes from one half to zero",
+        "leaves a ranking as it is, and decisions too where their threshold goes from one half to zero",
         holds="part in ['training', 'probabilities']",
-        named=({"part": "training"}, {"part": "probabilities"}, {"part": "ranking"}),
+        named=(
+            {"part": "training"},
+            {"part": "probabilities"},
+            {"part": "decisions", "threshold": "zero"},
+            {"part": "ranking"},
+        ),
     ),
     smoke={"steps": 200},
     full={"data": "mnist", "images": 10_000, "steps": 4000},
@@ -70,11 +88,12 @@ def sigmoid_at_test(
 
     One hidden layer of 32 ReLU units on 600 standardised images, which each seed redraws, plain stochastic gradient
     descent in batches of 32, each network at the rate of the least error on held-out images. Training: Keras' binary
-    cross-entropy of probabilities, which clips outputs to 1e-7 from both ends; the test error of outputs above one
-    half. Testing: a network trained by the loss of scores, whose scores are put through a sigmoid or not.
-    Probabilities: the Brier score; decisions: the test error at a threshold of one half; ranking: one less the area
-    under the curve, which is measured at the end. Half and all of the steps. The positive control has networks with
-    their initial weights.
+    cross-entropy of probabilities, which clips outputs of the network without a sigmoid to 1e-7 from both ends; tested
+    as trained, since tested without its sigmoid the first network is that which is trained by scores. The test error of
+    outputs above one half. Testing: a network trained by the loss of scores, whose scores are put through a sigmoid or
+    not. Probabilities: the Brier score; decisions: the test error, that of raw scores at a threshold of one half and of
+    zero, where it is the same by monotonicity, a worked fact; ranking: one less the area under the curve, which is
+    measured at the end. Half and all of the steps. The positive control has networks with their initial weights.
     """
     loaded = load_data(data).standardized().flat()
     of_seed = partial(_two_classes, loaded, images)
@@ -93,20 +112,24 @@ def sigmoid_at_test(
         trials += tuning.table(trained_on="probabilities", sigmoid=sigmoid)
         records = horizons(trained(seeds=list(seeds), **tuning.best).records)
         tables.append(records.assign(needed_for="training", sigmoid=sigmoid))
-    tested = {"error": _error_of_scores, "raw_error": _error, "brier": _brier, "raw_brier": _raw_brier}
+    tested = {"error": _error_of_scores, "raw_error": _error, "zero_error": partial(_error, threshold=0.0)}
+    tested |= {"brier": _brier, "raw_brier": _raw_brier}
     trained = prepare(tested, scores=True, last="linear")
     tuning = tune(trained, {"learning_rate": list(rates)}, len(rates), objective="validation_error", widen=2)
     trials += tuning.table(trained_on="scores", sigmoid="with")
     training = trained(seeds=list(seeds), **tuning.best)
     records = horizons(training.records)
-    for sigmoid, prefix in (("with", "test_"), ("without", "test_raw_")):
-        for part, metric in (("probabilities", "brier"), ("decisions", "error")):
-            measured = records[["seed", "steps"]].assign(**{PARTS[part]: records[prefix + metric]})
-            tables.append(measured.assign(needed_for=part, sigmoid=sigmoid))
+    for part, threshold, metrics in TESTED:
+        for sigmoid, metric in zip(("with", "without"), metrics, strict=True):
+            measured = records[["seed", "steps"]].assign(**{PARTS[part]: records[f"test_{metric}"]})
+            tables.append(measured.assign(needed_for=part, threshold=threshold, sigmoid=sigmoid))
     untrained = trained(seeds=list(seeds), learning_rate=0.0).records
     for limit in (steps // 2, steps):
         of_start = untrained[untrained["step"] == limit][["seed", "test_error"]]
-        tables.append(of_start.assign(steps=limit, needed_for="decisions", sigmoid="untrained"))
+        tables += [
+            of_start.assign(steps=limit, needed_for="decisions", threshold=threshold, sigmoid="untrained")
+            for threshold in ("one half", "zero")
+        ]
     rows = []
     for place, seed in enumerate(seeds):
         examples = of_seed(seed)
@@ -136,9 +159,9 @@ def _labels(targets, outputs):
     return keras.ops.reshape(keras.ops.cast(targets, outputs.dtype), (-1,))
 
 
-def _error(targets, outputs):
-    """Error of decisions at one half."""
-    decided = keras.ops.cast(outputs[:, 0] > 0.5, outputs.dtype)
+def _error(targets, outputs, *, threshold=0.5):
+    """Error of decisions at a threshold."""
+    decided = keras.ops.cast(outputs[:, 0] > threshold, outputs.dtype)
     return keras.ops.abs(decided - _labels(targets, outputs))
 
 

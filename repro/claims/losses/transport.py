@@ -126,8 +126,9 @@ def wasserstein_discrete(seed, *, root=False, pairs=4, atoms=(6, 9)):
     """Compares the least cost, by linear programming, with the distance by quantiles, for p = 1, 2 and 3.
 
     Four pairs of discrete measures of six and of nine points on a line, weights from Dirichlet's distribution. A unit
-    mass that moves by 2 costs 2^p, and without the root the distance would be 4 for p = 2: twice as long a way would be
-    four times as far, which no distance of places is. The correction takes the root.
+    mass that moves by 2 costs 2^p, and without the root the distance would be 4 for p = 2, and moving a mass twice as
+    far would make it four times as large, so that it would not satisfy the triangle inequality on the line. The
+    correction takes the root.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -157,7 +158,7 @@ MOVES = (4, 3, 2, 1)
         "for p = 1, and where the bins in between are empty at first, so that four squares start from 0 and go as far "
         "as 1, 2, 3 and 4",
         holds="p == 1 or between == 'empty'",
-        assumption="no other square lies between the places from which and to which squares are moved",
+        assumption="the example read as four squares that start from 0 and go 1, 2, 3 and 4 far",
     ),
     root="wasserstein_cdf",
 )
