@@ -7,29 +7,31 @@ import pandas as pd
 from etils import epy
 
 from repro import AllOf, Boundary, Greater, Identity, PositiveControl, claim, lectures
-from repro.claims.activations._networks import deltas, forward
 from repro.engine import Record, join_tables, load_data, train
+from repro.engine.backend import value_and_gradient
 
 with epy.lazy_imports():
     import keras
 
 CONDITIONS = ("learning_rate", "steps")
-SMOKE = {"rates": (0.05, 1.0), "steps": 200}
-DIES = 0.5  # learning rate from which on ReLU units are expected to die
+SMOKE = {"rates": (0.05, 0.7, 1.0), "steps": 200}
+DIES = 0.7  # learning rate from which on ReLU units are expected to die
+MEASURES = {"grow": "largest", "for_lack_of_a_cap": "gradient"}
 FULL = {"data": "mnist", "images": 10_000, "width": 128, "steps": 5000}
+STOPPED = 1e-4  # of the layer's largest gradient: halfway between slopes of a hundredth and of a millionth
 UNITS = {"relu": 0.0, "leaky_relu": None, "relu6": 0.0}  # slopes for negative inputs; None for that of the experiment
 
 
-def high_rates(seeds, *, slope=0.01, rates=(0.05, 0.3, 1.0), images=300, depth=3, width=32, steps=400, data="digits"):
+def high_rates(seeds, *, slope=0.01, rates=(0.05, 0.7, 1.0), images=300, depth=3, width=32, steps=400, data="digits"):
     """Trains ReLU, leaky ReLU and capped ReLU networks at several rates, and looks at their units.
 
     Three hidden layers of 32 units, He's normal weights, biases from zero, plain stochastic gradient descent in batches
     of 32 on 300 standardised images, which each seed redraws. After half and all of the steps, and at the start: the
     share of hidden units that are positive for none of the training images, which then all have the slope of negative
     inputs; the largest root mean square of a layer's outputs so far, and the largest norm of the loss's gradient by
-    those of the first layer, of ten measurements, infinite where a run diverged; of units that are dead after the last
-    step, the largest entry of the gradient of the loss over all training images by their incoming weights, by NumPy,
-    relative to that of the layer.
+    those of the first layer, of ten measurements, infinite where a run diverged. After the last step, by Keras: the
+    largest entry of the gradient of the loss over all training images by the weights into units that are dead, and the
+    share of units for which none is above a ten-thousandth of the largest of their layer; all of a run that diverged.
     """
     loaded = load_data(data).standardized().flat()
     redrawn = lambda seed: loaded.subset(images, seed)  # noqa: E731  it is data, as much as images are
@@ -72,8 +74,7 @@ def high_rates(seeds, *, slope=0.01, rates=(0.05, 0.3, 1.0), images=300, depth=3
         at_start = table[started].assign(state="start").drop(columns="learning_rate")
         tables.append(table[~started].assign(activation=activation, state="trained", of="units"))
         tables += [at_start.assign(activation=activation, learning_rate=rate, of="units") for rate in rates]
-        if activation == "relu":
-            tables.append(_gradients_of_dead_units(trained, redrawn))
+        tables.append(_gradients(trained, redrawn).assign(activation=activation, of="gradients"))
     return join_tables(tables)
 
 
@@ -87,22 +88,39 @@ def sloped_network(*, inputs, outputs, depth, width, slope, cap):
     return keras.Sequential([*layers, keras.layers.Dense(outputs)])
 
 
-def _gradients_of_dead_units(trained, redrawn):
-    """Largest entries of gradients by the weights into dead units, relative to those into all units of the layer."""
+def _gradients(trained, redrawn):
+    """Gradients by the weights into dead units, and the share of units whose gradients have stopped, of each run."""
     rows = []
     for place, (seed, rate) in enumerate(trained.replicas[["seed", "learning_rate"]].itertuples(index=False)):
-        weights, images = trained.weights[place], redrawn(int(seed))
-        if rate == 0 or not all(np.isfinite(each).all() for each in weights):
+        if rate == 0:
             continue
-        before, _, _ = forward(weights, images.x_train, "relu")
-        for layer, (inputs, passed) in enumerate(
-            zip(*deltas(weights, images.x_train, images.y_train, "relu"), strict=True)
-        ):
-            dead = (before[layer] <= 0).all(axis=0)
-            gradient = np.abs(inputs.T @ passed)
-            largest = float(gradient[:, dead].max(initial=0.0))
-            rows.append({"seed": seed, "learning_rate": rate, "dead": int(dead.sum()), "of_dead": largest, "zero": 0.0})
-    return pd.DataFrame(rows).assign(of="gradients")
+        labels = {"seed": seed, "learning_rate": rate, "zero": 0.0}
+        if not all(np.isfinite(each).all() for each in trained.weights[place]):
+            rows.append({**labels, "dead": 0, "of_dead": 0.0, "stopped_share": 1.0})
+            continue
+        images = redrawn(int(seed))
+        dead, largest = _of_layers(trained.model(place), images.x_train, images.y_train)
+        stopped = [of_layer <= STOPPED * of_layer.max() for of_layer in largest]
+        of_dead = max(of_layer[of].max(initial=0.0) for of_layer, of in zip(largest, dead, strict=True))
+        columns = {"dead": int(np.sum(dead)), "of_dead": float(of_dead), "stopped_share": float(np.mean(stopped))}
+        rows.append({**labels, **columns})
+    return pd.DataFrame(rows)
+
+
+def _of_layers(model, x, y):
+    """Which units of each hidden layer are dead, and the largest gradients by the weights into them, by Keras."""
+    signal, dead = x, []
+    for layer in model.layers[:-1]:
+        signal = layer(signal)
+        if isinstance(layer, keras.layers.Dense):
+            dead.append((keras.ops.convert_to_numpy(signal) <= 0).all(axis=0))
+
+    def loss(values):
+        outputs, _ = model.stateless_call(values, [], x)
+        return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits=True)), ()
+
+    _, _, gradients = value_and_gradient(loss, [variable.value for variable in model.trainable_variables])
+    return dead, [np.abs(keras.ops.convert_to_numpy(each)).max(axis=0) for each in gradients[:-2:2]]
 
 
 @claim(
@@ -110,7 +128,8 @@ def _gradients_of_dead_units(trained, redrawn):
     "can become permanently inactive when their weights are updated so that they never activate again.",
     source=(lectures("2.2.3"), lectures("3.3.2")),
     kind="possibility",
-    scope="ReLU networks in training; learning rate, biases, optimiser and depth are left open",
+    scope="ReLU networks in training; learning rate, biases and depth are left open; for good: followed for "
+    "half of the steps at most, by plain gradient descent",
     left_open=("learning_rate",),
     literature="Lu et al. 2020: dying ReLU and initialisation; Douglas and Yu 2018",
     reads=high_rates,
@@ -124,7 +143,7 @@ def _gradients_of_dead_units(trained, redrawn):
             where={"activation": "relu"},
             smallest_difference=0.01,
         ),
-        stops=Identity("of_dead", "zero", atol=1e-12, where={"of": "gradients"}),
+        stops=Identity("of_dead", "zero", atol=1e-12, where={"of": "gradients", "activation": "relu"}),
     ),
     smoke=SMOKE,
     full=FULL,
@@ -149,27 +168,27 @@ def dying_relu(observations):
     literature="Maas et al. 2013",
     reads=high_rates,
     criterion=Greater(
-        "dead_share",
+        "stopped_share",
         of="relu",
         than="leaky_relu",
         by="activation",
-        each=CONDITIONS,
-        where={"state": "trained"},
+        each=("learning_rate",),
+        where={"of": "gradients"},
         smallest_difference=0.01,
     ),
-    boundary=Boundary("at rates at which ReLU units die", holds=f"learning_rate >= {DIES}"),
+    boundary=Boundary(f"at rates at which ReLU units die, from {DIES} on", holds=f"learning_rate >= {DIES}"),
     smoke=SMOKE,
     full=FULL,
     control={"slope": 1e-6},
     positive_control=PositiveControl(
         "Of ReLU units more die at the highest rate than of leaky ones at any.",
         criterion=Greater(
-            "dead_share",
+            "stopped_share",
             of="relu at the highest rate",
             than="leaky_relu",
             by="activation",
-            each=CONDITIONS,
-            where={"state": "trained"},
+            each=("learning_rate",),
+            where={"of": "gradients"},
             smallest_difference=0.02,
             because="it is twice what matters",
         ),
@@ -177,20 +196,21 @@ def dying_relu(observations):
     seeds=48,
 )
 def leaky_relu_survives(observations):
-    """Compares the share of units that are positive for no training image, after half and all of the steps.
+    """Compares the share of units whose gradients have stopped after the last step, see ``high_rates``.
 
     Units of leaky ReLU that are negative for all images still have gradients, a hundredth as large as those of active
-    ones, which can bring them back; that no gradient is ever zero is by definition and not judged. The control has the
-    slope of a millionth in place of a hundredth. Highest: of the rates that are run.
+    ones, unless what is passed back to them is nothing or the run diverged. The share of units that are positive for no
+    image stands in the observations. The control has the slope of a millionth in place of a hundredth. Highest: of the
+    rates that are run.
     """
-    units = observations[observations["of"] == "units"]
-    relu = units[(units["activation"] == "relu") & (units["state"] == "trained")]
+    gradients = observations[observations["of"] == "gradients"]
+    relu = gradients[gradients["activation"] == "relu"]
     highest = relu[relu["learning_rate"] == relu["learning_rate"].max()].drop(columns="learning_rate")
     tables = [
         highest.assign(activation="relu at the highest rate", learning_rate=rate)
         for rate in sorted(relu["learning_rate"].unique())
     ]
-    return pd.concat([units, *tables], ignore_index=True)
+    return pd.concat([observations, *tables], ignore_index=True)
 
 
 @claim(
@@ -202,20 +222,38 @@ def leaky_relu_survives(observations):
     left_open=("learning_rate",),
     reads=high_rates,
     criterion=AllOf(
-        grow=Greater("largest", of="trained", than="start", by="state", each=CONDITIONS, where={"activation": "relu"}),
-        for_lack_of_a_cap=Greater(
-            "gradient", of="relu", than="relu6", by="activation", each=CONDITIONS, where={"state": "trained"}
-        ),
+        **{
+            part: Greater(column, of="relu", than="relu6", by="activation", each=CONDITIONS, where={"state": "trained"})
+            for part, column in MEASURES.items()
+        }
     ),
     smoke=SMOKE,
     full=FULL,
+    positive_control=PositiveControl(
+        "Outputs and gradients of ReLU networks grow in training.",
+        criterion=AllOf(
+            **{
+                part: Greater(
+                    column,
+                    of="trained",
+                    than="start",
+                    by="state",
+                    each=CONDITIONS,
+                    where={"activation": "relu"},
+                    smallest_ratio=1.05**2,
+                    because="it is twice what matters",
+                )
+                for part, column in MEASURES.items()
+            }
+        ),
+    ),
     seeds=48,
 )
 def relu_unbounded_explodes(observations):
-    """Compares the root mean square of hidden outputs with that before training, and gradients with capped ones.
+    """Compares the root mean square of hidden outputs, and gradients, with those of a ReLU that is capped at six.
 
-    The largest so far: a run may have exploded before its units died. Outputs: of the layer with the largest.
-    Gradients: the norm of the loss's gradient by the outputs of the first hidden layer, against a ReLU that is capped
-    at six, of the same slope. Both are infinite for runs that diverged.
+    It has the same slope. The largest so far: a run may have exploded before its units died. Outputs: of the layer with
+    the largest. Gradients: the norm of the loss's gradient by the outputs of the first hidden layer. Both are infinite
+    for runs that diverged. The positive control compares with the state before training.
     """
     return observations[observations["of"] == "units"].reset_index(drop=True)

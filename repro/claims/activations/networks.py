@@ -85,7 +85,7 @@ def _network(layers, activation):
     literature="Bengio et al. 2013: straight-through estimators",
     criterion=AllOf(
         gradient=Identity("gradient", "none", atol=1e-9, each=("weights",), where={"of": "gradient"}),
-        loss=Identity("loss", "loss_of_last_layer", operations=10**4, dtype="float32", where={"of": "training"}),
+        loss=Identity("loss", "loss_of_last_layer", operations=100, dtype="float32", where={"of": "training"}),
     ),
     boundary=Boundary(
         "for all weights before a step; a layer after the last one learns on what the steps give it",
@@ -168,8 +168,8 @@ ACTIVATIONS = {
     "turns the bend over, is left open",
     left_open=("weight_after", "bend"),
     criterion=AllOf(
-        place=Identity("place", "wanted_place", operations=10**4, dtype="float32", each=("weight_after", "bend")),
-        degree=Identity("degree", "wanted_degree", operations=10**4, dtype="float32", each=("weight_after", "bend")),
+        place=Identity("place", "wanted_place", operations=16, atol=1e-10, each=("weight_after", "bend")),
+        degree=Identity("degree", "wanted_degree", operations=16, each=("weight_after", "bend")),
     ),
     boundary=Boundary(
         "with the weight after the unit, and for upward bends without it: the slope then changes by the size of the "
@@ -185,8 +185,8 @@ def relu_bend(seed, *, bias=True, targets=64):
     64 places from -3 to 3 and changes of slope of sizes 0.1 to 10, each upward and downward. The weight before is the
     size of the change, of either sign, the bias that weight times minus the place, the weight after one, or of the sign
     of the change where it is free. The bend is found by bisection on whether the derivative, by automatic
-    differentiation, is that far to the right; its degree is the difference of the derivatives at 10 and -10. The
-    control has no bias.
+    differentiation, is that far to the right, to 2e-11; its degree is the difference of the derivatives at 10 and -10.
+    The control has no bias.
     """
     generator = np.random.default_rng(seed)
     place = generator.uniform(-3, 3, size=targets)
