@@ -23,12 +23,12 @@ def trainings(
 
     Stochastic gradient descent with batches of 32 on 600 standardised images, which each seed redraws; hidden layers of
     32 units, normal weights of Glorot's variance for activations that saturate and of He's for others, biases from
-    zero. Rates, ten to a factor of a thousand: that of the fewest steps to a training loss of 0.1 is each network's
-    ``fastest_rate``, that of the least loss on held-out images its ``best_rate``, both chosen on seeds of their own.
-    Beside the records of all rates stand statistics of the hidden units at the start and after the last step at the
-    best rate, over the training images, by NumPy: the share of outputs that are not zero, the size of the mean output
-    over the root of its mean square, and the share of examples whose outputs of a layer, apart from zeros, have one
-    sign.
+    zero. Eleven rates, each twice the one before, from 0.01 to 10.24: that of the fewest steps to a training loss of
+    0.1 is each network's ``fastest_rate``, that of the least loss on held-out images its ``best_rate``, both chosen on
+    seeds of their own. Beside the records of all rates stand statistics of the hidden units at the start and after the
+    last step at the best rate, over the training images, by NumPy: the share of outputs that are not zero, the size of
+    the mean output over the root of its mean square, and the share of examples whose outputs of a layer, apart from
+    zeros, have one sign.
     """
     loaded = load_data(data).standardized().flat()
     redrawn = lambda seed: loaded.subset(images, seed)  # noqa: E731  it is data, as much as images are

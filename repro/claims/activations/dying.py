@@ -128,8 +128,8 @@ def _of_layers(model, x, y):
     "can become permanently inactive when their weights are updated so that they never activate again.",
     source=(lectures("2.2.3"), lectures("3.3.2")),
     kind="possibility",
-    scope="ReLU networks in training; learning rate, biases and depth are left open; for good: followed for "
-    "half of the steps at most, by plain gradient descent",
+    scope="ReLU networks in training; learning rate, biases and depth are left open, and the optimiser, which "
+    "is plain gradient descent here; that units stay inactive is derived for the first layer, not followed in training",
     left_open=("learning_rate",),
     literature="Lu et al. 2020: dying ReLU and initialisation; Douglas and Yu 2018",
     reads=high_rates,

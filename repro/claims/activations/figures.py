@@ -147,7 +147,8 @@ def many_relus_needed(observations, *, activation="relu"):
     """Compares test errors of networks of 3 and of 32 ReLU units on a disc and on a board of three times three fields.
 
     The observations have tanh units in the same numbers beside them, which tell the need of width from that of ReLUs.
-    The control has the identity, of which no number makes more than one line.
+    One start for each seed: networks that end badly from it count as they are. The control has the identity, of which
+    no number makes more than one line.
     """
     errors = observations[(observations["of"] == "errors") & (observations["activation"] == activation)]
     return errors[errors["width"].isin([FEW, MANY])].reset_index(drop=True)

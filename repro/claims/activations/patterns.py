@@ -24,7 +24,8 @@ LARGE = 4.0
     source=notes("Remark 3.62"),
     kind="tendency",
     scope="the reason that is given for stabler training; the scale of the weights, the state of training, and what is "
-    "significant are left open: here the effective share of weights that carry the gradient of one example",
+    "significant are left open: here the effective share of weights that carry the gradient of one "
+    "example is compared; neither limited nor most is judged as a number",
     left_open=CONDITIONS,
     criterion=Greater("share_of_weights", of="infinite", than="finite", by="range", each=CONDITIONS),
     boundary=Boundary("for weights so large that units of finite range saturate", holds=f"scale >= {LARGE:g}"),
