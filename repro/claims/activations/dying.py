@@ -140,7 +140,7 @@ def _of_layers(model, x, y):
             than="start",
             by="state",
             each=CONDITIONS,
-            where={"activation": "relu"},
+            where={"of": "units", "activation": "relu"},
             smallest_difference=0.01,
         ),
         stops=Identity("of_dead", "zero", atol=1e-12, where={"of": "gradients", "activation": "relu"}),

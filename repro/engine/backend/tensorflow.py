@@ -67,7 +67,8 @@ compile_quickly = compile_function  # TensorFlow has one level for a process
 
 def compiled_text(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return the optimised program of a function."""
-    return compile_function(function).experimental_get_compiler_ir(*arguments)(stage="optimized_hlo")
+    compiled: Any = compile_function(function)
+    return compiled.experimental_get_compiler_ir(*arguments)(stage="optimized_hlo")
 
 
 def value_and_gradient(function: Callable[..., Any], values: Sequence[Any], *arguments: Any) -> tuple[Any, Any, Any]:
