@@ -200,7 +200,7 @@ def hamiltonian(
     "left open",
     left_open=("gradient",),
     transcription=True,
-    literature="Chen, Fox and Guestrin 2014, section 3; Leimkuhler and Matthews 2015: Euler's method has a "
+    literature="Chen, Fox and Guestrin 2014; Leimkuhler and Matthews 2015: Euler's method has a "
     "bias of first order in eta",
     criterion=AllOf(
         dynamics=Identity("covariance", "of_exp_minus_h", operations=10**6, where={"of": "dynamics"}),

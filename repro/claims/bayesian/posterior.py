@@ -85,7 +85,7 @@ def posterior_energy(seed, *, sign=1.0, draws=16):
     "temperature or the noise's deviation, as a few lines before, or its variance, and how the members were found, are "
     "left open",
     left_open=("gamma", "members"),
-    literature="Wenzel et al. 2020, equation 3: the posterior is at temperature one",
+    literature="Wenzel et al. 2020: the posterior is at temperature one",
     criterion=AllOf(
         weights=Identity("weight", "share", operations=10**5, each=("gamma",), where={"of": "weights"}),
         # The grid's own error is under 3e-7.
